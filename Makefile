@@ -1,0 +1,58 @@
+# Every target sets up what it needs, from Python 3.11 and make alone. `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+WORKERS ?= 2
+
+# pip reads the lock with hashes; the project itself is installed in place, with the locked build
+# back end. The dbt project is parsed once, so that Dagster finds its manifest.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "agentstats needs Python 3.11: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+.PHONY: demo
+demo: $(READY) ## Make a sample, run the hourly job on it, serve API and dashboard (DEMO_ARGS=--no-serve)
+	$(BIN)/agentstats demo $(DEMO_ARGS)
+
+.PHONY: test
+test: $(READY) ## All tests that need nothing but this checkout
+	$(BIN)/pytest --numprocesses $(WORKERS) $(TEST_ARGS)
+
+.PHONY: test-traces
+test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
+	$(BIN)/pytest -m traces $(TEST_ARGS)
+
+.PHONY: check
+check: $(READY) ## Lint, types, SQL style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/data_tests
+
+.PHONY: format
+format: $(READY) ## Put Python and SQL in the shape that `make check` wants
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models dbt_project/data_tests
+
+.PHONY: dagster
+dagster: $(READY) ## Dagster's UI with lineage, runs and schedules, on 127.0.0.1:3000
+	$(BIN)/agentstats dagster
+
+.PHONY: lock
+lock: ## Resolve the requirements anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
+		--output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove what the targets made, except data/
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dbt_project/target

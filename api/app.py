@@ -1,0 +1,79 @@
+"""The factory of the app. Importing this module makes nothing; `create_app` makes all of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from api import errors, pages
+from api.envelope import Envelope, Measurements, request_log
+from api.keys import KeyStore
+from api.parameters import allowed_values
+from api.queries import Queries
+from api.services import Services
+from api.serving import Snapshots
+from api.settings import ServingSettings
+from api.stats import agent_types, compliance, feedback, usage
+from api.throttle import Throttle
+
+DESCRIPTION = (
+    "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
+    "A day is a calendar date in the time zone `tz`; sums and counts of no data are 0, "
+    "averages and rates of no data are null."
+)
+
+
+def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> FastAPI:
+    """The API over the newest snapshot; without arguments it reads the environment.
+
+    `log` is a structlog logger for one line a request; by default JSON on standard error.
+    """
+    settings = settings if settings is not None else ServingSettings()
+    services = Services(
+        settings=settings,
+        keys=KeyStore(settings.keys_path, clock=settings.clock),
+        snapshots=Snapshots(settings),
+        queries=Queries(),
+        throttle=Throttle(settings.rate_limit),
+        version=_installed_version(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.snapshots.watch()
+        yield
+        services.snapshots.close()
+
+    app = FastAPI(
+        title="agentstats",
+        version=services.version,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    errors.install(app, allowed_values)
+    for family in (usage, compliance, feedback, agent_types):
+        app.include_router(family.router)
+    app.include_router(pages.router)
+    registry = CollectorRegistry()
+    pages.add_metrics(app, registry)
+    pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
+    app.add_middleware(
+        Envelope,
+        log=log if log is not None else request_log(),
+        measurements=Measurements.in_registry(registry),
+    )
+    return app
+
+
+def _installed_version() -> str:
+    try:
+        return version("agentstats")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"

@@ -1,0 +1,163 @@
+"""Errors: one table from exception to status and code, and one shape for all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: str = Field(description="What is wrong, for people.")
+    error_code: str = Field(
+        description="What is wrong, for programs.", examples=["INVALID_PARAMETER"]
+    )
+    details: dict[str, Any] = Field(description="What to change; empty if there is no more to say.")
+
+
+class ApiError(Exception):
+    """An error that a client is told about."""
+
+    def __init__(
+        self,
+        message: str,
+        details: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or {}
+        self.headers = headers or {}
+
+
+class InvalidApiKey(ApiError):
+    """No key, or one that is malformed, unknown, expired or revoked: a client cannot tell which."""
+
+    def __init__(self) -> None:
+        super().__init__("The API key is missing or not valid. Send it as X-API-Key.")
+
+
+class InvalidParameter(ApiError):
+    """A query parameter is unknown, repeated, or has a value that is not allowed."""
+
+    def __init__(self, parameter: str, allowed: str, *, problem: str = "is not valid") -> None:
+        shown = parameter[:64]
+        super().__init__(
+            f"The parameter {shown!r} {problem}. Allowed: {allowed}.",
+            {"parameter": shown, "allowed": allowed},
+        )
+
+
+class RateLimitExceeded(ApiError):
+    """The customer has used up the requests of this minute."""
+
+    def __init__(self, *, limit: int, reset_at: str, retry_after: int) -> None:
+        super().__init__(
+            f"More than {limit} requests in a minute. Try again in {retry_after} s.",
+            {"limit": limit, "reset_at": reset_at, "retry_after": retry_after},
+            {"Retry-After": str(retry_after)},
+        )
+
+
+class NotReady(ApiError):
+    """No snapshot is open. `reason` is for operators: it may name files, so it is not sent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "No data has been published yet. Try again in a minute.", headers={"Retry-After": "5"}
+        )
+        self.reason = reason
+
+
+class QueryTimeout(ApiError):
+    """A query ran longer than it may."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__(
+            f"The query took longer than {timeout_seconds:g} s. Ask for fewer days.",
+            headers={"Retry-After": "5"},
+        )
+
+
+class NotModified(Exception):
+    """The client has this answer already. Not an error: answered by 304 without a body."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__("not modified")
+        self.headers = headers
+
+
+STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
+    InvalidApiKey: (401, "INVALID_API_KEY"),
+    InvalidParameter: (422, "INVALID_PARAMETER"),
+    RateLimitExceeded: (429, "RATE_LIMIT_EXCEEDED"),
+    NotReady: (503, "NOT_READY"),
+    QueryTimeout: (503, "QUERY_TIMEOUT"),
+}
+
+FRAMEWORK_ERRORS: dict[int, tuple[str, str]] = {
+    404: ("NOT_FOUND", "There is nothing at this address. See /docs for what there is."),
+    405: ("METHOD_NOT_ALLOWED", "This address answers GET only."),
+}
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    details: dict[str, Any],
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An error in the one shape; never stored by a cache."""
+    body = ErrorBody(error=message, error_code=code, details=details)
+    return JSONResponse(
+        body.model_dump(),
+        status_code=status,
+        headers={"Cache-Control": "private, no-store", **(headers or {})},
+    )
+
+
+def internal_error() -> JSONResponse:
+    """The answer to a failure of ours: it says nothing about the inside."""
+    return error_response(
+        500,
+        "INTERNAL_ERROR",
+        "Something went wrong on our side. Quote the X-Request-ID if you report it.",
+        {},
+    )
+
+
+def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
+    """Answer all errors of `app` in the one shape; `allowed` says what a parameter may be."""
+
+    async def of_ours(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        status, code = STATUS_AND_CODE[type(error)]
+        return error_response(status, code, error.message, error.details, error.headers)
+
+    async def of_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        name = str(error.errors()[0]["loc"][-1])
+        return await of_ours(request, InvalidParameter(name, allowed(name)))
+
+    async def of_framework(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code, message = FRAMEWORK_ERRORS.get(error.status_code, ("BAD_REQUEST", str(error.detail)))
+        return error_response(
+            error.status_code, code, message, {}, dict(error.headers) if error.headers else None
+        )
+
+    async def not_modified(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, NotModified)
+        return Response(status_code=304, headers=error.headers)
+
+    for kind in STATUS_AND_CODE:
+        app.add_exception_handler(kind, of_ours)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(HTTPException, of_framework)
+    app.add_exception_handler(NotModified, not_modified)

@@ -1,0 +1,178 @@
+"""API keys: made, listed, revoked and verified in one small SQLite file.
+
+A key is 192 or more random bits, so a plain SHA-256 is a safe way to store it, and checking one
+takes microseconds. The key itself is returned once, by `create`, and stored nowhere.
+"""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+KEY_PREFIX = "cust_"
+BUSY_TIMEOUT_SECONDS = 5.0
+
+TABLE = """
+create table if not exists api_keys (
+    id integer primary key autoincrement,
+    customer_id integer not null check (customer_id > 0),
+    name text not null,
+    key_sha256 text not null unique,
+    created_at text not null,
+    expires_at text,
+    revoked_at text
+)
+"""
+RECORD = "select id, customer_id, name, created_at, expires_at, revoked_at from api_keys"
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """What is known about a key; never the key, nor its hash. Times are aware and in UTC."""
+
+    id: int
+    customer_id: int
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def wall_clock() -> datetime:
+    """Now, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class KeyStore:
+    """The keys in the SQLite file `path`, which `create` makes if it is not there.
+
+    Safe to share between threads: reading uses a read-only connection for each thread.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = wall_clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._of_this_thread = threading.local()
+
+    def create(
+        self, customer_id: int, name: str, expires_at: datetime | None = None
+    ) -> tuple[int, str]:
+        """Make a key for a customer; return its id and the key, which is shown only here.
+
+        Raises ValueError if the customer id is not positive, the name is blank, or the time of
+        expiry has no offset.
+        """
+        if customer_id <= 0:
+            raise ValueError(f"customer id {customer_id} is not valid: give a number above 0")
+        if not name.strip():
+            raise ValueError("a key needs a name: say what it is for")
+        if expires_at is not None and expires_at.tzinfo is None:
+            raise ValueError("the expiry has no offset: add one, e.g. 2027-01-01T00:00:00Z")
+        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Made here, not by SQLite, so that other users of the machine never see it readable.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        with closing(self._writable()) as connection, connection:
+            connection.execute(TABLE)
+            cursor = connection.execute(
+                "insert into api_keys (customer_id, name, key_sha256, created_at, expires_at)"
+                " values (?, ?, ?, ?, ?)",
+                (customer_id, name.strip(), _sha256(key), _text(self._clock()), _text(expires_at)),
+            )
+            key_id = cursor.lastrowid
+        if key_id is None:
+            raise RuntimeError("SQLite gave no id for a new key: check the file keys.db")
+        return key_id, key
+
+    def list(self) -> list[KeyRecord]:
+        """All keys, oldest first, revoked and expired ones too."""
+        connection = self._readable()
+        if connection is None:
+            return []
+        return [_record(row) for row in connection.execute(f"{RECORD} order by id").fetchall()]
+
+    def revoke(self, key_id: int) -> bool:
+        """Revoke a key at once; False if there is no such key or it was revoked before."""
+        if not self._path.exists():
+            return False
+        with closing(self._writable()) as connection, connection:
+            cursor = connection.execute(
+                "update api_keys set revoked_at = ? where id = ? and revoked_at is null",
+                (_text(self._clock()), key_id),
+            )
+            return cursor.rowcount == 1
+
+    def verify(self, key: str | None, now: datetime) -> KeyRecord | None:
+        """The record of a key that is valid at `now`, else None.
+
+        Each call hashes once and looks up once, so the time it takes does not tell whether a key
+        is malformed, unknown, revoked or expired.
+        """
+        digest = _sha256(key or "")
+        connection = self._readable()
+        if connection is None:
+            return None
+        row = connection.execute(f"{RECORD} where key_sha256 = ?", (digest,)).fetchone()
+        if row is None:
+            return None
+        record = _record(row)
+        if record.revoked_at is not None:
+            return None
+        if record.expires_at is not None and record.expires_at <= now:
+            return None
+        return record
+
+    def _writable(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS)
+
+    def _readable(self) -> sqlite3.Connection | None:
+        """This thread's read-only connection; None while there is no file with keys in it."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        if status.st_size == 0:
+            return None
+        identity = (status.st_dev, status.st_ino)
+        # A connection stays with the file it opened: follow the path if that is replaced.
+        if getattr(self._of_this_thread, "identity", None) != identity:
+            self._of_this_thread.connection = sqlite3.connect(
+                f"file:{quote(str(self._path))}?mode=ro",
+                uri=True,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+            )
+            self._of_this_thread.identity = identity
+        connection: sqlite3.Connection = self._of_this_thread.connection
+        return connection
+
+
+def _sha256(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat()
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _record(row: tuple[int, int, str, str, str | None, str | None]) -> KeyRecord:
+    key_id, customer_id, name, created_at, expires_at, revoked_at = row
+    return KeyRecord(
+        id=key_id,
+        customer_id=customer_id,
+        name=name,
+        created_at=datetime.fromisoformat(created_at),
+        expires_at=_instant(expires_at),
+        revoked_at=_instant(revoked_at),
+    )

@@ -1,0 +1,132 @@
+"""Routes that are not statistics: health, measurements, the list of endpoints, the dashboard."""
+
+import html
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from api.errors import NotReady
+from api.services import services_of
+
+DASHBOARD_FOLDER = Path(__file__).resolve().parent / "dashboard"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+def healthz() -> JSONResponse:
+    """The process answers."""
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/readyz")
+def readyz(request: Request) -> JSONResponse:
+    """A snapshot is open and answers a query; else 503 with the reason."""
+    snapshots = services_of(request).snapshots
+    try:
+        with snapshots.lease() as lease:
+            lease.rows("select 1 as one", {})
+            snapshot_id = lease.snapshot.snapshot_id
+    except NotReady as error:
+        return JSONResponse(
+            {
+                "error": f"Not ready: {error.reason}.",
+                "error_code": "NOT_READY",
+                "details": {"reason": error.reason},
+            },
+            status_code=503,
+            headers={"Cache-Control": "no-store", **error.headers},
+        )
+    return JSONResponse(
+        {"status": "ready", "snapshot_id": snapshot_id, "problem": snapshots.problem},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@router.get("/docs")
+def docs(request: Request) -> HTMLResponse:
+    """The endpoints and their parameters, as a page without scripts."""
+    return HTMLResponse(_docs_page(request.app.openapi()))
+
+
+def add_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
+    """Serve the measurements in `registry` at /metrics, and how fresh the data is with them."""
+    published = Gauge(
+        "agentstats_snapshot_open", "1 if a snapshot is open, else 0.", registry=registry
+    )
+    failing = Gauge(
+        "agentstats_snapshot_problem",
+        "1 if the newest snapshot cannot be served, else 0.",
+        registry=registry,
+    )
+    data_as_of = Gauge(
+        "agentstats_data_as_of_seconds",
+        "Newest load in the open snapshot, Unix seconds; 0 if there is none.",
+        registry=registry,
+    )
+
+    def metrics(request: Request) -> Response:
+        """Measurements for Prometheus."""
+        snapshots = services_of(request).snapshots
+        snapshots.refresh()
+        snapshot = snapshots.current
+        newest_load = snapshot.data_as_of if snapshot is not None else None
+        published.set(0 if snapshot is None else 1)
+        failing.set(0 if snapshots.problem is None else 1)
+        data_as_of.set(0 if newest_load is None else newest_load.timestamp())
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.get("/metrics", include_in_schema=False)(metrics)
+
+
+def add_dashboard(app: FastAPI, folder: Path) -> None:
+    """Serve the dashboard in `folder` at / and /dashboard/; without one, / leads to /docs."""
+    index = folder / "index.html"
+    if not index.is_file():
+
+        def to_docs() -> RedirectResponse:
+            """There is no dashboard in this installation."""
+            return RedirectResponse("/docs")
+
+        app.get("/", include_in_schema=False)(to_docs)
+        return
+
+    def dashboard() -> FileResponse:
+        """The dashboard, a client of this API."""
+        return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+    app.get("/", include_in_schema=False)(dashboard)
+    app.mount("/dashboard", StaticFiles(directory=folder), name="dashboard")
+
+
+def _docs_page(schema: dict[str, Any]) -> str:
+    sections = [
+        _endpoint_section(path, operation)
+        for path, operations in schema["paths"].items()
+        for operation in operations.values()
+    ]
+    title = html.escape(f"{schema['info']['title']} {schema['info']['version']}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
+        f"</head>\n<body>\n<h1>{title}</h1>\n"
+        f"<p>{html.escape(schema['info']['description'])}</p>\n"
+        '<p>The whole schema: <a href="/openapi.json">/openapi.json</a></p>\n'
+        f"{''.join(sections)}</body>\n</html>\n"
+    )
+
+
+def _endpoint_section(path: str, operation: dict[str, Any]) -> str:
+    parameters = "".join(
+        f"<dt><code>{html.escape(parameter['name'])}</code></dt>"
+        f"<dd>{html.escape(parameter.get('description', ''))}"
+        f" Default: {html.escape(str(parameter['schema'].get('default', 'none')))}.</dd>\n"
+        for parameter in operation.get("parameters", [])
+    )
+    return (
+        f"<h2><code>GET {html.escape(path)}</code></h2>\n"
+        f"<p>{html.escape(operation.get('description', ''))}</p>\n<dl>\n{parameters}</dl>\n"
+    )

@@ -1,0 +1,164 @@
+"""Who asks, and for which days: the shared dependencies of all routes, with limits as data."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Security
+from fastapi.security import APIKeyHeader
+from pydantic import AfterValidator, BeforeValidator
+
+from api.errors import InvalidApiKey, InvalidParameter, RateLimitExceeded
+from api.services import services_of
+from api.windows import today, zone
+
+MIN_DAYS = 1
+MAX_DAYS = 2557
+FIRST_END = date(1970, 1, 1)
+
+ALLOWED = {
+    "days": f"a whole number from {MIN_DAYS} to {MAX_DAYS}",
+    "tz": "an IANA time zone name such as Europe/Paris, written exactly so",
+    "end": f"a date YYYY-MM-DD from {FIRST_END} to today in tz",
+    "format": "json or csv",
+}
+PERIOD_PARAMETERS = ("days", "tz", "end")
+TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
+
+api_key_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="`cust_…`; it decides whose data is read."
+)
+
+
+def allowed_values(parameter: str) -> str:
+    """What a query parameter may be, for people."""
+    return ALLOWED.get(parameter, "no such parameter")
+
+
+def authenticated_customer(
+    request: Request, key: Annotated[str | None, Security(api_key_header)]
+) -> int:
+    """The customer of the key in X-API-Key, counted against the customer's rate limit.
+
+    Raises InvalidApiKey or RateLimitExceeded.
+    """
+    services = services_of(request)
+    record = services.keys.verify(key, services.settings.clock())
+    if record is None:
+        raise InvalidApiKey
+    request.state.customer_id = record.customer_id
+    allowance = services.throttle.count(record.customer_id)
+    request.state.answer_headers.update(allowance.headers)
+    if not allowance.allowed:
+        raise RateLimitExceeded(
+            limit=allowance.limit,
+            reset_at=allowance.reset_at_text,
+            retry_after=allowance.retry_after,
+        )
+    return record.customer_id
+
+
+AuthenticatedCustomer = Annotated[int, Depends(authenticated_customer)]
+
+
+def _digits(text: object) -> object:
+    # Stricter than pydantic, which also reads 7.0, +7, 1_0 and spaces.
+    if isinstance(text, str) and not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+        raise ValueError("not a whole number")
+    return text
+
+
+def _iso_date(text: object) -> object:
+    # Stricter than pydantic, which also reads Unix times.
+    if isinstance(text, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+        raise ValueError("not a date")
+    return text
+
+
+def _not_too_early(end: date | None) -> date | None:
+    if end is not None and end < FIRST_END:
+        raise ValueError("too early")
+    return end
+
+
+def _zone_name(name: str) -> str:
+    zone(name)
+    return name
+
+
+Days = Annotated[
+    int,
+    Query(ge=MIN_DAYS, le=MAX_DAYS, description="Number of dates that the period covers."),
+    BeforeValidator(_digits),  # last: the schema loses the limits if it comes before them
+]
+Tz = Annotated[
+    str,
+    AfterValidator(_zone_name),
+    Query(
+        description="IANA time zone that says when a date begins.", examples=["America/Los_Angeles"]
+    ),
+]
+End = Annotated[
+    date | None,
+    Query(
+        description=f"Last date, from {FIRST_END} on; default and latest: today in `tz`.",
+        examples=["2025-12-03"],
+    ),
+    AfterValidator(_not_too_early),
+    BeforeValidator(_iso_date),
+]
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    json = "json"
+    csv = "csv"
+
+
+TableFormat = Annotated[Format, Query(description="`csv` for a spreadsheet.")]
+
+
+@dataclass(frozen=True)
+class Period:
+    """The dates that were asked for. `end` is never after today in `tz`."""
+
+    days: int
+    tz: str
+    end: date
+
+
+def period(
+    *, default_days: int, parameters: tuple[str, ...] = PERIOD_PARAMETERS
+) -> Callable[..., Awaitable[Period]]:
+    """The dependency that reads days, tz and end, and refuses any parameter not in `parameters`."""
+
+    async def asked_period(
+        request: Request,
+        customer_id: AuthenticatedCustomer,  # first, so that no key means 401 and nothing else
+        days: Days = default_days,
+        tz: Tz = "UTC",
+        end: End = None,
+    ) -> Period:
+        _each_known_and_once(request, parameters)
+        latest = today(services_of(request).settings.clock(), tz)
+        if end is not None and end > latest:
+            raise InvalidParameter("end", ALLOWED["end"], problem=f"is after today, {latest}")
+        return Period(days=days, tz=tz, end=latest if end is None else end)
+
+    return asked_period
+
+
+def _each_known_and_once(request: Request, parameters: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in parameters:
+            raise InvalidParameter(
+                name, f"only {', '.join(parameters)}", problem="is not known here"
+            )
+        if name in seen:
+            raise InvalidParameter(name, f"{ALLOWED[name]}, once", problem="is given twice")
+        seen.add(name)

@@ -1,0 +1,141 @@
+"""From a question to an answer: one snapshot, one window, its headers, and JSON or CSV."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel, TypeAdapter
+
+from api.errors import ErrorBody, NotModified
+from api.parameters import Format, Period
+from api.services import Services, services_of
+from api.serving import Lease, Row
+from api.windows import Window, covered_from, window
+
+CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorBody, "description": "No valid API key."},
+    422: {"model": ErrorBody, "description": "A parameter is not valid."},
+    429: {"model": ErrorBody, "description": "Too many requests in a minute."},
+    503: {"model": ErrorBody, "description": "No snapshot yet, or the query took too long."},
+}
+TABLE_ERRORS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+    **ERRORS,
+}
+
+
+class Answering:
+    """The snapshot and the window that one question is answered from."""
+
+    def __init__(
+        self,
+        services: Services,
+        lease: Lease,
+        *,
+        customer_id: int,
+        window: Window,
+        etag: str,
+    ) -> None:
+        self._services = services
+        self._lease = lease
+        self._customer_id = customer_id
+        self._headers = {"ETag": etag, **CACHING}
+        self.window = window
+
+    def rows(self, query: str) -> list[Row]:
+        """The rows of the query with this name, about the customer who asks."""
+        return self._services.queries.run(
+            self._lease, query, customer_id=self._customer_id, window=self.window
+        )
+
+    def json(self, body: BaseModel) -> Response:
+        """A JSON object."""
+        return self._response(body.model_dump_json(), "application/json")
+
+    def json_list(self, kind: TypeAdapter[Any], body: Sequence[BaseModel]) -> Response:
+        """A JSON array."""
+        return self._response(kind.dump_json(body), "application/json")
+
+    def csv(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> Response:
+        """A CSV file with a header line; `columns` are the keys of each row, in order."""
+        response = self._response(csv_text(columns, rows), "text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+        return response
+
+    def _response(self, content: str | bytes, media_type: str) -> Response:
+        return Response(content, media_type=media_type, headers=self._headers)
+
+
+@contextmanager
+def answering(
+    request: Request, customer_id: int, period: Period, *, written_as: Format = Format.json
+) -> Iterator[Answering]:
+    """Hold one snapshot while a question is answered, and note what the answer came from.
+
+    Raises NotModified if the client has this very answer, NotReady if there is no snapshot.
+    """
+    services = services_of(request)
+    now = services.settings.clock()
+    with services.snapshots.lease() as lease:
+        snapshot = lease.snapshot
+        kept_from = covered_from(now, snapshot.retention_days.get(customer_id))
+        asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
+        headers = request.state.answer_headers
+        headers["X-Snapshot-Id"] = snapshot.snapshot_id
+        headers["X-Covered-From"] = "1970-01-01" if kept_from is None else kept_from.isoformat()
+        if snapshot.data_as_of is not None:
+            headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+        etag = _etag(
+            services.version,
+            snapshot.snapshot_id,
+            customer_id,
+            request.url.path,
+            written_as,
+            period.tz,
+            [asked.end.isoformat(), asked.days],
+            [boundary.isoformat() for boundary in asked.boundaries],
+        )
+        if _has_already(request.headers.getlist("If-None-Match"), etag):
+            raise NotModified({"ETag": etag, **CACHING})
+        yield Answering(services, lease, customer_id=customer_id, window=asked, etag=etag)
+
+
+def iso_utc(instant: datetime) -> str:
+    """An aware instant in ISO 8601, with Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """CSV of rows; null is an empty cell, and no text cell runs as a formula in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_inert(row[column]) for column in columns])
+    return text.getvalue()
+
+
+def _inert(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
+
+
+def _etag(*parts: object) -> str:
+    return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
+
+
+def _has_already(if_none_match: Sequence[str], etag: str) -> bool:
+    # Weak comparison, as RFC 9110 asks for here: a proxy that compresses marks a tag as weak.
+    tags = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
+    return "*" in tags or etag in tags

@@ -1,0 +1,29 @@
+"""What the routes work with; made once by the factory of the app."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from api.keys import KeyStore
+from api.queries import Queries
+from api.serving import Snapshots
+from api.settings import ServingSettings
+from api.throttle import Throttle
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that live as long as the app."""
+
+    settings: ServingSettings
+    keys: KeyStore
+    snapshots: Snapshots
+    queries: Queries
+    throttle: Throttle
+    version: str
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that handles this request."""
+    services: Services = request.app.state.services
+    return services

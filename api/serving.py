@@ -1,0 +1,209 @@
+"""The published snapshot: opened read-only, replaced while requests run, closed when drained."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from api.errors import NotReady, QueryTimeout
+from api.settings import ServingSettings
+
+SNAPSHOT_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.duckdb")
+RETRY_SECONDS = 1.0
+WATCH_SECONDS = 0.5
+
+Row = dict[str, Any]
+Signature = tuple[int, int, int]
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """One opened snapshot file. `users` and `retired` change only under the lock of its owner."""
+
+    name: str
+    snapshot_id: str
+    data_as_of: datetime | None
+    """Newest load in it, aware and in UTC; None if nothing was ever loaded."""
+    retention_days: dict[int, int | None]
+    """Days kept, by customer id; None or no entry: nothing is deleted."""
+    connection: duckdb.DuckDBPyConnection
+    users: int = field(default=0)
+    retired: bool = field(default=False)
+
+
+class Lease:
+    """One request's hold on one snapshot: whatever it reads comes from that one."""
+
+    def __init__(
+        self, snapshot: Snapshot, cursor: duckdb.DuckDBPyConnection, *, timeout_seconds: float
+    ) -> None:
+        self.snapshot = snapshot
+        self._cursor = cursor
+        self._timeout_seconds = timeout_seconds
+
+    def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
+        """All rows of a query, as dictionaries in column order.
+
+        Raises QueryTimeout if it takes longer than the setting allows.
+        """
+        stop = threading.Timer(self._timeout_seconds, self._cursor.interrupt)
+        stop.daemon = True
+        stop.start()
+        try:
+            # Read to the end: a result that is not read blocks the connection.
+            found = self._cursor.execute(sql, parameters).fetchall()
+        except duckdb.InterruptException as error:
+            raise QueryTimeout(self._timeout_seconds) from error
+        finally:
+            stop.cancel()
+        columns = [column[0] for column in self._cursor.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+class Snapshots:
+    """The newest snapshot of a folder. The file CURRENT in it names the newest."""
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._folder = settings.snapshots_folder
+        self._pointer = settings.snapshots_folder / "CURRENT"
+        self._timeout_seconds = settings.query_timeout_seconds
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": f"{settings.query_memory_mb}MB",
+            "threads": settings.query_threads,
+        }
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._current: Snapshot | None = None
+        self._seen: Signature | None = None
+        self._retry_at = 0.0
+        self._problem = "no snapshot has been published yet"
+        self._stop = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest snapshot is not being served; None if it is."""
+        return self._problem or None
+
+    @property
+    def current(self) -> Snapshot | None:
+        """The snapshot that the next request will get."""
+        return self._current
+
+    def watch(self) -> None:
+        """Follow CURRENT in the background, so that an idle server lets go of unlinked files."""
+        self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop following, and close the snapshot as soon as no request uses it."""
+        self._stop.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._replace(None)
+
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Hold the newest snapshot for one request. Raises NotReady if there is none."""
+        self.refresh()
+        with self._lock:
+            snapshot = self._current
+            if snapshot is None:
+                raise NotReady(self._problem)
+            snapshot.users += 1
+            cursor = snapshot.connection.cursor()
+        try:
+            yield Lease(snapshot, cursor, timeout_seconds=self._timeout_seconds)
+        finally:
+            cursor.close()
+            with self._lock:
+                snapshot.users -= 1
+                drained = snapshot.retired and snapshot.users == 0
+            if drained:
+                snapshot.connection.close()
+
+    def refresh(self) -> None:
+        """Open the snapshot that CURRENT names, if it names another one than before."""
+        try:
+            status = self._pointer.stat()
+        except OSError:
+            return
+        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if signature == self._seen or time.monotonic() < self._retry_at:
+            return
+        # Whoever has a snapshot goes on with it while another thread opens the new one.
+        if not self._opening.acquire(blocking=self._current is None):
+            return
+        try:
+            if signature != self._seen:
+                self._open_newest(signature)
+        finally:
+            self._opening.release()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_SECONDS):
+            self.refresh()
+
+    def _open_newest(self, signature: Signature) -> None:
+        try:
+            name = self._pointer.read_text(encoding="utf-8").strip()
+            if not SNAPSHOT_FILE.fullmatch(name):
+                raise ValueError(f"CURRENT does not name a snapshot file: {name[:80]!r}")
+            if self._current is None or self._current.name != name:
+                self._replace(self._open(self._folder / name, name))
+        except (OSError, ValueError, duckdb.Error) as error:
+            # The last good snapshot stays in service; /readyz and the metrics show the problem.
+            self._problem = f"the newest snapshot cannot be opened: {error}"
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            return
+        self._seen = signature
+        self._retry_at = 0.0
+        self._problem = ""
+
+    def _open(self, path: Path, name: str) -> Snapshot:
+        connection = duckdb.connect(os.path.realpath(path), read_only=True, config=self._config)
+        try:
+            # Two settings that connect() does not take, or that would lock out the one before.
+            connection.execute("set global TimeZone = 'UTC'")
+            connection.execute("set global lock_configuration = true")
+            found = connection.execute(
+                "select snapshot_id, data_as_of from marts.snapshot_info"
+            ).fetchall()
+            if len(found) != 1:
+                raise ValueError(f"{name} has {len(found)} rows in marts.snapshot_info, not one")
+            retention = connection.execute(
+                "select customer_id, retention_days from marts.customers"
+            ).fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        snapshot_id, data_as_of = found[0]
+        return Snapshot(
+            name=name,
+            snapshot_id=snapshot_id,
+            data_as_of=None if data_as_of is None else data_as_of.replace(tzinfo=UTC),
+            retention_days=dict(retention),
+            connection=connection,
+        )
+
+    def _replace(self, newest: Snapshot | None) -> None:
+        with self._lock:
+            previous, self._current = self._current, newest
+            if previous is None:
+                return
+            previous.retired = True
+            drained = previous.users == 0
+        # Closing a parent kills its cursors, so one in use is closed by its last user.
+        if drained:
+            previous.connection.close()

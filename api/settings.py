@@ -1,0 +1,75 @@
+"""Settings of the serving side, read from the environment (`AGENTSTATS_*`) or `.env`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class ServingSettings(BaseSettings):
+    """What the API needs to know; `orchestration` adds its own settings to these."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AGENTSTATS_",
+        env_file=CHECKOUT / ".env",
+        extra="ignore",
+    )
+
+    home: Path = Field(
+        default=CHECKOUT / "data",
+        description="Folder of everything that is stored: snapshots, keys, landing, lake.",
+    )
+    now: datetime | None = Field(
+        default=None,
+        description="A fixed clock, ISO 8601; a time without an offset is UTC. Unset: wall clock.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    rate_limit: int = Field(
+        default=60, ge=1, description="Requests a minute for each customer, in each worker."
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Worker processes of the API.")
+    query_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="After this a query is stopped and answered by 503."
+    )
+    query_memory_mb: int = Field(
+        default=512, ge=64, description="Memory that DuckDB may use for queries, in each worker."
+    )
+    query_threads: int = Field(
+        default=2, ge=1, le=64, description="Threads that DuckDB may use, in each worker."
+    )
+    header_timeout_seconds: int = Field(
+        default=10, ge=1, le=300, description="A client that sends its header slower is cut off."
+    )
+    shutdown_timeout_seconds: int = Field(
+        default=30, ge=1, le=600, description="Time that running requests get when the API stops."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("now")
+    @classmethod
+    def _in_utc(cls, now: datetime | None) -> datetime | None:
+        if now is None:
+            return None
+        return now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)
+
+    @property
+    def snapshots_folder(self) -> Path:
+        """Folder with the published snapshots and the file CURRENT."""
+        return self.home / "snapshots"
+
+    @property
+    def keys_path(self) -> Path:
+        """SQLite file of the API keys."""
+        return self.home / "keys.db"
+
+    def clock(self) -> datetime:
+        """Now, aware and in UTC: `AGENTSTATS_NOW` where it is set, else the wall clock."""
+        return self.now if self.now is not None else datetime.now(UTC)

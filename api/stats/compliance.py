@@ -1,0 +1,117 @@
+"""Toxic messages and redacted personal data."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from api.parameters import (
+    TABLE_PARAMETERS,
+    AuthenticatedCustomer,
+    Format,
+    Period,
+    TableFormat,
+    period,
+)
+from api.responses import ERRORS, TABLE_ERRORS, answering
+
+router = APIRouter(tags=["compliance"])
+
+TOXIC_RATE = "Toxic messages per 100 messages, percent, 2 decimals; null without messages."
+
+
+class PiiRedactions(BaseModel):
+    """Redactions of personal data."""
+
+    total: int = Field(description="Redactions of all types.", examples=[147])
+    by_type: dict[str, int] = Field(
+        description="Redactions of each entity type that has any, most first, then by name.",
+        examples=[{"EMAIL_ADDRESS": 62, "PHONE_NUMBER": 45, "PERSON": 28, "CREDIT_CARD": 12}],
+    )
+
+
+class ComplianceSummary(BaseModel):
+    """Content safety of the whole period."""
+
+    period_days: int = Field(description="Number of dates asked for.", examples=[30])
+    total_messages: int = Field(description="Agent responses, scanned or not.", examples=[1250])
+    toxic_messages: int = Field(description="Scanned messages with a toxic scan.", examples=[3])
+    toxic_rate_percent: float | None = Field(description=TOXIC_RATE, examples=[0.24])
+    pii_redactions: PiiRedactions = Field(description="Redactions of personal data.")
+    messages_with_pii: int = Field(
+        description="Scanned messages with at least one redaction.", examples=[89]
+    )
+    pii_rate_percent: float | None = Field(
+        description="Messages with a redaction per 100 messages, percent, 2 decimals; null without "
+        "messages.",
+        examples=[7.12],
+    )
+
+
+class AgentTypeCompliance(BaseModel):
+    """Content safety of one agent type."""
+
+    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
+    agent_type_name: str = Field(
+        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
+    )
+    total_messages: int = Field(description="Agent responses, scanned or not.", examples=[850])
+    toxic_messages: int = Field(description="Scanned messages with a toxic scan.", examples=[2])
+    toxic_rate_percent: float | None = Field(description=TOXIC_RATE, examples=[0.24])
+    pii_redactions_total: int = Field(description="Redactions of all types.", examples=[112])
+    pii_per_message: float | None = Field(
+        description="Redactions per message, 3 decimals; null without messages.", examples=[0.132]
+    )
+
+
+class ComplianceByAgentType(BaseModel):
+    """Content safety of each agent type."""
+
+    period_days: int = Field(description="Number of dates asked for.", examples=[30])
+    agent_types: list[AgentTypeCompliance] = Field(
+        description="Each agent type with a message or a scan, most messages first."
+    )
+
+
+@router.get("/api/stats/compliance/summary", response_model=ComplianceSummary, responses=ERRORS)
+def compliance_summary(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=30))],
+) -> Response:
+    """Toxic messages and redactions of the whole period."""
+    with answering(request, customer_id, asked) as answer:
+        row = answer.rows("compliance_summary")[0]
+        redactions = PiiRedactions(
+            total=row.pop("pii_redactions_total"),
+            by_type=dict(zip(row.pop("entity_types"), row.pop("redactions"), strict=True)),
+        )
+        return answer.json(
+            ComplianceSummary(period_days=asked.days, pii_redactions=redactions, **row)
+        )
+
+
+@router.get(
+    "/api/stats/compliance/by-agent-type",
+    response_model=ComplianceByAgentType,
+    responses=TABLE_ERRORS,
+)
+def compliance_by_agent_type(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+) -> Response:
+    """Toxic messages and redactions of each agent type, most messages first."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        rows = answer.rows("compliance_by_agent_type")
+        if format is Format.csv:
+            columns = list(AgentTypeCompliance.model_fields)
+            return answer.csv("compliance-by-agent-type", columns, rows)
+        return answer.json(
+            ComplianceByAgentType(
+                period_days=asked.days,
+                agent_types=[AgentTypeCompliance(**row) for row in rows],
+            )
+        )

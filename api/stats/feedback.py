@@ -1,0 +1,150 @@
+"""Star ratings, and how they go with load."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from api.parameters import (
+    TABLE_PARAMETERS,
+    AuthenticatedCustomer,
+    Format,
+    Period,
+    TableFormat,
+    period,
+)
+from api.responses import ERRORS, TABLE_ERRORS, answering
+from api.serving import Row
+
+router = APIRouter(tags=["feedback"])
+
+AVERAGE_RATING = "Mean rating in stars, 1 to 5, 2 decimals; null without ratings."
+
+
+class FeedbackSummary(BaseModel):
+    """Ratings of the whole period."""
+
+    period_days: int = Field(description="Number of dates asked for.", examples=[30])
+    total_feedback: int = Field(description="Ratings.", examples=[234])
+    average_rating: float | None = Field(description=AVERAGE_RATING, examples=[4.2])
+    rating_distribution: dict[str, int] = Field(
+        description="Ratings with each number of stars, always all five.",
+        examples=[{"1": 5, "2": 12, "3": 28, "4": 89, "5": 100}],
+    )
+
+
+class LoadBucketRating(BaseModel):
+    """Ratings given while so many instances of the agent type ran."""
+
+    instances_range: str = Field(description="Running instances.", examples=["1-2"])
+    avg_rating: float | None = Field(description=AVERAGE_RATING, examples=[4.5])
+    count: int = Field(description="Ratings.", examples=[45])
+
+
+class RatingByLoad(BaseModel):
+    """Ratings by load; those of unknown load are in none of the three."""
+
+    low: LoadBucketRating = Field(description="Few running instances.")
+    medium: LoadBucketRating = Field(description="Some running instances.")
+    high: LoadBucketRating = Field(description="Many running instances.")
+
+
+class AgentTypeFeedback(BaseModel):
+    """Ratings of one agent type."""
+
+    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
+    agent_type_name: str = Field(
+        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
+    )
+    total_feedback: int = Field(description="Ratings.", examples=[156])
+    average_rating: float | None = Field(description=AVERAGE_RATING, examples=[4.3])
+    rating_by_load: RatingByLoad = Field(description="Ratings by running instances.")
+
+
+class FeedbackByAgentType(BaseModel):
+    """Ratings of each agent type."""
+
+    period_days: int = Field(description="Number of dates asked for.", examples=[30])
+    agent_types: list[AgentTypeFeedback] = Field(
+        description="Each agent type with a rating, most ratings first."
+    )
+
+
+CSV_COLUMNS = [
+    "agent_type_id",
+    "agent_type_name",
+    "total_feedback",
+    "average_rating",
+    *(
+        f"{bucket}_{field}"
+        for bucket in RatingByLoad.model_fields
+        for field in LoadBucketRating.model_fields
+    ),
+]
+
+
+@router.get("/api/stats/feedback/summary", response_model=FeedbackSummary, responses=ERRORS)
+def feedback_summary(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=30))],
+) -> Response:
+    """Number, mean and distribution of the ratings of the whole period."""
+    with answering(request, customer_id, asked) as answer:
+        row = answer.rows("feedback_summary")[0]
+        return answer.json(
+            FeedbackSummary(
+                period_days=asked.days,
+                total_feedback=row["total_feedback"],
+                average_rating=row["average_rating"],
+                rating_distribution={
+                    str(stars): row[f"rating_{stars}_count"] for stars in range(1, 6)
+                },
+            )
+        )
+
+
+@router.get(
+    "/api/stats/feedback/by-agent-type",
+    response_model=FeedbackByAgentType,
+    responses=TABLE_ERRORS,
+)
+def feedback_by_agent_type(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+) -> Response:
+    """Ratings of each agent type, in all and by load, most ratings first."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        rows = answer.rows("feedback_by_agent_type")
+        if format is Format.csv:
+            return answer.csv("feedback-by-agent-type", CSV_COLUMNS, rows)
+        return answer.json(
+            FeedbackByAgentType(
+                period_days=asked.days, agent_types=[_agent_type(row) for row in rows]
+            )
+        )
+
+
+def _agent_type(row: Row) -> AgentTypeFeedback:
+    return AgentTypeFeedback(
+        agent_type_id=row["agent_type_id"],
+        agent_type_name=row["agent_type_name"],
+        total_feedback=row["total_feedback"],
+        average_rating=row["average_rating"],
+        rating_by_load=RatingByLoad(
+            low=_load_bucket(row, "low"),
+            medium=_load_bucket(row, "medium"),
+            high=_load_bucket(row, "high"),
+        ),
+    )
+
+
+def _load_bucket(row: Row, bucket: str) -> LoadBucketRating:
+    return LoadBucketRating(
+        instances_range=row[f"{bucket}_instances_range"],
+        avg_rating=row[f"{bucket}_avg_rating"],
+        count=row[f"{bucket}_count"],
+    )

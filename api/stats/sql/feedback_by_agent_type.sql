@@ -1,0 +1,67 @@
+with ratings_in_window as (
+    {{ rows_in_window(
+        daily='load_bucket_daily',
+        quarter_hourly='feedback_quarter_hourly',
+        columns=['agent_type_id', 'load_bucket', 'rating_count', 'rating_sum'],
+    ) | indent(4) }}
+),
+
+agent_types_of_customer as (
+    select
+        agent_type_id,
+        agent_type_name,
+    from marts.agent_types
+    where customer_id = $customer_id
+),
+
+instances_ranges as (
+    select
+        max(instances_range) filter (where load_bucket = 'low') as low_instances_range,
+        max(instances_range) filter (where load_bucket = 'medium') as medium_instances_range,
+        max(instances_range) filter (where load_bucket = 'high') as high_instances_range,
+    from marts.load_buckets
+),
+
+ratings_summed_per_type as (
+    select
+        agent_type_id,
+        sum(rating_count) as rating_count,
+        sum(rating_sum) as rating_sum,
+{%- for bucket in ['low', 'medium', 'high'] %}
+        coalesce(sum(rating_count) filter (where load_bucket = '{{ bucket }}'), 0)
+            as {{ bucket }}_rating_count,
+        coalesce(sum(rating_sum) filter (where load_bucket = '{{ bucket }}'), 0)
+            as {{ bucket }}_rating_sum,
+{%- endfor %}
+    from ratings_in_window
+    group by agent_type_id
+    having sum(rating_count) > 0
+),
+
+agent_types_named as (
+    select
+        ratings_summed_per_type.agent_type_id,
+        coalesce(
+            agent_types_of_customer.agent_type_name,
+            'Agent type ' || ratings_summed_per_type.agent_type_id
+        ) as agent_type_name,
+        cast(ratings_summed_per_type.rating_count as bigint) as total_feedback,
+        {{ average_rating(
+            'ratings_summed_per_type.rating_sum', 'ratings_summed_per_type.rating_count'
+        ) | indent(8) }} as average_rating,
+{%- for bucket in ['low', 'medium', 'high'] %}
+        instances_ranges.{{ bucket }}_instances_range,
+        {{ avg_rating(
+            'ratings_summed_per_type.' ~ bucket ~ '_rating_sum',
+            'ratings_summed_per_type.' ~ bucket ~ '_rating_count',
+        ) | indent(8) }} as {{ bucket }}_avg_rating,
+        cast(ratings_summed_per_type.{{ bucket }}_rating_count as bigint) as {{ bucket }}_count,
+{%- endfor %}
+    from ratings_summed_per_type
+    left join agent_types_of_customer
+        on ratings_summed_per_type.agent_type_id = agent_types_of_customer.agent_type_id
+    cross join instances_ranges
+)
+
+select * from agent_types_named
+order by total_feedback desc, agent_type_id

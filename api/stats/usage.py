@@ -1,0 +1,152 @@
+"""Messages, tokens, active agents and response times."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, TypeAdapter
+
+from api.parameters import (
+    TABLE_PARAMETERS,
+    AuthenticatedCustomer,
+    Format,
+    Period,
+    TableFormat,
+    period,
+)
+from api.responses import ERRORS, TABLE_ERRORS, answering
+
+router = APIRouter(tags=["usage"])
+
+AVG_RESPONSE_TIME = (
+    "Mean response time of the messages that have one, in ms, rounded to a whole number; "
+    "null if none has one."
+)
+
+
+class UsageSummary(BaseModel):
+    """Usage of the whole period."""
+
+    period_days: int = Field(description="Number of dates asked for.", examples=[7])
+    total_messages: int = Field(description="Agent responses.", examples=[1250])
+    total_tokens: int = Field(description="Input and output tokens.", examples=[485000])
+    total_input_tokens: int = Field(description="Input tokens.", examples=[320000])
+    total_output_tokens: int = Field(description="Output tokens.", examples=[165000])
+    active_agents: int = Field(description="Agents with at least one message.", examples=[5])
+    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1850])
+
+
+class AgentUsage(BaseModel):
+    """Usage of one agent."""
+
+    agent_id: int = Field(description="Id of the agent.", examples=[42])
+    agent_name: str = Field(
+        description="Newest name; `Agent 42` if it has none.", examples=["Support Bot"]
+    )
+    message_count: int = Field(description="Agent responses.", examples=[850])
+    total_tokens: int = Field(description="Input and output tokens.", examples=[325000])
+    total_input_tokens: int = Field(description="Input tokens.", examples=[210000])
+    total_output_tokens: int = Field(description="Output tokens.", examples=[115000])
+    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1720])
+
+
+class UsageTimeline(BaseModel):
+    """Usage day by day, oldest first: three lists of equal length without gaps."""
+
+    labels: list[str] = Field(
+        description="Dates in `tz`, YYYY-MM-DD.",
+        examples=[["2025-12-01", "2025-12-02", "2025-12-03"]],
+    )
+    messages: list[int] = Field(description="Agent responses.", examples=[[45, 52, 48]])
+    tokens: list[int] = Field(
+        description="Input and output tokens.", examples=[[18500, 21200, 19800]]
+    )
+
+
+class ModelUsage(BaseModel):
+    """Usage of one model."""
+
+    model: str = Field(
+        description="Name of the model; `unknown` if the events have none.",
+        examples=["claude-sonnet-4"],
+    )
+    message_count: int = Field(description="Agent responses.", examples=[620])
+    total_tokens: int = Field(description="Input and output tokens.", examples=[245000])
+    total_input_tokens: int = Field(description="Input tokens.", examples=[160000])
+    total_output_tokens: int = Field(description="Output tokens.", examples=[85000])
+    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1650])
+    tokens_per_second: float | None = Field(
+        description="Output tokens per second of response time, over the messages with a response "
+        "time above 0; 1 decimal; null if there are none.",
+        examples=[95.5],
+    )
+
+
+AGENTS = TypeAdapter(list[AgentUsage])
+MODELS = TypeAdapter(list[ModelUsage])
+
+
+@router.get("/api/stats/usage/summary", response_model=UsageSummary, responses=ERRORS)
+def usage_summary(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=7))],
+) -> Response:
+    """Usage of the whole period in seven numbers."""
+    with answering(request, customer_id, asked) as answer:
+        row = answer.rows("usage_summary")[0]
+        return answer.json(UsageSummary(period_days=asked.days, **row))
+
+
+@router.get("/api/stats/usage/by-agent", response_model=list[AgentUsage], responses=TABLE_ERRORS)
+def usage_by_agent(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+) -> Response:
+    """Usage of each agent with a message, most tokens first."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        rows = answer.rows("usage_by_agent")
+        if format is Format.csv:
+            return answer.csv("usage-by-agent", list(AgentUsage.model_fields), rows)
+        return answer.json_list(AGENTS, [AgentUsage(**row) for row in rows])
+
+
+@router.get("/api/stats/usage/timeline", response_model=UsageTimeline, responses=TABLE_ERRORS)
+def usage_timeline(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+) -> Response:
+    """Messages and tokens of each date, oldest first; a date without usage has zeros."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        of_utc_days = answer.window.is_of_utc_days
+        rows = answer.rows(
+            "usage_timeline_of_utc_days" if of_utc_days else "usage_timeline_of_local_days"
+        )
+        if format is Format.csv:
+            return answer.csv("usage-timeline", ["label", "messages", "tokens"], rows)
+        return answer.json(
+            UsageTimeline(
+                labels=[row["label"] for row in rows],
+                messages=[row["messages"] for row in rows],
+                tokens=[row["tokens"] for row in rows],
+            )
+        )
+
+
+@router.get("/api/stats/usage/by-model", response_model=list[ModelUsage], responses=TABLE_ERRORS)
+def usage_by_model(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+) -> Response:
+    """Usage of each model with a message, most tokens first."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        rows = answer.rows("usage_by_model")
+        if format is Format.csv:
+            return answer.csv("usage-by-model", list(ModelUsage.model_fields), rows)
+        return answer.json_list(MODELS, [ModelUsage(**row) for row in rows])

@@ -1,0 +1,148 @@
+"""Periods and days: from dates in a time zone to instants of UTC.
+
+The only place that turns a date into an instant, and the only zone rules are those of the pinned
+`tzdata` package: the copies of the system and of DuckDB disagree with it for some zones.
+"""
+
+import functools
+import importlib.resources
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
+ONE_SECOND = timedelta(seconds=1)
+
+
+@functools.cache
+def zone_names() -> frozenset[str]:
+    """All IANA names in the pinned `tzdata` package."""
+    zones = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
+    return frozenset(zones.split())
+
+
+@functools.lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """The rules of one IANA zone, e.g. `Asia/Kathmandu`; case matters.
+
+    Raises ValueError for a name that the pinned `tzdata` package does not list.
+    """
+    if name not in zone_names():
+        raise ValueError(f"unknown time zone {name!r}: use an IANA name such as Europe/Paris")
+    resource = importlib.resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    with resource.open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=name)
+
+
+def first_instant(day: date, tz: ZoneInfo) -> datetime:
+    """The first instant of UTC (aware) at which the date in `tz` is `day`.
+
+    Of a midnight that happens twice it is the first. Where the clock jumps over midnight it is the
+    instant of the jump; so for a date that is skipped whole it is the first instant of the next.
+    """
+    midnight = datetime.combine(day, time.min, tzinfo=tz)
+    candidate = midnight.astimezone(UTC)
+    if candidate.astimezone(tz).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+        return candidate
+    # Midnight lies in a gap. PEP 495: fold=0 reads it with the offset before the jump, which gives
+    # an instant at or after it, and fold=1 with the offset after, which gives one before it.
+    before = midnight.replace(fold=1).astimezone(UTC)
+    after = candidate
+    while after - before > ONE_SECOND:
+        middle = before + timedelta(seconds=(after - before) // ONE_SECOND // 2)
+        if middle.astimezone(tz).date() >= day:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+@dataclass(frozen=True)
+class Span:
+    """A half-open range of UTC instants `[start, end)`, aware; empty if they are equal."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """The `days` dates in `tz` that end with `end`, as UTC instants, cut off at retention."""
+
+    days: int
+    tz: str
+    end: date
+    boundaries: tuple[datetime, ...]
+    """First instants of the dates, oldest first, and the end of the last: `days` + 1 of them."""
+
+    @property
+    def from_instant(self) -> datetime:
+        """Where the window begins; it is part of it."""
+        return self.boundaries[0]
+
+    @property
+    def to_instant(self) -> datetime:
+        """Where the window ends; it is not part of it."""
+        return self.boundaries[-1]
+
+    @property
+    def labels(self) -> list[str]:
+        """The dates, `YYYY-MM-DD`, oldest first."""
+        return [(self.end - ONE_DAY * back).isoformat() for back in reversed(range(self.days))]
+
+    @property
+    def spans(self) -> list[Span]:
+        """One span for each label; one before retention is empty."""
+        return [Span(start, end) for start, end in pairwise(self.boundaries)]
+
+    @property
+    def is_of_utc_days(self) -> bool:
+        """Whether each date of the window is a whole UTC date (or empty)."""
+        return all(boundary == _utc_midnight(boundary.date()) for boundary in self.boundaries)
+
+    @property
+    def head(self) -> Span:
+        """The part before the first UTC midnight of the window; the whole if it holds none."""
+        return Span(self.from_instant, min(self.whole_days.start, self.to_instant))
+
+    @property
+    def whole_days(self) -> Span:
+        """The whole UTC days of the window, from midnight to midnight."""
+        start = _utc_midnight(self.from_instant.date())
+        if start < self.from_instant:
+            start += ONE_DAY
+        return Span(start, max(start, _utc_midnight(self.to_instant.date())))
+
+    @property
+    def tail(self) -> Span:
+        """The part after the last UTC midnight of the window."""
+        return Span(min(self.whole_days.end, self.to_instant), self.to_instant)
+
+
+def covered_from(now: datetime, retention_days: int | None) -> date | None:
+    """The first UTC date that retention lets a customer see; None if nothing is deleted."""
+    if retention_days is None:
+        return None
+    return now.astimezone(UTC).date() - ONE_DAY * retention_days
+
+
+def today(now: datetime, tz: str) -> date:
+    """The date of `now` in the zone named `tz`."""
+    return now.astimezone(zone(tz)).date()
+
+
+@functools.lru_cache(maxsize=512)
+def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
+    """The window of the `days` dates in `tz` up to and with `end`; nothing before `kept_from`."""
+    rules = zone(tz)
+    first = end - ONE_DAY * (days - 1)
+    boundaries = [first_instant(first + ONE_DAY * step, rules) for step in range(days + 1)]
+    if kept_from is not None:
+        floor = _utc_midnight(kept_from)
+        boundaries = [max(boundary, floor) for boundary in boundaries]
+    return Window(days=days, tz=tz, end=end, boundaries=tuple(boundaries))
+
+
+def _utc_midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -1,0 +1,33 @@
+-- What is part of something is never more than it, for the dates of this run.
+select 'usage_quarter_hourly' as mart, customer_id, bucket_start
+from {{ ref('usage_quarter_hourly') }}
+where
+    {{ is_touched('agent_usage_events') }}
+    and (
+        total_tokens <> input_tokens + output_tokens
+        or response_time_count > message_count
+        or timed_output_tokens > output_tokens
+    )
+union all
+select 'compliance_quarter_hourly' as mart, customer_id, bucket_start
+from {{ ref('compliance_quarter_hourly') }}
+where
+    {{ is_touched('audit_events') }}
+    and (
+        scanned_messages > scan_count
+        or toxic_messages > scan_count
+        or messages_with_pii > scan_count
+        or messages_with_pii > pii_redactions
+    )
+union all
+select 'feedback_quarter_hourly' as mart, customer_id, bucket_start
+from {{ ref('feedback_quarter_hourly') }}
+where
+    {{ is_touched('feedback_events') }}
+    and (
+        rating_count
+        <> rating_1_count + rating_2_count + rating_3_count + rating_4_count + rating_5_count
+        or rating_sum
+        <> rating_1_count + 2 * rating_2_count + 3 * rating_3_count + 4 * rating_4_count
+        + 5 * rating_5_count
+    )

@@ -1,0 +1,28 @@
+with
+
+events as (
+    select * from {{ ref('stg_agent_usage_events') }}
+),
+
+summed_per_bucket as (
+    select
+        customer_id,
+        agent_id,
+        agent_type_id,
+        model,
+        count(*) as message_count,
+        cast(sum(input_tokens) as bigint) as input_tokens,
+        cast(sum(output_tokens) as bigint) as output_tokens,
+        cast(sum(input_tokens + output_tokens) as bigint) as total_tokens,
+        cast(coalesce(sum(response_time_ms), 0) as bigint) as response_time_ms_sum,
+        count(response_time_ms) as response_time_count,
+        cast(
+            coalesce(sum(case when response_time_ms > 0 then output_tokens end), 0) as bigint
+        ) as timed_output_tokens,
+        bucket_start,
+        occurred_date
+    from events
+    group by customer_id, agent_id, agent_type_id, model, bucket_start, occurred_date
+)
+
+select * from summed_per_bucket

@@ -1,0 +1,54 @@
+with
+
+source as (
+    select * from {{ source('raw', 'feedback_events') }}
+),
+
+load_buckets as (
+    select * from {{ ref('load_buckets') }}
+),
+
+unique_ratings as (
+    select *
+    from source
+    qualify row_number() over (
+        partition by customer_id, feedback_id, occurred_date
+        order by
+            received_at desc nulls last,
+            {{ content_hash([
+                'agent_id', 'agent_type_id', 'rating', 'running_instances', 'occurred_at',
+            ]) }} desc
+    ) = 1
+),
+
+renamed as (
+    select
+        -- ids
+        unique_ratings.customer_id,
+        unique_ratings.feedback_id,
+        unique_ratings.agent_id,
+        unique_ratings.agent_type_id,
+
+        -- strings
+        coalesce(load_buckets.load_bucket, 'unknown') as load_bucket,
+
+        -- numerics
+        unique_ratings.rating,
+        unique_ratings.running_instances,
+
+        -- times
+        unique_ratings.occurred_at,
+        {{ quarter_hour('unique_ratings.occurred_at') }} as bucket_start,
+        unique_ratings.occurred_date,
+        unique_ratings.received_at
+    from unique_ratings
+    left join load_buckets
+        on
+            unique_ratings.running_instances >= load_buckets.min_instances
+            and (
+                unique_ratings.running_instances <= load_buckets.max_instances
+                or load_buckets.max_instances is null
+            )
+)
+
+select * from renamed

@@ -1,0 +1,221 @@
+"""The data's path as assets: landing → lake → staging → marts → snapshot."""
+
+# No postponed annotations here: Dagster checks the type of `context`.
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
+
+from orchestration import pipeline
+from orchestration.dbt import MANIFEST, NodeResult
+from orchestration.landing.streams import STREAMS
+from orchestration.writer import Writer
+
+SNAPSHOT = dg.AssetKey("snapshot")
+RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
+
+LANDING_SPECS = [
+    dg.AssetSpec(
+        ["landing", stream.name],
+        description=f"Files dropped under landing/{stream.name}/, by whoever produces them.",
+        group_name="landing",
+    )
+    for stream in STREAMS
+]
+
+
+class RollUpConfig(dg.Config):
+    """What may be asked of a roll-up by hand."""
+
+    full_refresh: bool = False
+
+
+class Translator(DagsterDbtTranslator):
+    """Group models by the layer that their folder names."""
+
+    def get_group_name(self, dbt_resource_props: Any) -> str | None:
+        if dbt_resource_props["resource_type"] == "source":
+            return "lake"
+        if dbt_resource_props["resource_type"] == "seed":
+            return "seeds"
+        return str(dbt_resource_props["fqn"][1])
+
+
+class DbtEvents:
+    """Turns the results of dbt's nodes into Dagster's events, by the manifest."""
+
+    def __init__(self, manifest_path: Path, translator: DagsterDbtTranslator) -> None:
+        self._path = manifest_path
+        self._translator = translator
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads(self._path.read_text())
+        return manifest
+
+    def of(
+        self, context: dg.AssetExecutionContext, results: Sequence[NodeResult]
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """One event for each model and seed that was built, and each test that was run."""
+        checks = context.selected_asset_check_keys
+        for result in results:
+            kind = result.unique_id.split(".")[0]
+            if kind == "test":
+                key = get_asset_check_key_for_test(
+                    self._manifest, self._translator, result.unique_id, None
+                )
+                if key is not None and key in checks:
+                    yield dg.AssetCheckResult(
+                        asset_key=key.asset_key,
+                        check_name=key.name,
+                        passed=result.is_ok,
+                        metadata={
+                            "failures": result.failures or 0,
+                            "message": result.message or "",
+                        },
+                    )
+            elif kind in {"model", "seed"} and result.is_ok:
+                asset_key = self._translator.get_asset_key(
+                    self._manifest["nodes"][result.unique_id]
+                )
+                if asset_key in context.selected_asset_keys:
+                    yield dg.MaterializeResult(
+                        asset_key=asset_key, metadata={"seconds": round(result.seconds, 3)}
+                    )
+
+
+def build_assets(manifest: Path = MANIFEST) -> list[Any]:
+    """Every asset. `manifest` is what dbt makes of its project; `make` prepares it."""
+    if not manifest.exists():
+        raise FileNotFoundError(
+            f"{manifest} is not there: `make dagster`, or any `agentstats run`, prepares it"
+        )
+    translator = Translator()
+    events = DbtEvents(manifest, translator)
+
+    @dg.multi_asset(
+        name="land",
+        specs=[
+            dg.AssetSpec(
+                ["raw", stream.name],
+                deps=[["landing", stream.name]],
+                group_name="lake",
+                description=f"Checked rows of {stream.name}, as Parquet in the lake.",
+            )
+            for stream in STREAMS
+        ],
+    )
+    def land(
+        context: dg.AssetExecutionContext, writer: Writer
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Check what was dropped and write it to the lake, one ledger entry for each file."""
+        loads = pipeline.land(writer.settings, writer.ledger)
+        writer.note(
+            files_loaded=sum(load.status == "loaded" for load in loads),
+            files_failed=sum(load.status == "failed" for load in loads),
+            rows_read=sum(load.rows_read for load in loads),
+            rows_accepted=sum(load.accepted for load in loads),
+            rows_duplicate=sum(load.duplicates for load in loads),
+            rows_rejected=sum(load.rejected for load in loads),
+        )
+        for stream in STREAMS:
+            of_stream = [load for load in loads if load.stream == stream.name]
+            yield dg.MaterializeResult(
+                asset_key=["raw", stream.name],
+                metadata={
+                    "files": len(of_stream),
+                    "failed_files": [
+                        f"{load.source_file}: {load.failure}" for load in of_stream if load.failure
+                    ],
+                    "rows_read": sum(load.rows_read for load in of_stream),
+                    "accepted": sum(load.accepted for load in of_stream),
+                    "duplicates": sum(load.duplicates for load in of_stream),
+                    "rejected": sum(load.rejected for load in of_stream),
+                },
+            )
+
+    @dbt_assets(
+        manifest=manifest,
+        exclude="tag:reconciliation",
+        name="roll_up",
+        dagster_dbt_translator=translator,
+    )
+    def roll_up(context: dg.AssetExecutionContext, config: RollUpConfig, writer: Writer) -> Any:
+        """Rebuild the dates that were touched, and test them."""
+        done = pipeline.roll_up(writer.settings, writer.ledger, full_refresh=config.full_refresh)
+        writer.note(
+            dates_rebuilt={stream: len(days) for stream, days in done.scope.touched.items()},
+            full_refresh=done.scope.is_full,
+            roll_up_reason=done.scope.reason,
+            marts_changed=not done.scope.is_empty,
+        )
+        yield from events.of(context, done.results)
+        if done.failed:
+            raise dg.Failure(
+                description="dbt: "
+                + "; ".join(f"{node.unique_id}: {node.message}" for node in done.failed),
+                allow_retries=False,
+            )
+        if not done.results:
+            # Looked at and found up to date, so that what comes after is not skipped.
+            for key in sorted(context.selected_asset_keys):
+                yield dg.MaterializeResult(asset_key=key, metadata={"rebuilt": False})
+
+    @dbt_assets(
+        manifest=manifest,
+        select="tag:reconciliation",
+        name="reconcile",
+        dagster_dbt_translator=translator,
+    )
+    def reconcile(context: dg.AssetExecutionContext, writer: Writer) -> Any:
+        """Recount every event in the lake; a difference fails the run before it publishes."""
+        proof = pipeline.reconcile(writer.settings, writer.ledger)
+        writer.note(
+            events_recounted=proof.events,
+            differences=len(proof.differences) + len(proof.file_differences),
+        )
+        if not proof.adds_up:
+            raise dg.Failure(
+                description=f"{len(proof.differences)} groups and {len(proof.file_differences)} "
+                "files do not add up; `agentstats reconcile` lists them",
+                allow_retries=False,
+            )
+        for key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=key, metadata={"events": proof.events})
+        for check in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(asset_key=check.asset_key, check_name=check.name, passed=True)
+
+    @dg.asset(key="landing_archive", group_name="landing", deps=[RECONCILIATION])
+    def landing_archive(writer: Writer) -> dg.MaterializeResult[None]:
+        """Delete landed files once their load is verified in the lake."""
+        deleted = pipeline.clear_archive(writer.settings, writer.ledger)
+        writer.note(archived_files_deleted=len(deleted))
+        return dg.MaterializeResult(metadata={"deleted": len(deleted)})
+
+    marts = [key for key in roll_up.keys if key.path[0] == "marts"]
+
+    @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION])
+    def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
+        """Publish the marts: a new immutable file, then one move of the pointer."""
+        run = next(run for run in writer.ledger.runs(1))
+        published = pipeline.publish_if_changed(
+            writer.settings,
+            writer.ledger,
+            run_id=writer.run_id,
+            changed=bool(run.detail.get("marts_changed", True)),
+        )
+        writer.note(snapshot_id=published.snapshot_id if published else None)
+        writer.succeeded()
+        return dg.MaterializeResult(
+            metadata={
+                "published": published is not None,
+                **({"snapshot_id": published.snapshot_id} if published else {}),
+            }
+        )
+
+    return [*LANDING_SPECS, land, roll_up, reconcile, landing_archive, snapshot]

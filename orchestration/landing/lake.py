@@ -1,0 +1,143 @@
+"""Writing the lake: a file appears under its name whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from orchestration.landing.checks import literal, quoted
+from orchestration.landing.streams import Stream
+from orchestration.ledger import LakeFile, Ledger
+
+REJECTED_FOLDER = "rejected_rows"
+
+log = structlog.get_logger()
+
+
+def partition(stream_name: str, day: date) -> str:
+    """The folder of one event date, relative to the lake."""
+    return f"{stream_name}/occurred_date={day.isoformat()}"
+
+
+def remove_orphans(lake: Path, ledger: Ledger) -> None:
+    """Remove what an interrupted load left behind: files that the ledger does not know."""
+    known = ledger.lake_paths()
+    for path in sorted(lake.rglob("*")):
+        if path.is_file() and str(path.relative_to(lake)) not in known:
+            log.info("orphan_removed", path=str(path.relative_to(lake)))
+            path.unlink()
+
+
+def write_good_rows(
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    load_id: str,
+    lake: Path,
+    dates: Sequence[date],
+) -> list[LakeFile]:
+    """Write the rows of `checked` that are good and not `dropped`.
+
+    Events go to a file for each date, sorted by customer and time, so that one customer's rows
+    lie together; reference rows to one file.
+    """
+    columns = ", ".join(quoted(name) for name, _ in stream.lake_columns)
+    written = "reason is null and rowid not in (select row from dropped)"
+    if stream.is_reference:
+        path = f"{stream.name}/{load_id}.parquet"
+        query = f"select {columns} from checked where {written} order by {columns}"
+        return _write(connection, query, path, stream.name, None, lake)
+    # The identity makes the order total, so that the same rows give the same bytes.
+    order = f"customer_id, occurred_at, {stream.identity[-1]}, {stream.version_column}"
+    source = f"(select * from checked where {written})"
+    if len(dates) > 1:
+        # Sorted by date once, so that each date's file reads its own stretch only.
+        connection.execute(
+            f"create or replace temp table to_write as "
+            f"select * from checked where {written} order by occurred_date, {order}"
+        )
+        source = "to_write"
+    lake_files: list[LakeFile] = []
+    for day in dates:
+        query = (
+            f"select {columns} from {source} where occurred_date = date {literal(day.isoformat())} "
+            f"order by {order}"
+        )
+        path = f"{partition(stream.name, day)}/{load_id}.parquet"
+        lake_files += _write(connection, query, path, stream.name, day, lake)
+    return lake_files
+
+
+def write_rejected_rows(
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    load_id: str,
+    source_file: str,
+    now: datetime,
+    lake: Path,
+) -> list[LakeFile]:
+    """Keep every rejected row with its file, number, reason and text as delivered.
+
+    `customer_id` and `occurred_at` are there where they could be read, so that retention and
+    erasure find rejected rows too.
+    """
+    occurred_at = "cast(null as timestamp)" if stream.is_reference else "occurred_at"
+    query = f"""
+        select
+            {literal(stream.name)} as stream,
+            {literal(load_id)} as load_id,
+            {literal(source_file)} as source_file,
+            row_number,
+            reason,
+            original,
+            customer_id,
+            {occurred_at} as occurred_at,
+            timestamp {literal(now.replace(tzinfo=None).isoformat(sep=" "))} as rejected_at
+        from checked
+        where reason is not null
+        order by row_number
+    """
+    path = f"{REJECTED_FOLDER}/{stream.name}/{load_id}.parquet"
+    return _write(connection, query, path, REJECTED_FOLDER, None, lake)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: str,
+    folder: str,
+    occurred_date: date | None,
+    lake: Path,
+) -> list[LakeFile]:
+    """Write the query's rows to `lake/path`; no file for no rows."""
+    target = lake / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.tmp")
+    copied = connection.execute(
+        f"copy ({query}) to {literal(str(unfinished))} (format parquet, compression zstd)"
+    ).fetchall()
+    rows = int(copied[0][0])
+    if rows == 0:
+        unfinished.unlink()
+        return []
+    with unfinished.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+        os.fsync(file.fileno())
+    unfinished.rename(target)
+    sync_folder(target.parent)
+    return [LakeFile(path, folder, occurred_date, rows, size, digest)]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,270 @@
+"""Every dropped file in turn, each from start to ledger entry."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import structlog
+from jinja2 import Template
+
+from orchestration.landing import files, lake
+from orchestration.landing.checks import literal
+from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
+from orchestration.landing.streams import CUSTOMERS, STREAMS, STREAMS_BY_NAME, Stream
+from orchestration.landing.verdict import check_rows, content_hash, dates_of, judge
+from orchestration.ledger import Ledger, Load
+from orchestration.settings import CHECKOUT, Settings
+
+LOAD_ID_LENGTH = 20
+
+_RETENTION_MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
+_POLICIES = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
+
+# Whatever reading a broken file can raise.
+_BROKEN = (duckdb.Error, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Landing:
+    """What every file of one landing needs."""
+
+    database: duckdb.DuckDBPyConnection
+    settings: Settings
+    ledger: Ledger
+
+
+def land_waiting_files(
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    streams: Sequence[Stream] = STREAMS,
+) -> list[Load]:
+    """Load every finished file in the landing folder, reference streams first.
+
+    A file that cannot be read goes to `landing/_failed/` and the others still load. Returns one
+    load for each file.
+    """
+    for entry in files.unknown_entries(settings.landing):
+        log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
+    lake.remove_orphans(settings.lake, ledger)
+    waiting = [
+        (stream, path)
+        for stream in STREAMS
+        if stream in streams
+        for path in files.waiting_files(settings.landing, stream)
+    ]
+    loads: list[Load] = []
+    with _database(settings) as database:
+        landing = _Landing(database, settings, ledger)
+        retention_is_known = False
+        for number, (stream, path) in enumerate(waiting, start=1):
+            if not stream.is_reference and not retention_is_known:
+                _read_retention(landing)
+                retention_is_known = True
+            load = _land(path, stream, landing)
+            if load:
+                loads.append(load)
+                log.info(
+                    "landed",
+                    file=load.source_file,
+                    number=f"{number}/{len(waiting)}",
+                    status=load.status,
+                    read=load.rows_read,
+                    accepted=load.accepted,
+                    duplicates=load.duplicates,
+                    rejected=load.rejected,
+                )
+    return loads
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB for the time of a landing, which may spill to the scratch folder."""
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": settings.memory_limit,
+            "temp_directory": str(settings.scratch),
+            "autoinstall_known_extensions": "false",
+            # Rows are numbered as they stand in the file, and sorted where order matters.
+            "preserve_insertion_order": "true",
+        }
+    )
+    try:
+        connection.execute("set enable_progress_bar = false")
+        # Times without an offset are UTC, whatever the machine's zone.
+        connection.execute("set global TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _read_retention(landing: _Landing) -> None:
+    """Make the table `retention` (customer_id, kept_from): the first instant that is kept."""
+    database, settings = landing.database, landing.settings
+    paths = [str(settings.lake / path) for path in landing.ledger.lake_paths_of(CUSTOMERS.name)]
+    database.execute("create or replace table retention (customer_id bigint, kept_from timestamp)")
+    if not paths:
+        return
+    macro = Template(_RETENTION_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}")
+    today = settings.clock().date().isoformat()
+    database.execute(
+        f"""
+        insert into retention
+        select
+            customer.customer_id,
+            cast(date {literal(today)} - cast({macro.render().strip()} as integer) as timestamp)
+        from (
+            select * from read_parquet($paths)
+            qualify row_number() over (
+                partition by customer_id
+                order by updated_at desc nulls last, {content_hash(CUSTOMERS)} desc
+            ) = 1
+        ) as customer
+        inner join read_csv({literal(str(_POLICIES))}) as policy on customer.tier = policy.tier
+        """,
+        {"paths": paths},
+    )
+
+
+def _land(path: Path, stream: Stream, landing: _Landing) -> Load | None:
+    """Load one file; None where it is left for the next run because it is still changing."""
+    settings, ledger = landing.settings, landing.ledger
+    content = files.content_of(path)
+    load = Load(
+        load_id=content.sha256[:LOAD_ID_LENGTH],
+        stream=stream.name,
+        source_file=str(path.relative_to(settings.landing)),
+        file_bytes=content.size_bytes,
+        file_modified_ns=content.modified_ns,
+        sha256=content.sha256,
+        status="failed",
+        rows_read=0,
+        accepted=0,
+        duplicates=0,
+        rejected=0,
+        conflicting_duplicates=0,
+        total_mismatches=0,
+        started_at=settings.clock(),
+        loaded_at=settings.clock(),
+    )
+    earlier = ledger.deliveries_of(stream.name, content.sha256)
+    for known in earlier:
+        if (known.source_file, known.file_modified_ns) == (load.source_file, content.modified_ns):
+            # Booked, but the run was cut off before the file was moved away.
+            _move_away(path, known, settings.landing)
+            return known
+    if earlier:
+        load = replace(load, load_id=f"{load.load_id}-{len(earlier) + 1}")
+    try:
+        load = _load(path, stream, load, landing)
+    except UnreadableFile as error:
+        log.warning("file_set_aside", file=load.source_file, reason=str(error))
+        load = replace(load, failure=str(error))
+    if not _is_unchanged(path, content):
+        log.warning("file_still_changing", file=load.source_file, then="left for the next run")
+        lake.remove_orphans(settings.lake, ledger)
+        return None
+    load = replace(load, loaded_at=settings.clock())
+    ledger.record_load(load)
+    _move_away(path, load, settings.landing)
+    if load.unknown_columns:
+        log.warning("unknown_columns_left_out", file=load.source_file, columns=load.unknown_columns)
+    return load
+
+
+def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
+    """Check the file's rows and write them to the lake. Raises `UnreadableFile`."""
+    settings = landing.settings
+    connection = landing.database.cursor()
+    try:
+        rows = _read_rows(connection, files.recognise(path, stream), settings.clock())
+        dates = [] if stream.is_reference else dates_of(connection)
+        known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
+        verdict = judge(connection, stream, [str(settings.lake / path) for path in known])
+        lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
+        if verdict.rejected:
+            lake_files += lake.write_rejected_rows(
+                connection,
+                stream,
+                load.load_id,
+                load.source_file,
+                settings.clock(),
+                settings.lake,
+            )
+    finally:
+        connection.close()
+    return replace(
+        load,
+        status="loaded",
+        rows_read=verdict.rows_read,
+        accepted=verdict.accepted,
+        duplicates=verdict.duplicates,
+        rejected=verdict.rejected,
+        conflicting_duplicates=verdict.conflicting_duplicates,
+        total_mismatches=verdict.total_mismatches,
+        rejected_by_reason=verdict.rejected_by_reason,
+        unknown_columns=rows.unknown_columns,
+        lake_files=tuple(lake_files),
+    )
+
+
+def _read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: datetime) -> RowSource:
+    """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
+
+    Only what goes wrong here is the file's own fault; a full disk while the lake is written, say,
+    fails the run and leaves the file where it is.
+    """
+    try:
+        try:
+            rows = files.open_rows(connection, file, one_by_one=False)
+            check_rows(connection, file, rows, now)
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error:
+            if file.file_format == "parquet":
+                raise
+            # Some record is not well formed: find out which, and keep the others.
+            rows = files.open_rows(connection, file, one_by_one=True)
+            check_rows(connection, file, rows, now)
+    except duckdb.OutOfMemoryException:
+        raise
+    except _BROKEN as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
+    return rows
+
+
+def _is_unchanged(path: Path, content: Content) -> bool:
+    there = path.stat()
+    return (there.st_size, there.st_mtime_ns) == (content.size_bytes, content.modified_ns)
+
+
+def _move_away(path: Path, load: Load, landing: Path) -> None:
+    """Move a booked file to `_loaded/` or `_failed/`, the reason beside it, under its own name.
+
+    Where the name is taken already, the load id goes in front of it.
+    """
+    is_loaded = load.status == "loaded"
+    folder = landing / (files.LOADED_FOLDER if is_loaded else files.FAILED_FOLDER)
+    target = folder / load.source_file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target = target.with_name(f"{load.load_id}.{target.name}")
+    if load.failure:
+        target.with_name(f"{target.name}.reason.txt").write_text(
+            f"{load.source_file} was set aside and nothing of it was loaded: {load.failure}\n"
+            "Mend it and drop it again under landing/.\n"
+        )
+    # A rename where it can be, a copy where landing/ and its archive are different file systems.
+    shutil.move(path, target)

@@ -1,0 +1,192 @@
+"""What a row of each landing stream must look like: the contract as data.
+
+`dbt_project/models/staging/_staging__sources.yml` documents the same columns for analysts; a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+# An event of more tokens, or a scan of more redactions, than this is a fault of the sender. The
+# bound keeps every sum that a mart can hold within a signed 64-bit integer on every engine.
+MAX_COUNT = 10**12
+MAX_ID_LENGTH = 128
+MAX_RESPONSE_TIME_MS = 86_400_000
+
+
+class Kind(Enum):
+    """What the text of a column may say; `checks` has the SQL of each."""
+
+    KEY = "positive 64-bit integer"
+    IDENTITY = "string of 1 to 128 characters"
+    LABEL = "string, trimmed"
+    MODEL = "string, trimmed; blank becomes 'unknown'"
+    COUNT = "integer from 0 to 10^12"
+    INTEGER = "64-bit integer"
+    UNTRUSTED_TOTAL = "integer; only compared with the sum of its parts"
+    MILLISECONDS = "number from 0 to 86,400,000; rounded half up to whole milliseconds"
+    SHARE = "number from 0 to 1"
+    FLAG = "boolean"
+    STARS = "integer from 1 to 5"
+    INSTANCES = "integer, 0 or more; 0 means unknown"
+    ENTITY_COUNTS = "object of entity type to integer count"
+    INSTANT = "ISO 8601 time; UTC where it has no offset"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a landing stream. `required` columns may be neither absent nor null."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A landing stream: its columns in contract order, and what makes a row of it itself.
+
+    `identity` names the columns that, together, identify an event (or a reference row). Events
+    have an `occurred_at` and are partitioned by its UTC date; reference rows are not.
+    """
+
+    name: str
+    identity: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def is_reference(self) -> bool:
+        return all(column.name != "occurred_at" for column in self.columns)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.required)
+
+    @property
+    def version_column(self) -> str:
+        """The column that decides which of two versions of one identity is the newer."""
+        return "updated_at" if self.is_reference else "received_at"
+
+    @property
+    def lake_columns(self) -> tuple[tuple[str, str], ...]:
+        """(name, DuckDB type) of each column stored in the lake, in order."""
+        return tuple(
+            ("is_total_mismatch", "boolean")
+            if column.kind is Kind.UNTRUSTED_TOTAL
+            else (column.name, LAKE_TYPES[column.kind])
+            for column in self.columns
+        )
+
+
+LAKE_TYPES = {
+    Kind.KEY: "bigint",
+    Kind.IDENTITY: "varchar",
+    Kind.LABEL: "varchar",
+    Kind.MODEL: "varchar",
+    Kind.COUNT: "bigint",
+    Kind.INTEGER: "bigint",
+    Kind.MILLISECONDS: "bigint",
+    Kind.SHARE: "double",
+    Kind.FLAG: "boolean",
+    Kind.STARS: "bigint",
+    Kind.INSTANCES: "bigint",
+    Kind.ENTITY_COUNTS: "map(varchar, bigint)",
+    Kind.INSTANT: "timestamp",
+}
+
+
+CUSTOMERS = Stream(
+    "customers",
+    ("customer_id",),
+    (
+        Column("customer_id", Kind.KEY, required=True),
+        Column("customer_name", Kind.LABEL),
+        # Any tier and any number of days lands: an invalid policy must reach the retention job,
+        # which refuses to delete anything while there is one, rather than vanish here.
+        Column("tier", Kind.LABEL, required=True),
+        Column("retention_days", Kind.INTEGER),
+        Column("updated_at", Kind.INSTANT),
+    ),
+)
+
+AGENT_TYPES = Stream(
+    "agent_types",
+    ("customer_id", "agent_type_id"),
+    (
+        Column("agent_type_id", Kind.KEY, required=True),
+        Column("customer_id", Kind.KEY, required=True),
+        Column("agent_type_name", Kind.LABEL),
+        Column("model", Kind.LABEL),
+        Column("updated_at", Kind.INSTANT),
+    ),
+)
+
+AGENTS = Stream(
+    "agents",
+    ("customer_id", "agent_id"),
+    (
+        Column("agent_id", Kind.KEY, required=True),
+        Column("customer_id", Kind.KEY, required=True),
+        Column("agent_type_id", Kind.KEY, required=True),
+        Column("agent_name", Kind.LABEL),
+        Column("updated_at", Kind.INSTANT),
+    ),
+)
+
+AGENT_USAGE_EVENTS = Stream(
+    "agent_usage_events",
+    ("customer_id", "event_id"),
+    (
+        Column("event_id", Kind.IDENTITY, required=True),
+        Column("customer_id", Kind.KEY, required=True),
+        Column("agent_id", Kind.KEY, required=True),
+        Column("agent_type_id", Kind.KEY, required=True),
+        Column("model_used", Kind.MODEL),
+        Column("input_tokens", Kind.COUNT, required=True),
+        Column("output_tokens", Kind.COUNT, required=True),
+        Column("total_tokens", Kind.UNTRUSTED_TOTAL),
+        Column("response_time_ms", Kind.MILLISECONDS),
+        Column("occurred_at", Kind.INSTANT, required=True),
+        Column("received_at", Kind.INSTANT),
+    ),
+)
+
+AUDIT_EVENTS = Stream(
+    "audit_events",
+    ("customer_id", "audit_id"),
+    (
+        Column("audit_id", Kind.IDENTITY, required=True),
+        Column("customer_id", Kind.KEY, required=True),
+        Column("agent_id", Kind.KEY, required=True),
+        Column("agent_type_id", Kind.KEY, required=True),
+        Column("event_id", Kind.IDENTITY),
+        Column("toxicity_score", Kind.SHARE),
+        Column("is_toxic", Kind.FLAG),
+        Column("pii_redactions", Kind.ENTITY_COUNTS),
+        Column("occurred_at", Kind.INSTANT, required=True),
+        Column("received_at", Kind.INSTANT),
+    ),
+)
+
+FEEDBACK_EVENTS = Stream(
+    "feedback_events",
+    ("customer_id", "feedback_id"),
+    (
+        Column("feedback_id", Kind.IDENTITY, required=True),
+        Column("customer_id", Kind.KEY, required=True),
+        Column("agent_type_id", Kind.KEY, required=True),
+        Column("agent_id", Kind.KEY),
+        Column("rating", Kind.STARS, required=True),
+        Column("running_instances", Kind.INSTANCES),
+        Column("occurred_at", Kind.INSTANT, required=True),
+        Column("received_at", Kind.INSTANT),
+    ),
+)
+
+# Reference streams come first: the retention that an event is checked against is theirs to tell.
+REFERENCE_STREAMS = (CUSTOMERS, AGENT_TYPES, AGENTS)
+EVENT_STREAMS = (AGENT_USAGE_EVENTS, AUDIT_EVENTS, FEEDBACK_EVENTS)
+STREAMS = REFERENCE_STREAMS + EVENT_STREAMS
+STREAMS_BY_NAME = {stream.name: stream for stream in STREAMS}

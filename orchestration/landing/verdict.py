@@ -1,0 +1,231 @@
+"""What becomes of each row of a file: accepted, a duplicate, or rejected with a reason.
+
+The rows of the file at hand live in tables of one connection:
+
+- `checked`: every row, typed, with its `reason` (NULL for a good row);
+- `dropped`: the rowids of good rows that say nothing new and are not written to the lake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+
+from orchestration.landing.checks import literal, quoted, reason_of_rejection, typed_value
+from orchestration.landing.files import LandedFile, RowSource
+from orchestration.landing.streams import Kind, Stream
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Counts of rows of one file; rows_read = accepted + duplicates + rejected.
+
+    `conflicting_duplicates` are duplicates whose content differs from what was known, counted
+    once for each different content; `total_mismatches` are good rows whose total_tokens is not
+    the sum of its parts.
+    """
+
+    rows_read: int
+    accepted: int
+    duplicates: int
+    rejected_by_reason: dict[str, int]
+    conflicting_duplicates: int
+    total_mismatches: int
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.rejected_by_reason.values())
+
+
+def check_rows(
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, rows: RowSource, now: datetime
+) -> None:
+    """Fill `checked`. For events, a table `retention` (customer_id, kept_from) must exist.
+
+    Raises `duckdb.Error` where the file cannot be read to its end.
+    """
+    stream = file.stream
+    raws, values = [], []
+    for column in stream.columns:
+        is_present = column.name in rows.types
+        source = quoted(f"raw_{column.name}") if is_present else "cast(null as varchar)"
+        value = typed_value(column, source, rows.types.get(column.name, "VARCHAR"))
+        values.append(f"{value} as {quoted(column.name)}")
+        if is_present:
+            raws.append(source)
+    lake_values = [
+        f"coalesce(total_tokens <> input_tokens + output_tokens, false) as {name}"
+        if name == "is_total_mismatch"
+        else quoted(name)
+        for name, _ in stream.lake_columns
+    ]
+    deadline = "cast(null as timestamp) as kept_from"
+    retention = ""
+    if not stream.is_reference:
+        deadline = "retention.kept_from"
+        retention = "left join retention on typed.customer_id = retention.customer_id"
+        lake_values.append("cast(occurred_at as date) as occurred_date")
+    connection.execute(
+        f"""
+        create or replace temp table checked as
+        with delivered as ({rows.relation}),
+        typed as (
+            select row_number, original, is_malformed, {", ".join(raws)}, {", ".join(values)}
+            from delivered
+        ),
+        dated as (
+            select typed.*, {deadline}, timestamp {literal(_sql_instant(now))} as now_instant
+            from typed {retention}
+        ),
+        judged as (
+            select *, {reason_of_rejection(stream, set(rows.types))} as reason from dated
+        )
+        select
+            row_number,
+            reason,
+            -- The text of an expired row is past its retention, and so not kept either.
+            case when reason <> 'expired' then original end as original,
+            {", ".join(lake_values)}
+        from judged
+        """
+    )
+
+
+def dates_of(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """UTC dates of the good events in `checked`, ascending."""
+    rows = connection.execute(
+        "select distinct occurred_date from checked where reason is null order by 1"
+    ).fetchall()
+    return [day for (day,) in rows]
+
+
+def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str]) -> Verdict:
+    """Compare the good rows with each other and with the lake; fill `dropped` and count.
+
+    `known_paths` are the lake files that may hold the same identities: those of the same event
+    dates. A good row is written when no row of its identity, in the file or in the lake, has the
+    same content and is as new; so exact repeats leave no trace, and what differs is all kept, for
+    staging to choose from whatever order it came in.
+    """
+    connection.execute("create or replace temp table dropped (row bigint)")
+    by_reason = connection.execute(
+        "select reason, count(*) from checked group by reason order by reason"
+    ).fetchall()
+    rejected_by_reason = {reason: count for reason, count in by_reason if reason is not None}
+    good = next((count for reason, count in by_reason if reason is None), 0)
+    mismatches = 0
+    if any(column.kind is Kind.UNTRUSTED_TOTAL for column in stream.columns):
+        mismatches = _scalar(
+            connection, "select count(*) from checked where reason is null and is_total_mismatch"
+        )
+    accepted, conflicts = _compare_contents(connection, stream, known_paths, good)
+    return Verdict(
+        rows_read=good + sum(rejected_by_reason.values()),
+        accepted=accepted,
+        duplicates=good - accepted,
+        rejected_by_reason=rejected_by_reason,
+        conflicting_duplicates=conflicts,
+        total_mismatches=mismatches,
+    )
+
+
+def content_hash(stream: Stream) -> str:
+    """SQL: the hash of what a row says, apart from who it is and when it was recorded."""
+    names = [
+        name
+        for name, _ in stream.lake_columns
+        if name not in stream.identity and name != stream.version_column
+    ]
+    fields = ", ".join(f"{literal(name)}: {quoted(name)}" for name in names)
+    return f"md5(cast(to_json({{{fields}}}) as varchar))"
+
+
+def _compare_contents(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str], good: int
+) -> tuple[int, int]:
+    """(accepted rows, conflicting duplicates); fills `dropped`."""
+    keys = ", ".join(stream.identity)
+    day = "" if stream.is_reference else ", occurred_date"
+    version = stream.version_column
+    columns = ", ".join(quoted(name) for name, _ in stream.lake_columns)
+    connection.execute(
+        f"create or replace temp table contested as select {keys}{day} from checked "
+        f"where reason is null group by {keys}{day} having count(*) > 1"
+    )
+    connection.execute(
+        f"create or replace temp table known as select {columns}{day} from checked where false"
+    )
+    if known_paths:
+        dated = columns if stream.is_reference else f"{columns}, cast(occurred_at as date)"
+        same = " and ".join(
+            f"lake.{key} = checked.{key}"
+            for key in [*stream.identity, *([] if stream.is_reference else ["occurred_date"])]
+        )
+        aliased = dated if stream.is_reference else f"{dated} as occurred_date"
+        connection.execute(
+            f"insert into known select lake.* from (select {aliased} "
+            f"from read_parquet($paths, hive_partitioning = false)) as lake "
+            f"where exists (select 1 from checked where reason is null and {same})",
+            {"paths": known_paths},
+        )
+        connection.execute(
+            f"insert into contested select distinct {keys}{day} from known "
+            f"except select {keys}{day} from contested"
+        )
+    if _scalar(connection, "select count(*) from contested") == 0:
+        return good, 0
+    # NULL sorts before every time.
+    newness = f"coalesce({version}, timestamp '0001-01-01')"
+    using = f"({keys}{day})"
+    connection.execute(
+        f"""
+        create or replace temp table versions as
+        select rowid as row, {keys}{day}, {newness} as newness, {content_hash(stream)} as content
+        from checked semi join contested using {using}
+        where reason is null
+        union all
+        select null, {keys}{day}, {newness}, {content_hash(stream)} from known
+        """
+    )
+    connection.execute(
+        f"""
+        insert into dropped
+        select row from (
+            select row, row_number() over (
+                partition by {keys}{day}, content
+                -- What the lake has stays; of equals in the file, the first does.
+                order by newness desc, row nulls first
+            ) as place
+            from versions
+        ) where row is not null and place > 1
+        """
+    )
+    if stream.is_reference:
+        # Each version of a name is a row of its own.
+        return good - _scalar(connection, "select count(*) from dropped"), 0
+    identities, known_identities, conflicts = connection.execute(
+        f"""
+        select
+            count(*),
+            count(*) filter (contents_known > 0),
+            coalesce(sum(contents - greatest(contents_known, 1)), 0)::bigint
+        from (
+            select
+                count(distinct content) as contents,
+                count(distinct content) filter (row is null) as contents_known
+            from versions group by {keys}{day}
+        )
+        """
+    ).fetchall()[0]
+    uncontested = good - _scalar(connection, "select count(row) from versions")
+    return uncontested + identities - known_identities, conflicts
+
+
+def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def _sql_instant(instant: datetime) -> str:
+    return instant.replace(tzinfo=None).isoformat(sep=" ")

@@ -1,0 +1,183 @@
+"""Which dates a run rebuilds, and handing them to dbt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+
+import duckdb
+import structlog
+
+from orchestration import dbt
+from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
+from orchestration.ledger import Ledger
+from orchestration.settings import Settings
+
+log = structlog.get_logger()
+
+_SCHEMA = """
+create schema if not exists raw;
+create table if not exists raw.run_context (toxicity_threshold double);
+create table if not exists raw.touched_dates (stream varchar, occurred_date date);
+create table if not exists raw.lake_files (stream varchar, path varchar);
+create table if not exists raw.rolled_up (
+    load_seq bigint, toxicity_threshold double, project_fingerprint varchar
+);
+"""
+
+
+class WarehouseUnusable(Exception):
+    """The warehouse is held by another program; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run has to rebuild: UTC event dates by stream, up to load number `load_seq`.
+
+    `is_full` rebuilds every table from nothing, `reason` says why.
+    """
+
+    load_seq: int
+    touched: Mapping[str, Sequence[date]]
+    has_new_names: bool
+    is_full: bool
+    reason: str
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.is_full or self.has_new_names or any(self.touched.values()))
+
+    @property
+    def date_count(self) -> int:
+        return len({day for days in self.touched.values() for day in days})
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, for this process alone; set aside and made anew where it cannot be opened.
+
+    Nothing is lost with it: the lake and the ledger rebuild it.
+    """
+    connection = _connect(settings)
+    try:
+        connection.execute(_SCHEMA)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    path = settings.warehouse
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory_limit,
+        "temp_directory": str(settings.scratch),
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as error:
+        if "lock" in str(error):
+            raise WarehouseUnusable(
+                f"{path} is open in another program, which must close it first "
+                f"(analysts read snapshots/marts.duckdb instead): {error}"
+            ) from error
+        log.error(
+            "warehouse_set_aside", path=str(path), reason=str(error), then="rebuilt from lake"
+        )
+        for part in (path, path.with_name(path.name + ".wal")):
+            if part.exists():
+                part.replace(part.with_name(f"{part.name}.broken"))
+        return duckdb.connect(str(path), config=config)
+
+
+def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> Scope:
+    """Compare the ledger with what the warehouse has rolled up."""
+    with open_warehouse(settings) as warehouse:
+        rows = warehouse.execute(
+            "select load_seq, toxicity_threshold, project_fingerprint from raw.rolled_up"
+        ).fetchall()
+    newest = ledger.newest_load_seq()
+    reason = ""
+    if full_refresh:
+        reason = "asked for"
+    elif not rows:
+        reason = "nothing was rolled up yet"
+    elif rows[0][1] != settings.toxicity_threshold:
+        reason = f"the toxicity threshold changed from {rows[0][1]}"
+    elif rows[0][2] != dbt.project_fingerprint():
+        reason = "the models changed"
+    if reason:
+        return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
+    since = rows[0][0]
+    names = {stream.name for stream in REFERENCE_STREAMS}
+    return Scope(
+        newest,
+        ledger.dates_touched_since(since),
+        has_new_names=bool(names & ledger.streams_loaded_since(since)),
+        is_full=False,
+        reason=f"loads {since + 1} to {newest}" if newest > since else "no new loads",
+    )
+
+
+def whole_lake(ledger: Ledger) -> Scope:
+    """Every date of every stream, to read but not to rebuild."""
+    touched = {stream.name: ledger.dates_in_lake(stream.name) for stream in EVENT_STREAMS}
+    return Scope(
+        ledger.newest_load_seq(), touched, has_new_names=False, is_full=False, reason="all dates"
+    )
+
+
+def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> None:
+    """Write the scope into the warehouse, where dbt finds it: a table needs no second parse."""
+    touched = [
+        {"stream": stream, "occurred_date": day.isoformat()}
+        for stream, days in scope.touched.items()
+        for day in days
+    ]
+    files = [
+        {"stream": stream.name, "path": str(settings.lake / path)}
+        for stream in (*EVENT_STREAMS, *REFERENCE_STREAMS)
+        for path in ledger.lake_paths_of(
+            stream.name, None if stream.is_reference else scope.touched.get(stream.name, [])
+        )
+    ]
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute("begin")
+        warehouse.execute("delete from raw.run_context")
+        warehouse.execute("insert into raw.run_context values (?)", [settings.toxicity_threshold])
+        _fill(
+            warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
+        )
+        _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
+        warehouse.execute("commit")
+
+
+def _fill(
+    warehouse: duckdb.DuckDBPyConnection,
+    table: str,
+    types: Mapping[str, str],
+    rows: Sequence[Mapping[str, str]],
+) -> None:
+    """Replace the table's rows, in one statement however many there are."""
+    shape = json.dumps([dict(types)])
+    warehouse.execute(f"delete from {table}")
+    warehouse.execute(
+        f"insert into {table} select unnest(from_json(?, ?), recursive := true)",
+        [json.dumps(list(rows)), shape],
+    )
+
+
+def mark_rolled_up(settings: Settings, scope: Scope) -> None:
+    """Note that the marts hold every load up to the scope's; only once all tests passed."""
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute("begin")
+        warehouse.execute("delete from raw.rolled_up")
+        warehouse.execute(
+            "insert into raw.rolled_up values (?, ?, ?)",
+            [scope.load_seq, settings.toxicity_threshold, dbt.project_fingerprint()],
+        )
+        warehouse.execute("commit")
+        # An empty write-ahead log: nothing to replay when the file is opened next.
+        warehouse.execute("checkpoint")

@@ -1,0 +1,36 @@
+"""The jobs and when they run, in UTC."""
+
+import dagster as dg
+
+from orchestration.assets import RECONCILIATION, SNAPSHOT
+
+# A run brings everything up to date, whatever ticks were missed: no partitions, no catching up.
+hourly = dg.define_asset_job(
+    "hourly",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(RECONCILIATION, "landing_archive"),
+    description="Load what was dropped, rebuild the dates it touched, test them, publish.",
+)
+
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets(RECONCILIATION, "landing_archive", SNAPSHOT),
+    description="Recount all that is there, clear the landing archive, publish.",
+)
+
+hourly_schedule = dg.ScheduleDefinition(
+    name="hourly_at_minute_5",
+    job=hourly,
+    cron_schedule="5 * * * *",
+    execution_timezone="UTC",
+    description="Five minutes past each hour, UTC.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+nightly_schedule = dg.ScheduleDefinition(
+    name="nightly_at_3",
+    job=nightly,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    description="At 03:00 UTC.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

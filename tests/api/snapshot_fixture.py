@@ -1,0 +1,284 @@
+"""A small real snapshot, made with DuckDB from literal rows, published as the pipeline does it.
+
+Only quarter hours are written by hand; the daily marts are their sums. To try the API by hand:
+
+    PYTHONPATH=tests/api python -c "import snapshot_fixture; snapshot_fixture.serve_sample()"
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from api.keys import KeyStore
+from api.server import serve
+from api.settings import ServingSettings
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
+
+USAGE = (
+    "message_count",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "response_time_ms_sum",
+    "response_time_count",
+    "timed_output_tokens",
+)
+COMPLIANCE = (
+    "scan_count",
+    "scanned_messages",
+    "toxic_messages",
+    "messages_with_pii",
+    "pii_redactions",
+)
+FEEDBACK = ("rating_count", "rating_sum", *(f"rating_{stars}_count" for stars in range(1, 6)))
+
+# Each mart of quarter hours: its dimensions and measures; and each daily mart made of it.
+QUARTER_HOURLY = {
+    "usage_quarter_hourly": (
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar",
+        USAGE,
+    ),
+    "compliance_quarter_hourly": ("customer_id bigint, agent_type_id bigint", COMPLIANCE),
+    "pii_quarter_hourly": (
+        "customer_id bigint, agent_type_id bigint, entity_type varchar",
+        ("pii_redactions",),
+    ),
+    "feedback_quarter_hourly": (
+        "customer_id bigint, agent_type_id bigint, load_bucket varchar",
+        FEEDBACK,
+    ),
+}
+DAILY = {
+    "customer_daily": ("usage_quarter_hourly", "customer_id", USAGE),
+    "agent_daily": ("usage_quarter_hourly", "customer_id, agent_id", USAGE),
+    "model_daily": ("usage_quarter_hourly", "customer_id, model", USAGE),
+    "agent_type_model_daily": ("usage_quarter_hourly", "customer_id, agent_type_id, model", USAGE),
+    "compliance_daily": ("compliance_quarter_hourly", "customer_id, agent_type_id", COMPLIANCE),
+    "pii_daily": (
+        "pii_quarter_hourly",
+        "customer_id, agent_type_id, entity_type",
+        ("pii_redactions",),
+    ),
+    "load_bucket_daily": (
+        "feedback_quarter_hourly",
+        "customer_id, agent_type_id, load_bucket",
+        FEEDBACK,
+    ),
+}
+
+
+@dataclass
+class Marts:
+    """Rows of the marts: tuples in column order without `occurred_date`; times are text."""
+
+    usage: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent, agent type, model, 7 usage measures, bucket_start"""
+    compliance: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent type, 5 compliance measures, bucket_start"""
+    pii: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent type, entity type, redactions, bucket_start"""
+    feedback: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent type, load bucket, 7 feedback measures, bucket_start"""
+    customers: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, name, tier, retention days"""
+    agents: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent, agent type, name"""
+    agent_types: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent type, name, model"""
+
+
+def ratings(*counts: int) -> tuple[int, ...]:
+    """The feedback measures of so many ratings with 1, 2, 3, 4 and 5 stars."""
+    stars = sum(star * count for star, count in enumerate(counts, start=1))
+    return (sum(counts), stars, *counts)
+
+
+def usage(
+    customer: int, agent: int, agent_type: int, model: str, bucket: str, **measures: int
+) -> tuple[Any, ...]:
+    """A usage row; total_tokens is input + output, and measures not given are 0."""
+    total = measures.get("input_tokens", 0) + measures.get("output_tokens", 0)
+    values = {**dict.fromkeys(USAGE, 0), "total_tokens": total, **measures}
+    return (customer, agent, agent_type, model, *(values[name] for name in USAGE), bucket)
+
+
+def publish(
+    home: Path,
+    marts: Marts,
+    *,
+    snapshot_id: str = "20260310T110500Z-00000001",
+    data_as_of: datetime | None = datetime(2026, 3, 10, 11, 0),
+) -> Path:
+    """Write a snapshot of these rows and let CURRENT name it; return the file."""
+    folder = home / "snapshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"marts-{snapshot_id}.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema marts")
+        written = {
+            "usage_quarter_hourly": marts.usage,
+            "compliance_quarter_hourly": marts.compliance,
+            "pii_quarter_hourly": marts.pii,
+            "feedback_quarter_hourly": marts.feedback,
+        }
+        for name, (dimensions, measures) in QUARTER_HOURLY.items():
+            columns = ", ".join(f"{measure} bigint" for measure in measures)
+            _table(
+                connection,
+                name,
+                f"{dimensions}, {columns}, bucket_start timestamp, occurred_date date",
+                [(*row, row[-1][:10]) for row in written[name]],
+            )
+        for name, (source, dimensions, measures) in DAILY.items():
+            sums = ", ".join(f"cast(sum({measure}) as bigint) as {measure}" for measure in measures)
+            connection.execute(
+                f"create table marts.{name} as select {dimensions}, {sums}, occurred_date"
+                f" from marts.{source} group by {dimensions}, occurred_date"
+                " order by customer_id, occurred_date"
+            )
+        _table(
+            connection,
+            "customers",
+            "customer_id bigint, customer_name varchar, tier varchar, retention_days bigint,"
+            " updated_at timestamp",
+            [(*row, "2026-01-01") for row in marts.customers],
+        )
+        _table(
+            connection,
+            "agents",
+            "customer_id bigint, agent_id bigint, agent_type_id bigint, agent_name varchar,"
+            " updated_at timestamp",
+            [(*row, "2026-01-01") for row in marts.agents],
+        )
+        _table(
+            connection,
+            "agent_types",
+            "customer_id bigint, agent_type_id bigint, agent_type_name varchar, model varchar,"
+            " updated_at timestamp",
+            [(*row, "2026-01-01") for row in marts.agent_types],
+        )
+        _table(
+            connection,
+            "load_buckets",
+            "load_bucket varchar, min_instances bigint, max_instances bigint,"
+            " instances_range varchar",
+            [("low", 1, 2, "1-2"), ("medium", 3, 5, "3-5"), ("high", 6, None, "6+")],
+        )
+        _table(
+            connection,
+            "snapshot_info",
+            "snapshot_id varchar, published_at timestamp, data_as_of timestamp,"
+            " schema_version integer, agentstats_version varchar",
+            [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0")],
+        )
+    point_to(folder, path.name)
+    return path
+
+
+def point_to(folder: Path, name: str) -> None:
+    """Let CURRENT name a file, by an atomic rename."""
+    fresh = folder / "CURRENT.tmp"
+    fresh.write_text(f"{name}\n")
+    fresh.replace(folder / "CURRENT")
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: list[tuple[Any, ...]]
+) -> None:
+    connection.execute(f"create table marts.{name} ({columns})")
+    if rows:
+        marks = ", ".join("?" for _ in rows[0])
+        connection.executemany(f"insert into marts.{name} values ({marks})", rows)
+
+
+ACME, BOREAL, QUIET, UNKNOWN_POLICY = 1, 2, 3, 4
+
+
+def sample() -> Marts:
+    """Customer 1 has everything, worked out by hand in the tests; 2 is another; 3 has no events.
+
+    Customer 4 has no row in `customers`, so nothing of it is ever deleted.
+    """
+    return Marts(
+        customers=[
+            (ACME, "Acme", "pro", 90),
+            (BOREAL, "Boreal", "free", 7),
+            (QUIET, "Quiet", "starter", 30),
+        ],
+        agents=[
+            (ACME, 42, 5, "Support Bot"),
+            (ACME, 43, 5, "=1+1"),
+            (BOREAL, 42, 5, "Another Bot"),
+        ],
+        agent_types=[
+            (ACME, 5, "Customer Support", "claude-sonnet-4"),
+            (ACME, 6, "@Billing", "gpt-4o"),
+            (ACME, 8, "Never used", "gpt-4o"),
+            (BOREAL, 5, "Other", None),
+        ],
+        usage=[
+            # 2026-03-10, today in UTC.
+            usage(ACME, 42, 5, "claude-sonnet-4", "2026-03-10 00:00", message_count=3,
+                  input_tokens=300, output_tokens=100, response_time_ms_sum=2500,
+                  response_time_count=2, timed_output_tokens=70),
+            usage(ACME, 43, 5, "gpt-4o", "2026-03-10 09:45", message_count=1,
+                  input_tokens=150, output_tokens=50, response_time_ms_sum=1000,
+                  response_time_count=1, timed_output_tokens=50),
+            # 2026-03-09: 18:15 UTC is the first quarter hour of 2026-03-10 in Kathmandu.
+            usage(ACME, 42, 5, "gpt-4o", "2026-03-09 18:00", message_count=1,
+                  input_tokens=10, output_tokens=0),
+            usage(ACME, 42, 5, "gpt-4o", "2026-03-09 18:15", message_count=2,
+                  input_tokens=150, output_tokens=50),
+            # 44 has no name, and as many tokens as 43; its type 6 has a name that starts with @.
+            usage(ACME, 44, 6, "unknown", "2026-03-05 12:00", message_count=2,
+                  input_tokens=190, output_tokens=10, response_time_ms_sum=5,
+                  response_time_count=2, timed_output_tokens=10),
+            # Older than seven days, then older than the 90 days that are kept (2025-12-10).
+            usage(ACME, 42, 5, "gpt-4o", "2026-02-20 00:00", message_count=10,
+                  input_tokens=1000, output_tokens=1000),
+            usage(ACME, 42, 5, "gpt-4o", "2025-12-10 00:00", message_count=100,
+                  input_tokens=1, output_tokens=1),
+            usage(ACME, 42, 5, "gpt-4o", "2025-12-09 23:45", message_count=1000,
+                  input_tokens=1, output_tokens=1),
+            usage(BOREAL, 42, 5, "secret-model", "2026-03-10 00:00", message_count=7,
+                  input_tokens=70, output_tokens=7),
+            usage(UNKNOWN_POLICY, 1, 1, "m", "2020-01-01 00:00", message_count=1,
+                  input_tokens=1, output_tokens=1),
+        ],
+        compliance=[
+            (ACME, 5, 4, 3, 1, 2, 5, "2026-03-10 00:00"),
+            (ACME, 6, 1, 1, 0, 1, 2, "2026-03-05 12:00"),
+            (ACME, 7, 1, 1, 1, 0, 0, "2026-03-04 12:00"),
+            (BOREAL, 5, 9, 9, 9, 9, 9, "2026-03-10 00:00"),
+        ],
+        pii=[
+            (ACME, 5, "PERSON", 3, "2026-03-10 00:00"),
+            (ACME, 5, "EMAIL_ADDRESS", 2, "2026-03-10 00:00"),
+            (ACME, 6, "IBAN_CODE", 2, "2026-03-05 12:00"),
+            (BOREAL, 5, "SECRET", 9, "2026-03-10 00:00"),
+        ],
+        feedback=[
+            (ACME, 5, "low", *ratings(0, 0, 0, 1, 1), "2026-03-10 00:00"),
+            (ACME, 5, "high", *ratings(1, 0, 0, 1, 0), "2026-03-09 18:15"),
+            (ACME, 5, "unknown", *ratings(0, 0, 1, 0, 0), "2026-03-09 18:00"),
+            (ACME, 6, "medium", *ratings(0, 1, 0, 0, 4), "2026-03-05 12:00"),
+            (ACME, 9, "low", *ratings(0, 0, 0, 0, 5), "2026-03-01 12:00"),
+            (BOREAL, 5, "low", *ratings(9, 0, 0, 0, 0), "2026-03-10 00:00"),
+        ],
+    )  # fmt: skip
+
+
+def serve_sample() -> None:
+    """Serve the sample on 127.0.0.1:8000 until stopped; prints a key of customer 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ServingSettings(home=Path(folder), now=NOW)
+        publish(settings.home, sample())
+        _, key = KeyStore(settings.keys_path).create(ACME, "sample")
+        print(f"curl -H 'X-API-Key: {key}' http://127.0.0.1:8000/api/stats/usage/summary")
+        serve(settings)

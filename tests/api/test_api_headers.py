@@ -1,0 +1,152 @@
+"""Headers, pages that are not statistics, the request log."""
+
+import re
+from pathlib import Path
+
+import pytest
+from service_fixture import Service, StartService
+from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
+
+from api import pages
+
+SUMMARY = "/api/stats/usage/summary"
+
+
+def test_every_answer_says_where_it_comes_from(service: Service) -> None:
+    """Snapshot, freshness, coverage and caching are in the headers."""
+    headers = service.get(SUMMARY).headers
+    assert headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
+    assert headers["X-Data-As-Of"] == "2026-03-10T11:00:00Z"
+    assert headers["X-Covered-From"] == "2025-12-10"
+    assert headers["Cache-Control"] == "private, no-cache"
+    assert headers["Vary"] == "X-API-Key"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+def test_a_sane_request_id_comes_back(service: Service) -> None:
+    """Anything else is replaced by one of ours."""
+    assert (
+        service.get(SUMMARY, headers={"X-Request-ID": "a-B.9_z"}).headers["X-Request-ID"]
+        == "a-B.9_z"
+    )
+    for insane in ("", "a b", "x" * 65, "a\tb", "<b>", 'a"b'):
+        answer = service.get(SUMMARY, headers={"X-Request-ID": insane})
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_an_unchanged_answer_is_304(service: Service) -> None:
+    """304 has no body but keeps the headers; a weak tag, a list and a star match too."""
+    etag = service.get(SUMMARY).headers["ETag"]
+    for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        answer = service.get(SUMMARY, headers={"If-None-Match": sent})
+        assert answer.status_code == 304
+        assert answer.content == b""
+        assert answer.headers["ETag"] == etag
+        assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["Vary"] == "X-API-Key"
+        assert "X-RateLimit-Remaining" in answer.headers
+    assert service.get(SUMMARY, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_tags_tell_questions_apart_but_not_spellings(service: Service) -> None:
+    """The default spelled out has the same tag; another customer, query or format has another."""
+    plain = service.get(SUMMARY).headers["ETag"]
+    assert service.get(f"{SUMMARY}?tz=UTC&days=7&end=2026-03-10").headers["ETag"] == plain
+    others = [
+        service.get(SUMMARY, BOREAL),
+        service.get(f"{SUMMARY}?days=8"),
+        service.get(f"{SUMMARY}?tz=Europe/Paris"),
+        service.get(f"{SUMMARY}?end=2026-03-09"),
+        service.get("/api/stats/usage/by-agent"),
+        service.get("/api/stats/usage/by-agent?format=csv"),
+    ]
+    assert len({plain, *(answer.headers["ETag"] for answer in others)}) == 7
+
+
+def test_a_new_snapshot_changes_the_tag(service: Service) -> None:
+    """The answer must be asked for again even if its numbers are the same."""
+    etag = service.get(SUMMARY).headers["ETag"]
+    publish(service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002")
+    answer = service.get(SUMMARY, headers={"If-None-Match": etag})
+    assert answer.status_code == 200
+    assert answer.headers["X-Snapshot-Id"] == "20260310T120500Z-00000002"
+
+
+def test_without_any_load_there_is_no_data_as_of(service: Service) -> None:
+    """A snapshot before the first load has no freshness to claim."""
+    publish(
+        service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002", data_as_of=None
+    )
+    assert "X-Data-As-Of" not in service.get(SUMMARY).headers
+
+
+def test_the_log_names_the_customer_and_never_the_key(service: Service) -> None:
+    """One JSON line a request, with the route template and no raw input."""
+    key = service.key(ACME)
+    service.client.get(
+        f"{SUMMARY}?days=3&tz=Europe/Paris",
+        headers={"X-API-Key": key, "X-Request-ID": "r1"},
+    )
+    service.client.get(f"/nope/{key}", headers={"X-API-Key": key})
+    summary, nope = service.log_lines()
+    assert summary["request_id"] == "r1"
+    assert summary["route"] == SUMMARY
+    assert summary["status"] == 200
+    assert summary["customer_id"] == ACME
+    assert summary["duration_ms"] > 0
+    assert nope["route"] == "unmatched"
+    assert key not in service.log.getvalue()
+    assert "Paris" not in service.log.getvalue()
+
+
+def test_measurements_are_by_route_template(service: Service) -> None:
+    """An unknown path is one label value, however many there are."""
+    service.get(SUMMARY)
+    service.get("/secret-path-1")
+    service.client.request("BREW", "/secret-path-2")
+    text = service.client.get("/metrics").text
+    assert f'route="{SUMMARY}",status="200"}} 1.0' in text
+    assert 'agentstats_requests_total{method="OTHER",route="unmatched",status="404"} 1.0' in text
+    assert "agentstats_snapshot_open 1.0" in text
+    assert "secret-path" not in text
+
+
+def test_the_docs_page_lists_all_nine_endpoints_without_scripts(service: Service) -> None:
+    """It runs under the strict content policy because it is plain HTML."""
+    page = service.client.get("/docs").text
+    assert page.count("<h2>") == 9
+    assert "<script" not in page
+    assert "http" not in page
+    assert "/openapi.json" in page
+
+
+def test_ready_names_the_snapshot(service: Service) -> None:
+    """200 once a snapshot is open and answers."""
+    answer = service.client.get("/readyz")
+    assert answer.json() == {
+        "status": "ready",
+        "snapshot_id": "20260310T110500Z-00000001",
+        "problem": None,
+    }
+
+
+def test_the_root_is_the_dashboard_if_there_is_one(
+    start: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the folder the root leads to /docs; with it the page and its files are served."""
+    folder = tmp_path / "dashboard"
+    monkeypatch.setattr(pages, "DASHBOARD_FOLDER", folder)
+    bare = start(now=NOW).client.get("/")
+    assert (bare.status_code, bare.headers["Location"]) == (307, "/docs")
+    folder.mkdir()
+    (folder / "index.html").write_text("<title>board</title>")
+    (folder / "board.js").write_text("1")
+    client = start(now=NOW).client
+    assert client.get("/").text == "<title>board</title>"
+    script = client.get("/dashboard/board.js")
+    assert script.status_code == 200
+    assert script.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get("/dashboard/nope.js").json()["error_code"] == "NOT_FOUND"

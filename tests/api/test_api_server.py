@@ -1,0 +1,94 @@
+"""A real granian server on loopback, in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from snapshot_fixture import ACME, publish, sample
+
+from api.keys import KeyStore
+
+PROGRAM = "from api.server import serve; from api.settings import ServingSettings; " + (
+    "serve(ServingSettings(_env_file=None))"
+)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """The process, its port, and a key of customer 1."""
+    publish(tmp_path, sample())
+    _, key = KeyStore(tmp_path / "keys.db").create(ACME, "test")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "AGENTSTATS_HOME": str(tmp_path),
+        "AGENTSTATS_NOW": "2026-03-10T12:00:00Z",
+        "AGENTSTATS_PORT": str(port),
+        "AGENTSTATS_HEADER_TIMEOUT_SECONDS": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/healthz")
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, process.communicate()[0]
+                assert time.monotonic() < deadline, "the server did not start in 30 s"
+                time.sleep(0.1)
+        yield process, port, key
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_a_real_server_answers_cuts_slow_clients_and_stops(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """One life of a server: an answer, a client that trickles its header, a clean stop."""
+    process, port, key = server
+    base = f"http://127.0.0.1:{port}"
+    answer = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": key})
+    assert answer.status_code == 200
+    assert answer.json()["total_messages"] == 9
+    assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
+    assert httpx.get(f"{base}/readyz").status_code == 200
+    refused = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": "cust_no"})
+    assert refused.json()["error_code"] == "INVALID_API_KEY"
+
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        began = time.monotonic()
+        slow.settimeout(10)
+        while slow.recv(1000):
+            pass
+        assert time.monotonic() - began < 5
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert key not in output
+    assert '"route": "/api/stats/usage/summary"' in output

@@ -1,0 +1,1 @@
+"""One small day worked out by hand; see WORKED_OUT.md."""

@@ -1,0 +1,99 @@
+"""The day that was worked out by hand (WORKED_OUT.md) goes through every layer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installation import Installation
+
+FOLDER = Path(__file__).parent
+EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def golden_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The day's files landed, rolled up and published, once for all tests here."""
+    with pytest.MonkeyPatch.context() as environment:
+        home = tmp_path_factory.mktemp("golden") / "home"
+        installation = Installation(home, environment, EXPECTED["now"])
+        shutil.copytree(FOLDER / "landing", home / "landing")
+        installation.run()
+        yield installation
+
+
+def test_each_file_comes_to_what_was_counted_by_hand(golden_day: Installation) -> None:
+    """Rows read, accepted, duplicates and rejected by reason, file by file."""
+    loads = golden_day.loads()
+    found = [
+        {
+            "stream": load.stream,
+            "file": load.source_file,
+            "rows_read": load.rows_read,
+            "accepted": load.accepted,
+            "duplicates": load.duplicates,
+            "rejected": load.rejected_by_reason,
+        }
+        for load in (loads[expected["file"]] for expected in EXPECTED["files"])
+    ]
+    assert found == EXPECTED["files"]
+    assert len(loads) == len(EXPECTED["files"])
+
+
+def test_each_rejected_row_is_kept_with_its_number_and_reason(golden_day: Installation) -> None:
+    """Every row that was refused by hand is in the rejected store, text and all."""
+    rows = golden_day.lake("rejected_rows")
+    found = {(row["source_file"], row["row_number"], row["reason"]) for row in rows}
+    expected = {
+        (row["file"], row["row_number"], row["reason"]) for row in EXPECTED["rejected_rows"]
+    }
+    assert found == expected
+    assert all((row["original"] is None) == (row["reason"] == "expired") for row in rows)
+
+
+def test_anomalies_are_counted(golden_day: Installation) -> None:
+    """Conflicting duplicates and wrong totals are kept, and counted."""
+    loads = golden_day.loads().values()
+    assert {
+        "conflicting_duplicate": sum(load.conflicting_duplicates for load in loads),
+        "total_mismatch": sum(load.total_mismatches for load in loads),
+    } == EXPECTED["anomalies"]
+
+
+@pytest.mark.parametrize("mart", sorted(EXPECTED["marts"]))
+def test_each_mart_holds_the_rows_worked_out_by_hand(golden_day: Installation, mart: str) -> None:
+    """Every row and every column of the mart."""
+    found = golden_day.marts(f"select * from marts.{mart}")
+    for row in found:
+        for name in ("bucket_start", "occurred_date"):
+            if name in row:
+                row[name] = row[name].isoformat()
+    assert sorted(found, key=json.dumps) == sorted(EXPECTED["marts"][mart], key=json.dumps)
+
+
+def test_each_endpoint_answers_what_was_worked_out_by_hand(golden_day: Installation) -> None:
+    """All bodies, in UTC and in Asia/Kathmandu, to the letter."""
+    keys: dict[int, str] = {}
+    with golden_day.client() as client:
+        for answer in EXPECTED["answers"]:
+            customer = answer["customer_id"]
+            key = keys.setdefault(customer, golden_day.key(customer))
+            response = client.get(
+                answer["path"], params=answer["params"], headers={"X-API-Key": key}
+            )
+            assert json.dumps(response.json()) == json.dumps(answer["body"]), answer["path"]
+
+
+def test_the_day_reconciles(golden_day: Installation) -> None:
+    """The nightly recount finds no difference and publishes it."""
+    golden_day.run("nightly")
+    rows = golden_day.marts("select sum(accepted) as a, sum(abs(difference)) as d from marts.reconciliation")  # fmt: skip  # noqa: E501
+    accepted = sum(
+        file["accepted"] for file in EXPECTED["files"] if file["stream"].endswith("_events")
+    )
+    assert rows == [{"a": accepted, "d": 0}]

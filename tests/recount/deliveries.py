@@ -1,0 +1,375 @@
+"""Landing files read row by row into the rows that count, and a reason for each that does not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from .values import REFERENCE_STREAMS, STREAMS, Invalid, loads
+
+FUTURE_TOLERANCE = timedelta(minutes=5)
+DAYS_KEPT_BY_TIER = {"free": 7, "starter": 30, "pro": 90}
+ENTERPRISE_DEFAULT_DAYS = 365
+LONGEST_RETENTION_DAYS = 2557
+IDENTITIES = {
+    "agent_usage_events": "event_id",
+    "audit_events": "audit_id",
+    "feedback_events": "feedback_id",
+}
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class UsageEvent:
+    """One agent response. Times are UTC, `response_time_ms` is null when not measured."""
+
+    event_id: str
+    customer_id: int
+    agent_id: int
+    agent_type_id: int
+    model: str
+    input_tokens: int
+    output_tokens: int
+    response_time_ms: int | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of a response; `pii` holds (entity type, count > 0) pairs by name."""
+
+    audit_id: str
+    customer_id: int
+    agent_id: int
+    agent_type_id: int
+    event_id: str | None
+    is_toxic: bool
+    pii: tuple[tuple[str, int], ...]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One star rating; `running_instances` of null or 0 means load unknown."""
+
+    feedback_id: str
+    customer_id: int
+    agent_type_id: int
+    rating: int
+    running_instances: int | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """What became of one file: read = accepted + duplicates + the sum of `rejected`.
+
+    `failed` is null, or why nothing of the file could be read.
+    """
+
+    stream: str
+    file: str
+    read: int
+    accepted: int
+    duplicates: int
+    rejected: Mapping[str, int]
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """One rejected row; `row_number` counts data rows from 1 (for NDJSON it is the line)."""
+
+    stream: str
+    file: str
+    row_number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Everything that counts after loading a landing folder.
+
+    `agents` and `agent_types` are keyed by (customer_id, id), `customers` by id; each value is the
+    newest reference row as a mapping from column to value.
+    """
+
+    events: list[UsageEvent]
+    scans: list[Scan]
+    ratings: list[Rating]
+    customers: Mapping[int, Mapping[str, Any]]
+    agents: Mapping[tuple[int, int], Mapping[str, Any]]
+    agent_types: Mapping[tuple[int, int], Mapping[str, Any]]
+    files: list[FileCount]
+    rejected_rows: list[RejectedRow]
+    anomalies: Mapping[str, int]
+
+    def retention_days(self, customer_id: int) -> int | None:
+        """Days kept for the customer; null when it has no row or an invalid policy."""
+        return days_kept(self.customers.get(customer_id))
+
+
+def days_kept(customer: Mapping[str, Any] | None) -> int | None:
+    """Effective retention of a customers row in days; null means nothing is cut off."""
+    if customer is None:
+        return None
+    if customer["tier"] != "enterprise":
+        return DAYS_KEPT_BY_TIER.get(customer["tier"] or "")
+    days: int | None = customer["retention_days"]
+    if days is None:
+        return ENTERPRISE_DEFAULT_DAYS
+    return days if 1 <= days <= LONGEST_RETENTION_DAYS else None
+
+
+def kept_from(now: datetime, days: int) -> datetime:
+    """The first instant that a retention of `days` keeps: midnight UTC, `days` before today."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(days=days)
+
+
+@dataclass
+class _Counting:
+    """The state of one recount: the newest reference rows and the winners so far."""
+
+    now: datetime
+    references: dict[str, dict[tuple[int, ...], dict[str, Any]]] = field(
+        default_factory=lambda: {stream: {} for stream in REFERENCE_STREAMS}
+    )
+    reference_versions: set[tuple[Any, ...]] = field(default_factory=set)
+    winners: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
+        default_factory=lambda: {stream: {} for stream in IDENTITIES}
+    )
+    anomalies: Counter[str] = field(default_factory=Counter)
+
+    def take(self, stream: str, row: dict[str, Any]) -> bool:
+        """Keep a valid row; True if it is accepted, False if it is a duplicate."""
+        if stream in REFERENCE_STREAMS:
+            return self._take_reference(stream, row)
+        key = (row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
+        rival = self.winners[stream].get(key)
+        if rival is None:
+            self.winners[stream][key] = row
+            return True
+        self.anomalies["conflicting_duplicate"] += _content(row) != _content(rival)
+        if (row["received_at"] or _NEVER) > (rival["received_at"] or _NEVER):
+            self.winners[stream][key] = row
+        return False
+
+    def _take_reference(self, stream: str, row: dict[str, Any]) -> bool:
+        key = _reference_key(stream, row)
+        rival = self.references[stream].get(key)
+        if rival is None or (row["updated_at"] or _NEVER) > (rival["updated_at"] or _NEVER):
+            self.references[stream][key] = row
+        version = (stream, *row.items())
+        if version in self.reference_versions:
+            return False
+        self.reference_versions.add(version)
+        return True
+
+    def outside_time(self, row: dict[str, Any]) -> str | None:
+        """The reason why the time of an event is refused, if it is."""
+        if row["occurred_at"] > self.now + FUTURE_TOLERANCE:
+            return "occurred_in_future"
+        days = days_kept(self.references["customers"].get((row["customer_id"],)))
+        if days is not None and row["occurred_at"] < kept_from(self.now, days):
+            return "expired"
+        return None
+
+
+def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Truth:
+    """Load a landing folder as one delivery at `now` (aware) and return what counts.
+
+    Reference streams come first; inside a stream, files go by their sorted relative path.
+    """
+    state = _Counting(now.astimezone(UTC))
+    files: list[FileCount] = []
+    rejected_rows: list[RejectedRow] = []
+    for stream in STREAMS:
+        for path in _waiting(landing / stream):
+            name = path.relative_to(landing).as_posix()
+            try:
+                cells = _rows(path, stream)
+            except _Unreadable as problem:
+                files.append(FileCount(stream, name, 0, 0, 0, {}, failed=str(problem)))
+                continue
+            outcome: Counter[bool] = Counter()
+            reasons: Counter[str] = Counter()
+            for row_number, written in cells:
+                row, reason = _understood(stream, written)
+                if reason is None and stream in IDENTITIES:
+                    reason = state.outside_time(row)
+                if reason is None:
+                    outcome[state.take(stream, row)] += 1
+                else:
+                    reasons[reason] += 1
+                    rejected_rows.append(RejectedRow(stream, name, row_number, reason))
+            files.append(
+                FileCount(stream, name, len(cells), outcome[True], outcome[False], dict(reasons))
+            )
+    threshold = Fraction(str(toxicity_threshold))
+    events = [_event(row) for row in state.winners["agent_usage_events"].values()]
+    state.anomalies["total_mismatch"] = sum(
+        row["total_tokens"] not in (None, row["input_tokens"] + row["output_tokens"])
+        for row in state.winners["agent_usage_events"].values()
+    )
+    references = state.references
+    return Truth(
+        events=events,
+        scans=[_scan(row, threshold) for row in state.winners["audit_events"].values()],
+        ratings=[_rating(row) for row in state.winners["feedback_events"].values()],
+        customers={key[0]: row for key, row in references["customers"].items()},
+        agents={(key[0], key[1]): row for key, row in references["agents"].items()},
+        agent_types={(key[0], key[1]): row for key, row in references["agent_types"].items()},
+        files=files,
+        rejected_rows=rejected_rows,
+        anomalies=dict(state.anomalies),
+    )
+
+
+class _Unreadable(Exception):
+    """No row of the file can be read; the message says why."""
+
+
+def _understood(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
+    """The row's values and null, or the reason of the first column that breaks its rule."""
+    row: dict[str, Any] = {}
+    if written.get("") is _NOT_JSON:
+        return row, "malformed_row"
+    for column in STREAMS[stream]:
+        cell = written.get(column.name)
+        if cell is None and column.required:
+            return row, f"missing_{column.name}"
+        try:
+            row[column.name] = None if cell is None else column.read(cell)
+        except Invalid:
+            return row, f"invalid_{column.name}"
+    return row, None
+
+
+def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[int, ...]:
+    if stream == "customers":
+        return (row["customer_id"],)
+    return (row["customer_id"], row["agent_id" if stream == "agents" else "agent_type_id"])
+
+
+def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "received_at"}
+
+
+def _event(row: Mapping[str, Any]) -> UsageEvent:
+    return UsageEvent(
+        row["event_id"], row["customer_id"], row["agent_id"], row["agent_type_id"],
+        row["model_used"] or "unknown", row["input_tokens"], row["output_tokens"],
+        row["response_time_ms"], row["occurred_at"],
+    )  # fmt: skip
+
+
+def _scan(row: Mapping[str, Any], threshold: Fraction) -> Scan:
+    toxic: bool | None = row["is_toxic"]
+    if toxic is None:
+        toxic = row["toxicity_score"] is not None and row["toxicity_score"] >= threshold
+    return Scan(
+        row["audit_id"], row["customer_id"], row["agent_id"], row["agent_type_id"],
+        row["event_id"], toxic, row["pii_redactions"] or (), row["occurred_at"],
+    )  # fmt: skip
+
+
+def _rating(row: Mapping[str, Any]) -> Rating:
+    return Rating(
+        row["feedback_id"], row["customer_id"], row["agent_type_id"], row["rating"],
+        row["running_instances"], row["occurred_at"],
+    )  # fmt: skip
+
+
+def _waiting(folder: Path) -> list[Path]:
+    """The finished files below a stream's folder, in the order of their relative path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        (path for path in found if not path.name.startswith((".", "_")) and path.suffix != ".tmp"),
+        key=lambda path: path.relative_to(folder).as_posix(),
+    )
+
+
+_NOT_JSON = object()
+_Rows = list[tuple[int, Mapping[str, object]]]
+_Table = tuple[_Rows, set[str]]
+
+
+def _rows(path: Path, stream: str) -> _Rows:
+    """(row number, cells by column) of each row; raises _Unreadable for the file as a whole."""
+    bare_name = path.name.lower().removesuffix(".gz")
+    try:
+        if bare_name.endswith(".parquet"):
+            rows, columns = _parquet(path)
+        elif bare_name.endswith(".csv"):
+            rows, columns = _csv(_text(path))
+        elif bare_name.endswith((".ndjson", ".jsonl")):
+            rows, columns = _ndjson(_text(path))
+        else:
+            raise _Unreadable("unknown format")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error, duckdb.Error) as problem:
+        raise _Unreadable(str(problem)) from problem
+    for column in STREAMS[stream]:
+        if column.required and rows and column.name not in columns:
+            raise _Unreadable(f"missing column {column.name}")
+    return rows
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        content = gzip.decompress(content)
+    return content.decode("utf-8-sig")
+
+
+def _csv(content: str) -> _Table:
+    reader = csv.DictReader(io.StringIO(content, newline=""))
+    rows: _Rows = [
+        (number, {name: cell or None for name, cell in row.items() if name is not None})
+        for number, row in enumerate(reader, start=1)
+    ]
+    return rows, set(reader.fieldnames or ())
+
+
+def _ndjson(content: str) -> _Table:
+    rows: _Rows = []
+    columns: set[str] = set()
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            columns.update(row)
+            rows.append((number, row))
+        else:
+            rows.append((number, {"": _NOT_JSON}))
+    return rows, columns
+
+
+def _parquet(path: Path) -> _Table:
+    """DuckDB serves as a file reader only: it returns the rows and computes nothing."""
+    connection = duckdb.connect(config={"threads": 1})
+    try:
+        cursor = connection.execute("select * from read_parquet($path)", {"path": str(path)})
+        names = [column[0] for column in cursor.description]
+        fetched = cursor.fetchall()
+    finally:
+        connection.close()
+    rows: _Rows = [
+        (number, dict(zip(names, row, strict=True))) for number, row in enumerate(fetched, start=1)
+    ]
+    return rows, set(names)

@@ -1,0 +1,254 @@
+"""One cell of a landing file at a time: what a written value means, or that it is invalid."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+
+LARGEST_ID = 2**63 - 1
+LARGEST_COUNT = 10**12
+LONGEST_IDENTITY = 128
+LONGEST_RESPONSE_MS = 86_400_000
+
+_INTEGER = re.compile(r"-?[0-9]+(\.0+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
+    r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+
+
+class Invalid(Exception):
+    """The cell holds something that its column does not allow."""
+
+
+class WrittenNumber(str):
+    """A JSON number exactly as it was written, so that `1e3` and `1000` stay apart."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One contract column: its name, whether it must be given, and how a cell is understood."""
+
+    name: str
+    required: bool
+    read: Callable[[object], object]
+
+
+def loads(text: str) -> object:
+    """Parse JSON and keep every number as the text it was written as."""
+
+    def refuse(word: str) -> object:
+        raise ValueError(f"{word} is not JSON")
+
+    return json.loads(
+        text, parse_int=WrittenNumber, parse_float=WrittenNumber, parse_constant=refuse
+    )
+
+
+def text(cell: object) -> str:
+    """The cell as text; a number keeps its writing, anything structured is invalid."""
+    if isinstance(cell, str):
+        return str(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    raise Invalid
+
+
+def identity(cell: object) -> str:
+    """Text of 1 to 128 characters."""
+    written = text(cell)
+    if not 1 <= len(written) <= LONGEST_IDENTITY:
+        raise Invalid
+    return written
+
+
+def model(cell: object) -> str:
+    """The model trimmed; blank means `unknown`."""
+    return text(cell).strip() or "unknown"
+
+
+def integer(cell: object) -> int:
+    """A whole number written as `12` or `12.0`; no exponent, no fraction, no boolean."""
+    if isinstance(cell, bool):
+        raise Invalid
+    if isinstance(cell, int):
+        return cell
+    if isinstance(cell, (float, Decimal)):
+        if cell != cell or cell in (float("inf"), float("-inf")) or cell != int(cell):
+            raise Invalid
+        return int(cell)
+    if isinstance(cell, str) and _INTEGER.fullmatch(cell.strip()):
+        return int(cell.strip().split(".")[0])
+    raise Invalid
+
+
+def between(least: int, most: int) -> Callable[[object], int]:
+    """A reader of integers from `least` to `most`, both allowed."""
+
+    def read(cell: object) -> int:
+        value = integer(cell)
+        if not least <= value <= most:
+            raise Invalid
+        return value
+
+    return read
+
+
+def number(cell: object) -> Fraction:
+    """A finite number, exactly as it was written."""
+    if isinstance(cell, bool):
+        raise Invalid
+    if isinstance(cell, int):
+        return Fraction(cell)
+    if isinstance(cell, (float, Decimal)):
+        cell = str(cell)
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+        return Fraction(cell.strip())
+    raise Invalid
+
+
+def response_time_ms(cell: object) -> int:
+    """Milliseconds from 0 to a day, rounded half up to a whole one after the range check."""
+    value = number(cell)
+    if not 0 <= value <= LONGEST_RESPONSE_MS:
+        raise Invalid
+    return int(value + Fraction(1, 2))
+
+
+def score(cell: object) -> Fraction:
+    """A number from 0 to 1."""
+    value = number(cell)
+    if not 0 <= value <= 1:
+        raise Invalid
+    return value
+
+
+def boolean(cell: object) -> bool:
+    """`true` or `false`, in any case when it is text."""
+    if isinstance(cell, bool):
+        return cell
+    if isinstance(cell, str) and cell.strip().lower() in ("true", "false"):
+        return cell.strip().lower() == "true"
+    raise Invalid
+
+
+def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
+    """(entity type, count) pairs with a count above 0, by name; null counts are ignored."""
+    if isinstance(cell, str) and not isinstance(cell, WrittenNumber):
+        try:
+            cell = loads(cell)
+        except ValueError:
+            raise Invalid from None
+        if cell is None:
+            return None
+    if not isinstance(cell, dict):
+        raise Invalid
+    read = between(0, LARGEST_COUNT)
+    counted = {name: read(count) for name, count in cell.items() if count is not None}
+    return tuple(sorted((name, count) for name, count in counted.items() if count > 0))
+
+
+def timestamp(cell: object) -> datetime:
+    """An aware UTC datetime; without an offset it is UTC; digits past microseconds are cut off."""
+    if isinstance(cell, datetime):
+        return cell.astimezone(UTC) if cell.tzinfo else cell.replace(tzinfo=UTC)
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day, tzinfo=UTC)
+    if not isinstance(cell, str) or isinstance(cell, WrittenNumber):
+        raise Invalid
+    match = _TIMESTAMP.fullmatch(cell.strip())
+    if match is None:
+        raise Invalid
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    micros = int((fraction or "")[:6].ljust(6, "0"))
+    try:
+        zone = UTC if offset in (None, "Z") else timezone(_offset(offset))
+        moment = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
+            micros, tzinfo=zone,
+        )  # fmt: skip
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid from None
+
+
+def _offset(written: str) -> timedelta:
+    digits = written[1:].replace(":", "").ljust(4, "0")
+    if int(digits[2:]) > 59:
+        raise Invalid
+    distance = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -distance if written[0] == "-" else distance
+
+
+positive_id = between(1, LARGEST_ID)
+token_count = between(0, LARGEST_COUNT)
+any_integer = between(-LARGEST_ID - 1, LARGEST_ID)
+
+STREAMS: dict[str, tuple[Column, ...]] = {
+    "customers": (
+        Column("customer_id", True, positive_id),
+        Column("customer_name", False, text),
+        Column("tier", False, text),
+        Column("retention_days", False, any_integer),
+        Column("updated_at", False, timestamp),
+    ),
+    "agents": (
+        Column("agent_id", True, positive_id),
+        Column("customer_id", True, positive_id),
+        Column("agent_type_id", True, positive_id),
+        Column("agent_name", False, text),
+        Column("updated_at", False, timestamp),
+    ),
+    "agent_types": (
+        Column("agent_type_id", True, positive_id),
+        Column("customer_id", True, positive_id),
+        Column("agent_type_name", False, text),
+        Column("model", False, text),
+        Column("updated_at", False, timestamp),
+    ),
+    "agent_usage_events": (
+        Column("event_id", True, identity),
+        Column("customer_id", True, positive_id),
+        Column("agent_id", True, positive_id),
+        Column("agent_type_id", True, positive_id),
+        Column("model_used", False, model),
+        Column("input_tokens", True, token_count),
+        Column("output_tokens", True, token_count),
+        Column("total_tokens", False, any_integer),
+        Column("response_time_ms", False, response_time_ms),
+        Column("occurred_at", True, timestamp),
+        Column("received_at", False, timestamp),
+    ),
+    "audit_events": (
+        Column("audit_id", True, identity),
+        Column("customer_id", True, positive_id),
+        Column("agent_id", True, positive_id),
+        Column("agent_type_id", True, positive_id),
+        Column("event_id", False, identity),
+        Column("toxicity_score", False, score),
+        Column("is_toxic", False, boolean),
+        Column("pii_redactions", False, counts_by_type),
+        Column("occurred_at", True, timestamp),
+        Column("received_at", False, timestamp),
+    ),
+    "feedback_events": (
+        Column("feedback_id", True, identity),
+        Column("customer_id", True, positive_id),
+        Column("agent_type_id", True, positive_id),
+        Column("agent_id", False, positive_id),
+        Column("rating", True, between(1, 5)),
+        Column("running_instances", False, between(0, LARGEST_ID)),
+        Column("occurred_at", True, timestamp),
+        Column("received_at", False, timestamp),
+    ),
+}
+"""The columns of each stream in the contract's order; reference streams come first."""
+
+REFERENCE_STREAMS = ("customers", "agents", "agent_types")
