@@ -24,7 +24,7 @@ demo: $(READY) ## Make a sample, run the hourly job on it, serve API and dashboa
 
 .PHONY: test
 test: $(READY) ## All tests that need nothing but this checkout
-	$(BIN)/pytest --numprocesses $(WORKERS) $(TEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TEST_ARGS)
 
 .PHONY: test-traces
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)

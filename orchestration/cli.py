@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
@@ -116,6 +118,26 @@ def run(
 def serve() -> None:
     """Serve the API and the dashboard until interrupted."""
     _serve(read_settings())
+
+
+@app.command()
+def dagster(
+    port: Annotated[int, typer.Option(help="Port of the UI, on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open Dagster: lineage, runs, and the schedules of the jobs."""
+    from orchestration.jobs import prepare_dagster
+
+    home = prepare_dagster(read_settings())
+    command = Path(sys.executable).with_name("dagster")
+    os.execve(
+        command,
+        [
+            str(command),
+            *("dev", "--module-name", "orchestration.definitions"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+        {**os.environ, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"},
+    )
 
 
 @app.command()

@@ -89,6 +89,9 @@ def build(
                 str(settings.dbt_target),
                 "--select",
                 *select,
+                # Those are about the SQL, not about the data: `make test` runs them.
+                "--exclude-resource-type",
+                "unit_test",
                 *(["--exclude", *exclude] if exclude else []),
                 *(["--full-refresh"] if full_refresh else []),
             ],

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import structlog
 
+from orchestration.database import connect
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.lake import sync_folder
 from orchestration.ledger import Ledger, Load
@@ -128,9 +129,7 @@ def _write(
     now: datetime,
 ) -> int:
     """Copy every mart, sorted, into a new file. Returns the number of rows."""
-    connection = duckdb.connect(
-        config={"memory_limit": settings.memory_limit, "temp_directory": str(settings.scratch)}
-    )
+    connection = connect(settings)
     try:
         connection.execute(f"attach {literal(str(settings.warehouse))} as warehouse (read_only)")
         connection.execute(

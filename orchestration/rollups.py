@@ -12,6 +12,7 @@ import duckdb
 import structlog
 
 from orchestration import dbt
+from orchestration.database import connect
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
@@ -71,12 +72,8 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     path = settings.warehouse
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": settings.memory_limit,
-        "temp_directory": str(settings.scratch),
-    }
     try:
-        return duckdb.connect(str(path), config=config)
+        return connect(settings, path)
     except duckdb.Error as error:
         if "lock" in str(error):
             raise WarehouseUnusable(
@@ -89,7 +86,7 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         for part in (path, path.with_name(path.name + ".wal")):
             if part.exists():
                 part.replace(part.with_name(f"{part.name}.broken"))
-        return duckdb.connect(str(path), config=config)
+        return connect(settings, path)
 
 
 def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> Scope:

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'load_bucket_daily'}}}) }}
+
 -- For each daily mart: every measure, summed over customer and date, is what the quarter hours sum
 -- to, for the dates of this run.
 {% set families = [

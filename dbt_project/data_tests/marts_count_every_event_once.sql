@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'usage_quarter_hourly'}}}) }}
+
 -- For each stream, customer and date of this run: what the marts count is the number of distinct
 -- identities in the lake, counted without staging.
 {% set families = [

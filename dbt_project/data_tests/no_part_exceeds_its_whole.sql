@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'feedback_quarter_hourly'}}}) }}
+
 -- What is part of something is never more than it, for the dates of this run.
 select 'usage_quarter_hourly' as mart, customer_id, bucket_start
 from {{ ref('usage_quarter_hourly') }}

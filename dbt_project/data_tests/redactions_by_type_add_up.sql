@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'pii_quarter_hourly'}}}) }}
+
 -- For each customer, agent type and quarter hour of this run: the redactions by entity type sum to
 -- the redactions in all.
 select customer_id, agent_type_id, bucket_start

@@ -98,6 +98,8 @@ def generate(
     # One thread, because the demo shares its machine with the person who waits for it, and the
     # row groups of a Parquet file then do not depend on the number of cores.
     with duckdb.connect(config={"threads": 1}) as connection:
+        # It would go to standard output, where reports are read by machines.
+        connection.execute("set enable_progress_bar = false")
         report("customers and agents", 0, _STEPS)
         _set_variables(connection, now=now, seed=seed, days=days, events=events)
         _create_fleet_tables(connection, fleet, now=now, days=days)

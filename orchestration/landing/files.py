@@ -150,7 +150,8 @@ def _parquet_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> Ro
     fields = ", ".join(f"{literal(name)}: {quoted(name)}" for name in types)
     raws = ", ".join(f"{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)
     return RowSource(
-        f"select file_row_number + 1 as row_number, to_json({{{fields}}}) as original, "
+        f"select file_row_number + 1 as row_number, "
+        f"cast(to_json({{{fields}}}) as varchar) as original, "
         f"false as is_malformed, {raws} from {reader}",
         {name: types[name] for name in present},
         unknown,
@@ -173,8 +174,8 @@ def _csv_rows(
         reader = _csv_reader(file, header, has_header=True, quote='"', sets_aside=False)
         well_formed, malformed = f"select row_number() over () as row_number, * from {reader}", ""
     relation = (
-        f"select row_number, to_json({{{fields}}}) as original, false as is_malformed, {raws} "
-        f"from ({well_formed})"
+        f"select row_number, cast(to_json({{{fields}}}) as varchar) as original, "
+        f"false as is_malformed, {raws} from ({well_formed})"
     )
     if malformed:
         nulls = ", ".join(f"null as {quoted(f'raw_{name}')}" for name in present)

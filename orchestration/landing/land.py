@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import duckdb
 import structlog
 from jinja2 import Template
 
+from orchestration.database import connect
 from orchestration.landing import files, lake
 from orchestration.landing.checks import literal
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
@@ -64,7 +65,8 @@ def land_waiting_files(
         for path in files.waiting_files(settings.landing, stream)
     ]
     loads: list[Load] = []
-    with _database(settings) as database:
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with closing(connect(settings)) as database:
         landing = _Landing(database, settings, ledger)
         retention_is_known = False
         for number, (stream, path) in enumerate(waiting, start=1):
@@ -85,28 +87,6 @@ def land_waiting_files(
                     rejected=load.rejected,
                 )
     return loads
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB for the time of a landing, which may spill to the scratch folder."""
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(
-        config={
-            "memory_limit": settings.memory_limit,
-            "temp_directory": str(settings.scratch),
-            "autoinstall_known_extensions": "false",
-            # Rows are numbered as they stand in the file, and sorted where order matters.
-            "preserve_insertion_order": "true",
-        }
-    )
-    try:
-        connection.execute("set enable_progress_bar = false")
-        # Times without an offset are UTC, whatever the machine's zone.
-        connection.execute("set global TimeZone = 'UTC'")
-        yield connection
-    finally:
-        connection.close()
 
 
 def _read_retention(landing: _Landing) -> None:

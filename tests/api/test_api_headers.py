@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from service_fixture import Service, StartService
-from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 
 from api import pages
+from service_fixture import Service, StartService
+from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 
 SUMMARY = "/api/stats/usage/summary"
 

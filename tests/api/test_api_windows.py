@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshot_fixture import Marts, publish, usage
 
 from api.queries import Queries
 from api.serving import Lease, Snapshots
 from api.settings import ServingSettings
 from api.windows import Window, covered_from, first_instant, today, window, zone, zone_names
+from snapshot_fixture import Marts, publish, usage
 
 QUARTER_HOUR = timedelta(minutes=15)
 ODD_ZONES = [

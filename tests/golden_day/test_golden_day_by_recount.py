@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from recount.answers import ENDPOINTS, answer
 from recount.deliveries import Truth, recount
 from recount.marts import marts

@@ -1,0 +1,104 @@
+"""The dbt project by itself: its unit tests, and what every model must have."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installation import Installation
+from orchestration.dbt import PROJECT, prepare_manifest
+from orchestration.landing.streams import STREAMS
+from orchestration.settings import CHECKOUT
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """What dbt makes of the project."""
+    content: dict[str, Any] = json.loads(prepare_manifest().read_text())
+    return content
+
+
+def test_every_unit_test_of_the_models_passes(installation: Installation, tmp_path: Path) -> None:
+    """dbt runs the unit tests over the tables of an empty installation."""
+    installation.drop("customers", "c.csv", [{"customer_id": 1, "tier": "pro"}])
+    installation.run()
+    dbt = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            *("test", "--select", "test_type:unit", "--project-dir", str(PROJECT)),
+            *("--profiles-dir", str(CHECKOUT), "--target-path", str(tmp_path / "target")),
+            *("--log-path", str(tmp_path), "--no-use-colors"),
+        ],
+        env={
+            **os.environ,
+            "WAREHOUSE_PATH": str(installation.settings.warehouse),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert dbt.returncode == 0, dbt.stdout
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
+    tests = [result for result in results if result["unique_id"].startswith("unit_test.")]
+    assert len(tests) >= 7
+    assert {result["status"] for result in tests} == {"pass"}
+
+
+def test_every_model_says_what_a_row_is_and_has_its_grain_tested(manifest: dict[str, Any]) -> None:
+    """Descriptions begin with the grain; a test holds it, for all but the flags of scans."""
+    tested = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and (node.get("test_metadata") or {}).get("name") == "one_row_per"
+    }
+    for name, node in manifest["nodes"].items():
+        if node["resource_type"] == "model":
+            assert node["description"].startswith("One row per "), name
+            assert name in tested or node["name"] == "int_scans_flagged_once_per_message", name
+
+
+def test_every_mart_is_contracted_and_every_column_described(manifest: dict[str, Any]) -> None:
+    """What the API and analysts read cannot change unnoticed, nor be there unexplained."""
+    marts = [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] == "marts"
+    ]
+    assert len(marts) >= 15
+    for mart in marts:
+        assert mart["contract"]["enforced"], mart["name"]
+        for column in mart["columns"].values():
+            assert column["description"], (mart["name"], column["name"])
+            assert column["data_type"], (mart["name"], column["name"])
+            if column["data_type"] == "bigint" and not column["name"].endswith("_id"):
+                assert "Unit: " in column["description"], (mart["name"], column["name"])
+
+
+def test_sources_are_what_landing_writes() -> None:
+    """The event contract in YAML has the columns and types of the lake, in order."""
+    text = (PROJECT / "models" / "staging" / "_staging__sources.yml").read_text()
+    tables = {table["name"]: table for table in yaml.safe_load(text)["sources"][0]["tables"]}
+    for stream in STREAMS:
+        columns = [
+            (column["name"], column["data_type"]) for column in tables[stream.name]["columns"]
+        ]
+        dated = [] if stream.is_reference else [("occurred_date", "date")]
+        assert columns == [*stream.lake_columns, *dated]
+
+
+def test_only_engine_macros_know_an_engine() -> None:
+    """Models and data tests call no function of one engine, and ask no target what it is."""
+    engine_words = ("read_parquet", "unnest", "list_", "map_", "target.type", "is_incremental")
+    for folder in ("models", "data_tests"):
+        for path in (PROJECT / folder).rglob("*.sql"):
+            found = [word for word in engine_words if word in path.read_text()]
+            assert not found, (path.name, found)

@@ -1,0 +1,79 @@
+"""What Dagster loads: jobs, schedules, lineage and checks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from installation import Installation, usage_event
+from orchestration.dbt import prepare_manifest
+from orchestration.jobs import prepare_dagster
+from orchestration.landing.streams import STREAMS
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    """The definitions, as Dagster imports them."""
+    prepare_manifest()
+    from orchestration.definitions import defs
+
+    return defs
+
+
+def test_the_schedules_run_at_minute_5_and_at_3_in_utc(defs: dg.Definitions) -> None:
+    """Both run unless somebody stops them."""
+    found = {
+        schedule.job_name: (schedule.cron_schedule, schedule.execution_timezone)
+        for schedule in defs.get_repository_def().schedule_defs
+    }
+    assert found == {"hourly": ("5 * * * *", "UTC"), "nightly": ("0 3 * * *", "UTC")}
+
+
+def test_lineage_goes_from_each_landing_folder_to_the_snapshot(defs: dg.Definitions) -> None:
+    """No link is missing between what is dropped and what is published."""
+    graph = defs.resolve_asset_graph()
+    upstream = {dg.AssetKey("snapshot")}
+    waiting = [dg.AssetKey("snapshot")]
+    while waiting:
+        for parent in graph.get(waiting.pop()).parent_keys - upstream:
+            upstream.add(parent)
+            waiting.append(parent)
+    for stream in STREAMS:
+        assert dg.AssetKey(["landing", stream.name]) in upstream
+        assert dg.AssetKey(["raw", stream.name]) in upstream
+
+
+def test_every_data_test_is_an_asset_check(defs: dg.Definitions) -> None:
+    """A test that fails is red in Dagster, beside the mart it is about."""
+    manifest = json.loads(prepare_manifest().read_text())
+    tests = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    checks = {key.name for key in defs.resolve_asset_graph().asset_check_keys}
+    assert tests == checks
+
+
+def test_the_same_job_runs_from_dagsters_own_command(installation: Installation) -> None:
+    """As the scheduler's worker would run it: another process, the same lock and ledger."""
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    home = prepare_dagster(installation.settings)
+    installation.environment.setenv("DAGSTER_HOME", str(home))
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "dagster", "job", "execute"),
+            *("--module-name", "orchestration.definitions", "--job", "hourly"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    with installation.ledger() as ledger:
+        (run,) = ledger.runs(5)
+    assert (run.job, run.status) == ("hourly", "succeeded")
+    assert installation.marts("select sum(message_count) as n from marts.customer_daily") == [
+        {"n": 1}
+    ]
