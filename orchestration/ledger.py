@@ -50,12 +50,26 @@ create table if not exists lake_file (
     sha256 text not null
 );
 create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
-create table if not exists touched_date (
-    load_seq integer not null references load,
+create table if not exists touch (
+    touch_seq integer primary key autoincrement,
     stream text not null,
-    occurred_date text not null,
-    primary key (load_seq, stream, occurred_date)
+    occurred_date text,
+    load_seq integer references load
 );
+create index if not exists touch_by_load on touch (load_seq);
+create table if not exists deletion (
+    deletion_seq integer primary key autoincrement,
+    run_id text not null,
+    customer_id integer not null,
+    table_name text not null,
+    cause text not null check (cause in ('retention', 'erasure')),
+    cutoff text,
+    rows integer not null,
+    oldest text,
+    newest text,
+    deleted_at text not null
+);
+create index if not exists deletion_by_customer on deletion (customer_id);
 create table if not exists run (
     run_id text primary key,
     job text not null,
@@ -109,10 +123,14 @@ class Load:
     load_seq: int | None = None
 
     @property
+    def stream_files(self) -> list[LakeFile]:
+        """The lake files of the stream itself, without those of rejected rows."""
+        return [file for file in self.lake_files if file.folder == self.stream]
+
+    @property
     def dates_touched(self) -> tuple[date, ...]:
         """UTC dates whose marts this load may change, ascending."""
-        dates = {file.occurred_date for file in self.lake_files if file.occurred_date}
-        return tuple(sorted(dates))
+        return tuple(sorted({file.occurred_date for file in self.lake_files if file.occurred_date}))
 
 
 @dataclass(frozen=True)
@@ -202,8 +220,12 @@ class Ledger:
                 ],
             )
             connection.executemany(
-                "insert into touched_date (load_seq, stream, occurred_date) values (?, ?, ?)",
-                [(load_seq, load.stream, day.isoformat()) for day in load.dates_touched],
+                "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
+                [
+                    (load.stream, day.isoformat() if day else None, load_seq)
+                    # A reference row has no date, but touches the names.
+                    for day in sorted({file.occurred_date for file in load.stream_files}, key=str)
+                ],
             )
         return load_seq
 
@@ -236,24 +258,29 @@ class Ledger:
         ).fetchone()
         return _from_text(newest) if newest else None
 
-    def dates_touched_since(self, load_seq: int) -> dict[str, list[date]]:
-        """Event dates by stream that loads after number `load_seq` touched, ascending."""
+    def newest_touch_seq(self) -> int:
+        """The number of the newest change of the lake; 0 where there is none."""
+        (newest,) = self._connection.execute(
+            "select coalesce(max(touch_seq), 0) from touch"
+        ).fetchone()
+        return int(newest)
+
+    def touched_since(self, touch_seq: int) -> dict[str, list[date]]:
+        """What changed in the lake after change number `touch_seq`, by stream.
+
+        Event dates, ascending; a reference stream has no dates, and is there with none.
+        """
         rows = self._connection.execute(
-            "select distinct stream, occurred_date from touched_date where load_seq > ? "
+            "select distinct stream, occurred_date from touch where touch_seq > ? "
             "order by stream, occurred_date",
-            (load_seq,),
+            (touch_seq,),
         )
         touched: dict[str, list[date]] = {}
         for stream, day in rows:
-            touched.setdefault(stream, []).append(date.fromisoformat(day))
+            days = touched.setdefault(stream, [])
+            if day:
+                days.append(date.fromisoformat(day))
         return touched
-
-    def streams_loaded_since(self, load_seq: int) -> set[str]:
-        """Streams that loads after number `load_seq` wrote rows of to the lake."""
-        rows = self._connection.execute(
-            "select distinct folder from lake_file where load_seq > ?", (load_seq,)
-        )
-        return {folder for (folder,) in rows}
 
     def lake_paths(self) -> set[str]:
         """Every lake file that counts, relative to the lake."""
@@ -300,7 +327,9 @@ class Ledger:
         """Event dates that each load touched, by load number."""
         touched: dict[int, list[date]] = {}
         for load_seq, day in self._connection.execute(
-            "select load_seq, occurred_date from touched_date order by load_seq, occurred_date"
+            "select load_seq, occurred_date from touch "
+            "where load_seq is not null and occurred_date is not null "
+            "order by load_seq, occurred_date"
         ):
             touched.setdefault(load_seq, []).append(date.fromisoformat(day))
         return touched

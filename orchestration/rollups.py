@@ -25,7 +25,7 @@ create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
 create table if not exists raw.rolled_up (
-    load_seq bigint, toxicity_threshold double, project_fingerprint varchar
+    touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
 """
 
@@ -36,12 +36,12 @@ class WarehouseUnusable(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """What a run has to rebuild: UTC event dates by stream, up to load number `load_seq`.
+    """What a run has to rebuild: UTC event dates by stream, up to change number `touch_seq`.
 
     `is_full` rebuilds every table from nothing, `reason` says why.
     """
 
-    load_seq: int
+    touch_seq: int
     touched: Mapping[str, Sequence[date]]
     has_new_names: bool
     is_full: bool
@@ -93,9 +93,9 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     """Compare the ledger with what the warehouse has rolled up."""
     with open_warehouse(settings) as warehouse:
         rows = warehouse.execute(
-            "select load_seq, toxicity_threshold, project_fingerprint from raw.rolled_up"
+            "select touch_seq, toxicity_threshold, project_fingerprint from raw.rolled_up"
         ).fetchall()
-    newest = ledger.newest_load_seq()
+    newest = ledger.newest_touch_seq()
     reason = ""
     if full_refresh:
         reason = "asked for"
@@ -108,13 +108,14 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     if reason:
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
+    touched = ledger.touched_since(since)
     names = {stream.name for stream in REFERENCE_STREAMS}
     return Scope(
         newest,
-        ledger.dates_touched_since(since),
-        has_new_names=bool(names & ledger.streams_loaded_since(since)),
+        {stream: days for stream, days in touched.items() if stream not in names},
+        has_new_names=bool(names & set(touched)),
         is_full=False,
-        reason=f"loads {since + 1} to {newest}" if newest > since else "no new loads",
+        reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
     )
 
 
@@ -122,7 +123,7 @@ def whole_lake(ledger: Ledger) -> Scope:
     """Every date of every stream, to read but not to rebuild."""
     touched = {stream.name: ledger.dates_in_lake(stream.name) for stream in EVENT_STREAMS}
     return Scope(
-        ledger.newest_load_seq(), touched, has_new_names=False, is_full=False, reason="all dates"
+        ledger.newest_touch_seq(), touched, has_new_names=False, is_full=False, reason="all dates"
     )
 
 
@@ -173,7 +174,7 @@ def mark_rolled_up(settings: Settings, scope: Scope) -> None:
         warehouse.execute("delete from raw.rolled_up")
         warehouse.execute(
             "insert into raw.rolled_up values (?, ?, ?)",
-            [scope.load_seq, settings.toxicity_threshold, dbt.project_fingerprint()],
+            [scope.touch_seq, settings.toxicity_threshold, dbt.project_fingerprint()],
         )
         warehouse.execute("commit")
         # An empty write-ahead log: nothing to replay when the file is opened next.

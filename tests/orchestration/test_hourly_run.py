@@ -120,12 +120,10 @@ def test_a_date_whose_events_are_all_gone_is_empty(installation: Installation) -
                 (installation.settings.lake / path).unlink()
         ledger._connection.execute("delete from lake_file where occurred_date = ?", [DAYS[1]])
         ledger._connection.execute(
-            "insert into touched_date select (select max(load_seq) from load), stream, ? "
-            "from touched_date where occurred_date = ? group by stream",
-            [DAYS[1], DAYS[1]],
+            "insert into touch (stream, occurred_date) "
+            "select distinct stream, occurred_date from touch where occurred_date = ?",
+            [DAYS[1]],
         )
-    with rollups.open_warehouse(installation.settings) as warehouse:
-        warehouse.execute("update raw.rolled_up set load_seq = load_seq - 1")
 
     installation.run()
 
