@@ -3,10 +3,43 @@
 export const PERIODS = [7, 30, 90];
 export const TABS = ["usage", "compliance", "feedback", "agent-types"];
 
+// Some browsers still know places by names that they no longer have.
+const PRESENT_NAMES = {
+  "Africa/Asmera": "Africa/Asmara",
+  "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+  "America/Catamarca": "America/Argentina/Catamarca",
+  "America/Coral_Harbour": "America/Atikokan",
+  "America/Cordoba": "America/Argentina/Cordoba",
+  "America/Godthab": "America/Nuuk",
+  "America/Indianapolis": "America/Indiana/Indianapolis",
+  "America/Jujuy": "America/Argentina/Jujuy",
+  "America/Louisville": "America/Kentucky/Louisville",
+  "America/Mendoza": "America/Argentina/Mendoza",
+  "Asia/Calcutta": "Asia/Kolkata",
+  "Asia/Katmandu": "Asia/Kathmandu",
+  "Asia/Rangoon": "Asia/Yangon",
+  "Asia/Saigon": "Asia/Ho_Chi_Minh",
+  "Atlantic/Faeroe": "Atlantic/Faroe",
+  "Europe/Kiev": "Europe/Kyiv",
+  "Pacific/Enderbury": "Pacific/Kanton",
+  "Pacific/Ponape": "Pacific/Pohnpei",
+  "Pacific/Truk": "Pacific/Chuuk",
+};
+
+function presentName(zone) {
+  const present = PRESENT_NAMES[zone];
+  return present !== undefined && isZone(present) ? present : zone;
+}
+
 /** The browser's own zone; UTC if it does not know. */
 export function browserZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return zone && isZone(zone) ? zone : "UTC";
+  return zone && isZone(zone) ? presentName(zone) : "UTC";
+}
+
+/** All zones that the browser knows, by their present names. */
+export function allZones() {
+  return Intl.supportedValuesOf("timeZone").map(presentName).toSorted();
 }
 
 /** Whether the browser can write times in a zone of this name. */

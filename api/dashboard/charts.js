@@ -30,9 +30,12 @@ export function theme() {
   };
 }
 
+/** After the next paint, so that numbers are on the screen before any chart is. */
+const painted = () => new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
+
 /** Draw a chart as soon as its canvas is on the page and the library is there. */
 export async function drawn(canvas, config) {
-  const Chart = await library;
+  const [Chart] = await Promise.all([library, painted()]);
   const draw = () => {
     if (!canvas.isConnected || charts.has(canvas)) return;
     const colours = theme();

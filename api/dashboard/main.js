@@ -1,6 +1,6 @@
 // The page: which state it is in, and how it gets from one to the next.
 
-import { browserZone, readAddress, writeAddress } from "./address.js";
+import { allZones, browserZone, readAddress, writeAddress } from "./address.js";
 import { releaseCharts } from "./charts.js";
 import { Client, Refusal, canBeKey, storedKey } from "./client.js";
 import { byId, element } from "./elements.js";
@@ -286,20 +286,18 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 function offerZones() {
   const first = [...new Set([browserZone(), "UTC"])];
+  const option = (zone) => element("option", { value: zone }, zone);
   const regions = Map.groupBy(
-    Intl.supportedValuesOf("timeZone").filter((zone) => !first.includes(zone)),
+    allZones().filter((zone) => !first.includes(zone)),
     (zone) => zone.split("/")[0],
   );
-  byId("zone").append(
-    ...first.map((zone) => element("option", { value: zone }, zone)),
+  byId("zone").replaceChildren(
+    ...first.map(option),
     ...[...regions].map(([region, zones]) =>
-      element(
-        "optgroup",
-        { label: region },
-        ...zones.map((zone) => element("option", { value: zone }, zone)),
-      ),
+      element("optgroup", { label: region }, ...zones.map(option)),
     ),
   );
+  showChoices();
 }
 
 function tick() {
@@ -308,7 +306,6 @@ function tick() {
   if (Date.now() - loadedAt > RELOAD_AFTER_MS && countdown === null) load({ quietly: true });
 }
 
-offerZones();
 showChoices();
 writeAddress(address, { replace: true });
 setInterval(tick, TICK_MS);
@@ -317,3 +314,5 @@ document.addEventListener("visibilitychange", tick);
 const key = storedKey.read();
 if (key === null) askForKey();
 else enterWith(key);
+// Hundreds of zones can wait until the numbers are asked for and the page is painted.
+requestAnimationFrame(() => setTimeout(offerZones));

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from pathlib import Path
 
 import pytest
 from dashboard.browsing import FOLDER, Scheme, Tab
 from dashboard.conftest import OpenTab
 from dashboard.serving import Server
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
 pytestmark = pytest.mark.browser
 
 AXE = (FOLDER / "vendor" / "axe-core-4.14.1" / "axe.min.js").read_text(encoding="utf-8")
-TABS = ("usage", "compliance", "feedback", "agent-types")
 
 
 def grave_findings(tab: Tab) -> list[str]:
@@ -59,12 +56,13 @@ def test_axe_finds_nothing_grave(
 def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) -> None:
     """From the skip link to the sorted table without a mouse, the focus seen at every step."""
     tab = open_tab(demo)
-    tab.go()
     page = tab.page
+    tab.go()
     page.keyboard.type(key)
     page.keyboard.press("Enter")
     tab.wait()
-    page.evaluate("document.activeElement.blur()")
+    page.reload()
+    tab.wait()
 
     walked: list[str] = []
 
@@ -86,7 +84,6 @@ def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) 
         walked.append(name)
         return name
 
-    page.evaluate("document.body.prepend(document.querySelector('.skip'))")
     for _ in range(7):
         press_tab()
     assert walked == [
@@ -98,11 +95,10 @@ def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) 
         "zone",
         "Show Tokens over time",
     ]
-    for _ in range(4):
+    # Tabs: arrows, Home and End choose.
+    for _ in range(3):
         page.keyboard.press("Shift+Tab")
-    # Back on the tabs: arrows move and choose.
-    page.keyboard.press("Shift+Tab") if page.evaluate("document.activeElement.id") == "7" else None
-    page.focus("#tab-usage")
+    expect(page.locator("#tab-usage")).to_be_focused()
     page.keyboard.press("ArrowRight")
     tab.wait()
     expect(page.locator("#tab-compliance")).to_be_focused()
@@ -206,34 +202,44 @@ def test_the_policy_stops_what_is_inline(tab: Tab) -> None:
           const style = document.createElement("style");
           style.textContent = "body { display: none }";
           document.head.append(style);
-          let evaluated = true;
-          try { new Function("return 1")(); } catch { evaluated = false; }
-          return [document.title.includes("broken"), document.getElementById("made") !== null,
-            getComputedStyle(document.body).display, evaluated];
+          // Later: what the test itself calls may evaluate.
+          const evaluated = new Promise((resolve) => setTimeout(() => {
+            try { resolve(new Function("return true")()); } catch { resolve(false); }
+          }));
+          return evaluated.then((itRan) => [document.title.includes("broken"),
+            document.getElementById("made") !== null, getComputedStyle(document.body).display, itRan]);
         }"""
     )
     assert result == [False, False, "flex", False]
+    tab.page.wait_for_timeout(200)
     assert tab.errors != []
-    tab.errors.clear()
+    tab.errors.clear()  # the attempts
 
 
-def test_first_useful_paint_and_weight(
-    open_tab: OpenTab, demo: Server, key: str, tmp_path: Path
-) -> None:
-    """The numbers are there within a second of the address, with less than 350 kB sent."""
-    tab = open_tab(demo)
-    tab.page.add_init_script(f"sessionStorage.setItem('agentstats.key', {json.dumps(key)})")
-    began = time.perf_counter()
+WATCH_FOR_NUMBERS = """
+sessionStorage.setItem("agentstats.key", KEY);
+new MutationObserver(() => {
+  if (globalThis.numbersAt === undefined && document.querySelector(".card .value")) {
+    requestAnimationFrame(() => setTimeout(() => { globalThis.numbersAt ??= performance.now(); }));
+  }
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+def test_first_useful_paint_and_weight(open_tab: OpenTab, demo: Server, key: str) -> None:
+    """Into an empty cache, the numbers are painted within a second, with under 350 kB sent."""
+    tab = open_tab(demo, is_clock_fixed=False)
+    tab.page.add_init_script(WATCH_FOR_NUMBERS.replace("KEY", json.dumps(key)))
+    sizes: list[int] = []
+
+    def weigh(request: Request) -> None:
+        sent = request.sizes()
+        sizes.append(sent["responseBodySize"] + sent["responseHeadersSize"])
+
+    tab.page.on("requestfinished", weigh)
     tab.go()
-    tab.page.wait_for_selector(".card .value")
-    seconds = time.perf_counter() - began
     tab.wait()
-    with_charts = time.perf_counter() - began
-    sent = tab.page.evaluate(
-        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
-        ".map(each => [each.name, each.transferSize])"
-    )
-    weight = sum(size for _, size in sent)
-    print(f"numbers {seconds:.2f} s, charts {with_charts:.2f} s, {weight / 1000:.0f} kB sent")
-    assert seconds < 1
-    assert weight < 350_000
+    painted_ms = tab.page.evaluate("globalThis.numbersAt")
+    print(f"numbers painted after {painted_ms:.0f} ms; {sum(sizes) / 1000:.0f} kB sent")
+    assert painted_ms < 1000
+    assert 200_000 < sum(sizes) < 350_000

@@ -55,24 +55,29 @@ def test_while_it_loads_the_page_says_so(open_tab: OpenTab, demo: Server, key: s
     """A first load shows the outline; a later one keeps the old numbers, dimmed."""
     tab = open_tab(demo)
     held: list[Route] = []
-    tab.page.route("**/api/**", held.append)
+    holding = True
+
+    def hold(route: Route) -> None:
+        if holding:
+            held.append(route)
+        else:
+            route.continue_()
+
+    tab.page.route("**/api/**", hold)
     tab.go()
     tab.type_key(key)
     expect(tab.page.locator("[data-state=loading]")).to_be_visible()
     expect(tab.page.locator("#view")).to_have_attribute("aria-busy", "true")
-    tab.page.unroute("**/api/**")
-    for route in held:
-        route.continue_()
+    holding = False
+    held.pop().continue_()
     tab.wait()
     before = tab.card("total_messages")
-    held.clear()
-    tab.page.route("**/api/**", held.append)
+    holding = True
     tab.page.get_by_role("radio", name="30 days").check()
     expect(tab.page.locator("#view")).to_have_attribute("aria-busy", "true")
     assert tab.card("total_messages") == before
-    tab.page.unroute("**/api/**")
-    for route in held:
-        route.continue_()
+    holding = False
+    held.pop().continue_()
     tab.wait()
     assert tab.card("total_messages") != before
 
