@@ -213,8 +213,8 @@ function showFreshness() {
   );
 }
 
-function showNotices({ frame, refusals }) {
-  const list = frame === undefined ? [] : noticesAbout(frame);
+function showNotices({ refusals }) {
+  const list = shown === null ? [] : noticesAbout(shown.frame);
   if (address.problem) list.unshift(notice({ kind: "info", name: "zone", text: address.problem }));
   byId("notices").replaceChildren(...list);
   if (refusals.length === 0) return;

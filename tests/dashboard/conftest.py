@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from snapshot_fixture import NOW as SAMPLE_NOW
 
 from dashboard import hostile
 from dashboard.browsing import Tab, launch, tab_in
 from dashboard.serving import Server, make_demo, running
+from snapshot_fixture import NOW as SAMPLE_NOW
 
 NORTHWIND, FREE_CUSTOMER, PRO_CUSTOMER = 1039, 1002, 1001
 """Of the demo: kept for 730 days, 7 days, 90 days."""

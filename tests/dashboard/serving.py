@@ -65,7 +65,7 @@ def environment(home: Path, now: str, **more: str) -> dict[str, str]:
 
 
 def make_demo(home: Path) -> None:
-    """Make the sample of 90 days and run the hourly job on it; takes the better part of a minute."""
+    """Make the sample of 90 days and run the hourly job on it; takes most of a minute."""
     subprocess.run(
         [sys.executable, "-c", DEMO, "demo", "--no-serve"],
         env=environment(home, DEMO_MADE_AT),

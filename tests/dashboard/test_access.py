@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from playwright.sync_api import Request, expect
+
 from dashboard.browsing import FOLDER, Scheme, Tab
 from dashboard.conftest import OpenTab
 from dashboard.serving import Server
-from playwright.sync_api import Request, expect
 
 pytestmark = pytest.mark.browser
 
@@ -28,9 +29,7 @@ def grave_findings(tab: Tab) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_grave(
-    open_tab: OpenTab, demo: Server, key: str, scheme: Scheme
-) -> None:
+def test_axe_finds_nothing_grave(open_tab: OpenTab, demo: Server, key: str, scheme: Scheme) -> None:
     """On the form with a problem, on every tab as charts and as tables, and with notices."""
     tab = open_tab(demo, scheme=scheme, now="2026-11-20T20:00:00Z")
     tab.refusals_expected = True
@@ -198,7 +197,8 @@ def test_the_policy_stops_what_is_inline(tab: Tab) -> None:
           const script = document.createElement("script");
           try { script.textContent = "document.title = 'broken'"; document.body.append(script); }
           catch { /* refused already */ }
-          try { document.body.insertAdjacentHTML("beforeend", "<p id=made>"); } catch { /* so is this */ }
+          try { document.body.insertAdjacentHTML("beforeend", "<p id=made>"); }
+          catch { /* so is this */ }
           const style = document.createElement("style");
           style.textContent = "body { display: none }";
           document.head.append(style);
@@ -207,7 +207,8 @@ def test_the_policy_stops_what_is_inline(tab: Tab) -> None:
             try { resolve(new Function("return true")()); } catch { resolve(false); }
           }));
           return evaluated.then((itRan) => [document.title.includes("broken"),
-            document.getElementById("made") !== null, getComputedStyle(document.body).display, itRan]);
+            document.getElementById("made") !== null,
+            getComputedStyle(document.body).display, itRan]);
         }"""
     )
     assert result == [False, False, "flex", False]

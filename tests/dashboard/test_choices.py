@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
+
 from dashboard.browsing import Tab
 from dashboard.conftest import OpenTab
 from dashboard.serving import Server
-from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -152,7 +153,7 @@ async () => {
 
 
 def test_dates_that_retention_cuts_are_not_whole(tab: Tab) -> None:
-    """East of UTC the first date that is kept is cut; west of it the one before is whole not."""
+    """East of UTC the first date that is kept is cut; in UTC and west of it, it is whole."""
     assert tab.page.evaluate(DATES) == {
         "utc": "2026-03-29",
         "east": "2026-03-30",

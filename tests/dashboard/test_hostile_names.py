@@ -6,11 +6,12 @@ import csv
 import io
 
 import pytest
+from playwright.sync_api import expect
+
 from dashboard.browsing import Tab
 from dashboard.conftest import OpenTab
 from dashboard.hostile import AGENT_NAMES, ENTITY, HOSTILE, MODEL, TYPE_NAME
 from dashboard.serving import Server
-from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 

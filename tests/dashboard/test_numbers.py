@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+
 from dashboard.browsing import number
 from dashboard.conftest import NORTHWIND, PRO_CUSTOMER, OpenTab
 from dashboard.serving import Server

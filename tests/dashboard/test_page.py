@@ -9,9 +9,7 @@ from pathlib import Path
 from api.pages import DASHBOARD_FOLDER
 
 OURS = sorted(
-    path
-    for path in DASHBOARD_FOLDER.rglob("*")
-    if path.is_file() and "vendor" not in path.parts
+    path for path in DASHBOARD_FOLDER.rglob("*") if path.is_file() and "vendor" not in path.parts
 )
 INDEX = (DASHBOARD_FOLDER / "index.html").read_text(encoding="utf-8")
 CHART_JS_SHA256 = "87364cc2b2a76a6684929e7d6b80b18a897794db38400caff1fcf1791c6925d2"

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Route, expect
+
 from dashboard.browsing import Tab, tab_in
 from dashboard.conftest import FREE_CUSTOMER, NORTHWIND, OpenTab
 from dashboard.hostile import ONE_DAY, QUIET
 from dashboard.serving import DEMO_MADE_AT, Server, running
-from playwright.sync_api import Browser, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -28,9 +29,7 @@ def test_without_a_key_it_asks_for_one(open_tab: OpenTab, demo: Server) -> None:
 
 
 @pytest.mark.parametrize("key", ["cust_wrong", "cust_" + "x" * 43, "cust_ümlaut", "a b"])
-def test_a_wrong_key_is_told_and_asked_for_again(
-    open_tab: OpenTab, demo: Server, key: str
-) -> None:
+def test_a_wrong_key_is_told_and_asked_for_again(open_tab: OpenTab, demo: Server, key: str) -> None:
     """Whatever is wrong with it, it is not kept."""
     tab = open_tab(demo)
     tab.refusals_expected = True
@@ -141,9 +140,7 @@ def test_a_period_beyond_retention_is_cut_and_says_so(open_tab: OpenTab, demo: S
     assert tab.notice("cut").count() == 0
 
 
-def test_too_many_requests_wait_and_come_back(
-    open_tab: OpenTab, demo: Server, key: str
-) -> None:
+def test_too_many_requests_wait_and_come_back(open_tab: OpenTab, demo: Server, key: str) -> None:
     """It counts down to when the server lets it in again, then loads by itself."""
     tab = open_tab(demo)
     tab.refusals_expected = True
