@@ -30,6 +30,16 @@ test: $(READY) ## All tests that need nothing but this checkout
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
 	$(BIN)/pytest -m traces $(TEST_ARGS)
 
+.PHONY: test-dashboard
+test-dashboard: $(READY) ## The dashboard in Chromium, which is installed by apt-get if it is missing
+	tests/dashboard/install_chromium.sh
+	$(BIN)/pytest -m browser tests/dashboard $(TEST_ARGS)
+
+.PHONY: screenshots
+screenshots: $(READY) ## docs/images/, from the demo in Chromium
+	tests/dashboard/install_chromium.sh
+	PYTHONPATH=.:tests:tests/api $(BIN)/python -m dashboard.screenshots
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style
 	$(BIN)/ruff check .

@@ -1,0 +1,318 @@
+// The page: which state it is in, and how it gets from one to the next.
+
+import { allZones, browserZone, readAddress, writeAddress } from "./address.js";
+import { releaseCharts } from "./charts.js";
+import { Client, Refusal, canBeKey, storedKey } from "./client.js";
+import { byId, element } from "./elements.js";
+import { ago, counted, dateAndTime, dateRange } from "./format.js";
+import { frameOf } from "./frame.js";
+import { isStale, notice, noticesAbout, refusalNotice } from "./notices.js";
+import { agentTypes } from "./views/agent_types.js";
+import { compliance } from "./views/compliance.js";
+import { feedback } from "./views/feedback.js";
+import { usage } from "./views/usage.js";
+
+const VIEWS = { usage, compliance, feedback, "agent-types": agentTypes };
+const NEW_SNAPSHOT_TRIES = 3;
+const TICK_MS = 30_000;
+const RELOAD_AFTER_MS = 10 * 60_000;
+
+let address = readAddress();
+let client = null;
+let shown = null; // what the page shows: {address, frame, answers, refusals}
+let loadedAt = 0;
+let generation = 0; // of loads: an answer to an older one is let go
+let countdown = null;
+
+// --- Key ---------------------------------------------------------------------------------------
+
+function askForKey(problem = "") {
+  storedKey.forget();
+  client = null;
+  shown = null;
+  generation += 1;
+  stopCountdown();
+  releaseCharts();
+  byId("view").replaceChildren();
+  byId("notices").replaceChildren();
+  for (const id of ["dashboard", "session", "freshness"]) byId(id).hidden = true;
+  byId("sign-in").hidden = false;
+  const field = byId("key");
+  byId("key-problem").textContent = problem;
+  field.setAttribute("aria-invalid", String(problem !== ""));
+  field.value = "";
+  field.focus();
+}
+
+function enterWith(key) {
+  client = new Client(key);
+  byId("sign-in").hidden = true;
+  byId("key").value = "";
+  for (const id of ["dashboard", "session"]) byId(id).hidden = false;
+  load();
+}
+
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const key = byId("key").value.trim();
+  if (key === "") {
+    askForKey("Type your API key.");
+  } else if (canBeKey(key)) {
+    storedKey.write(key);
+    enterWith(key);
+  } else {
+    askForKey("This is not an API key: it has characters that no key has.");
+  }
+});
+
+byId("forget").addEventListener("click", () => askForKey());
+
+// --- Loading -----------------------------------------------------------------------------------
+
+/** Load what the address asks for and show it. `quietly`: nobody asked, so announce nothing. */
+async function load({ quietly = false } = {}) {
+  const mine = (generation += 1);
+  const asked = address;
+  stopCountdown();
+  showChoices();
+  if (!quietly) showLoading(asked);
+  let outcome;
+  try {
+    outcome = await answersTo(asked);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    outcome = { refusals: [error] };
+  }
+  if (mine !== generation) return;
+  byId("view").removeAttribute("aria-busy");
+  if (outcome.refusals.some((refusal) => refusal.status === 401)) {
+    askForKey("This key is not valid. It may be mistyped, expired or revoked.");
+    return;
+  }
+  loadedAt = Date.now();
+  if (outcome.frame !== undefined) {
+    shown = { address: asked, ...outcome };
+    showNumbers();
+    if (!quietly) announce(outcome.frame);
+  } else if (!quietly || shown === null) {
+    // A frame that cannot be had leaves nothing that is true of these dates.
+    shown = null;
+    releaseCharts();
+    byId("view").replaceChildren();
+  }
+  showNotices(outcome);
+}
+
+/** `{frame, answers, refusals}`, all of one snapshot. Rejects if not even the dates are known. */
+async function answersTo({ days, tz, tab }) {
+  let found;
+  for (let tries = 0; tries < NEW_SNAPSHOT_TRIES; tries += 1) {
+    const timeline = await client.get("usage/timeline", { days, tz }, { remembered: false });
+    client.keepOnly(timeline.snapshotId);
+    const frame = frameOf({ days, tz }, timeline);
+    const requests = Object.entries(VIEWS[tab].requests(frame));
+    const settled = await Promise.allSettled(
+      requests.map(([, [endpoint, parameters]]) => client.get(endpoint, parameters)),
+    );
+    const answers = {};
+    const refusals = [];
+    let isOneSnapshot = true;
+    settled.forEach(({ status, value, reason }, index) => {
+      if (status === "fulfilled") {
+        answers[requests[index][0]] = value.body;
+        isOneSnapshot &&= value.snapshotId === frame.snapshotId;
+      } else if (reason instanceof Refusal) {
+        refusals.push(reason);
+      } else {
+        throw reason;
+      }
+    });
+    found = { frame, answers, refusals };
+    if (isOneSnapshot) return found;
+    client.forgetAnswers();
+  }
+  return found;
+}
+
+// --- Showing -----------------------------------------------------------------------------------
+
+function showChoices() {
+  for (const tab of byId("tabs").children) {
+    const isChosen = tab.dataset.tab === address.tab;
+    tab.setAttribute("aria-selected", String(isChosen));
+    tab.tabIndex = isChosen ? 0 : -1;
+  }
+  for (const choice of byId("periods").querySelectorAll("input")) {
+    choice.checked = Number(choice.value) === address.days;
+  }
+  const zone = byId("zone");
+  if (![...zone.options].some((option) => option.value === address.tz)) {
+    zone.prepend(element("option", { value: address.tz }, address.tz));
+  }
+  zone.value = address.tz;
+  byId("view").setAttribute("aria-labelledby", `tab-${address.tab}`);
+  document.title = `${VIEWS[address.tab].title} · agentstats`;
+}
+
+function showLoading(asked) {
+  const view = byId("view");
+  view.setAttribute("aria-busy", "true");
+  if (shown !== null && shown.address.tab === asked.tab) return; // dimmed by the style sheet
+  releaseCharts();
+  const blanks = (count, look) => Array.from({ length: count }, () => element("div", { class: look }));
+  view.replaceChildren(
+    element(
+      "div",
+      { class: "skeleton", "data-state": "loading" },
+      element("p", { class: "unseen" }, "Loading"),
+      element("div", { class: "cards" }, ...blanks(4, "card blank")),
+      element("div", { class: "panels" }, ...blanks(1, "panel wide blank"), ...blanks(2, "panel blank")),
+    ),
+  );
+}
+
+function showNumbers() {
+  const { address: of, frame, answers } = shown;
+  const view = VIEWS[of.tab];
+  releaseCharts();
+  byId("view").replaceChildren(
+    element(
+      "div",
+      { class: "view-head" },
+      element("h2", {}, view.title),
+      element(
+        "p",
+        { class: "range" },
+        element("strong", {}, dateRange(frame.start, frame.end)),
+        ` · ${counted(frame.days, "day")} in ${frame.tz}`,
+        view.comparesPeriods && frame.before.isKept
+          ? ` · change against ${dateRange(frame.before.start, frame.before.end)}`
+          : null,
+      ),
+    ),
+    ...view.render(frame, answers).filter((node) => node !== null),
+  );
+  showFreshness();
+}
+
+function showFreshness() {
+  const line = byId("freshness");
+  line.hidden = shown === null;
+  if (shown === null) return;
+  const { dataAsOf, tz } = shown.frame;
+  line.classList.toggle("stale", isStale(dataAsOf));
+  if (dataAsOf === null) {
+    line.replaceChildren("No data loaded yet");
+    return;
+  }
+  line.replaceChildren(
+    "Data as of ",
+    element("time", { datetime: dataAsOf.toISOString() }, dateAndTime(dataAsOf, tz)),
+    element("span", { class: "zone-name" }, ` ${tz}`),
+    ` · ${ago(dataAsOf)}`,
+  );
+}
+
+function showNotices({ refusals }) {
+  const list = shown === null ? [] : noticesAbout(shown.frame);
+  if (address.problem) list.unshift(notice({ kind: "info", name: "zone", text: address.problem }));
+  byId("notices").replaceChildren(...list);
+  if (refusals.length === 0) return;
+  const worst = refusals.find((refusal) => refusal.retryAfter !== null) ?? refusals[0];
+  waitAndRetry(worst);
+}
+
+/** Say what went wrong; where the server says when to come back, count down and come back. */
+function waitAndRetry(refusal) {
+  const place = element("div", {});
+  byId("notices").prepend(place);
+  const say = (wait) => place.replaceChildren(refusalNotice(refusal, { wait, retry: () => load() }));
+  let wait = refusal.retryAfter;
+  say(wait);
+  if (wait === null) return;
+  countdown = setInterval(() => {
+    wait -= 1;
+    if (wait <= 0) load();
+    else place.querySelector(".detail").textContent = `Trying again in ${counted(wait, "second")}.`;
+  }, 1000);
+}
+
+function stopCountdown() {
+  clearInterval(countdown);
+  countdown = null;
+}
+
+function announce(frame) {
+  byId("announcement").textContent =
+    `${VIEWS[address.tab].title}, ${dateRange(frame.start, frame.end)}, ${frame.tz}`;
+}
+
+// --- Choices -----------------------------------------------------------------------------------
+
+function choose(change) {
+  address = { ...address, ...change, problem: null };
+  writeAddress(address);
+  if (client !== null) load();
+}
+
+byId("periods").addEventListener("change", (event) => choose({ days: Number(event.target.value) }));
+byId("zone").addEventListener("change", (event) => choose({ tz: event.target.value }));
+byId("tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[role=tab]");
+  if (tab !== null) choose({ tab: tab.dataset.tab });
+});
+byId("tabs").addEventListener("keydown", (event) => {
+  const tabs = [...byId("tabs").children];
+  const at = tabs.indexOf(document.activeElement);
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+  if (to === undefined || at === -1) return;
+  event.preventDefault();
+  const next = tabs.at(to % tabs.length);
+  next.focus();
+  choose({ tab: next.dataset.tab });
+});
+byId("refresh").addEventListener("click", () => {
+  client.forgetAnswers();
+  load();
+});
+addEventListener("popstate", () => {
+  address = readAddress();
+  showChoices();
+  if (client !== null) load();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (shown !== null) showNumbers(); // charts do not take their colours from the style sheet
+});
+
+function offerZones() {
+  const first = [...new Set([browserZone(), "UTC"])];
+  const option = (zone) => element("option", { value: zone }, zone);
+  const regions = Map.groupBy(
+    allZones().filter((zone) => !first.includes(zone)),
+    (zone) => zone.split("/")[0],
+  );
+  byId("zone").replaceChildren(
+    ...first.map(option),
+    ...[...regions].map(([region, zones]) =>
+      element("optgroup", { label: region }, ...zones.map(option)),
+    ),
+  );
+  showChoices();
+}
+
+function tick() {
+  if (shown === null || document.hidden) return;
+  showFreshness();
+  if (Date.now() - loadedAt > RELOAD_AFTER_MS && countdown === null) load({ quietly: true });
+}
+
+showChoices();
+writeAddress(address, { replace: true });
+setInterval(tick, TICK_MS);
+document.addEventListener("visibilitychange", tick);
+
+const key = storedKey.read();
+if (key === null) askForKey();
+else enterWith(key);
+// Hundreds of zones can wait until the numbers are asked for and the page is painted.
+requestAnimationFrame(() => setTimeout(offerZones));

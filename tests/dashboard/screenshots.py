@@ -1,0 +1,53 @@
+"""Writes docs/images/*.png from the demo: `make screenshots`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from dashboard.browsing import DESK, PHONE, Scheme, launch, tab_in
+from dashboard.serving import CHECKOUT, make_demo, running
+
+IMAGES = CHECKOUT / "docs" / "images"
+NORTHWIND = 1039
+
+# Name, size, pixels per unit, colours, tab.
+PICTURES: list[tuple[str, tuple[int, int], float, Scheme, str]] = [
+    ("dashboard-desktop-light", DESK, 1.5, "light", "usage"),
+    ("dashboard-desktop-dark", DESK, 1.5, "dark", "usage"),
+    ("dashboard-phone-light", PHONE, 2, "light", "usage"),
+    ("dashboard-phone-dark", PHONE, 2, "dark", "feedback"),
+    ("dashboard-compliance-light", DESK, 1.5, "light", "compliance"),
+    ("dashboard-feedback-dark", DESK, 1.5, "dark", "feedback"),
+    ("dashboard-agent-types-light", DESK, 1.5, "light", "agent-types"),
+]
+
+
+def main() -> None:
+    """Make the demo (or take AGENTSTATS_DEMO_HOME), serve it, take the pictures."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(os.environ.get("AGENTSTATS_DEMO_HOME", f"{folder}/home"))
+        if not home.exists():
+            make_demo(home)
+        with running(home) as server, sync_playwright() as playwright:
+            browser = launch(playwright)
+            key = server.key(NORTHWIND)
+            for name, size, scale, scheme, tab_name in PICTURES:
+                with tab_in(
+                    browser, server, zone="Europe/Paris", locale="en-GB",
+                    scheme=scheme, size=size, scale=scale,
+                ) as tab:  # fmt: skip
+                    tab.open(key, days=30, tab=tab_name)
+                    tab.page.evaluate("document.activeElement.blur()")
+                    path = IMAGES / f"{name}.png"
+                    tab.page.screenshot(path=path, full_page=size == DESK)
+                    print(path.relative_to(CHECKOUT))
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""What the page shows is what the API says."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from dashboard.browsing import number
+from dashboard.conftest import NORTHWIND, PRO_CUSTOMER, OpenTab
+from dashboard.serving import Server
+
+pytestmark = pytest.mark.browser
+
+PERIODS_AND_ZONES = [
+    (7, "UTC"),
+    (30, "Asia/Kathmandu"),
+    (90, "America/Los_Angeles"),
+    (7, "Pacific/Kiritimati"),
+    (30, "Pacific/Pago_Pago"),
+    (7, "America/St_Johns"),
+]
+
+
+def whole(value: int) -> str:
+    """A whole number as readers of English write it."""
+    return f"{value:,}"
+
+
+@pytest.mark.parametrize(("days", "zone"), PERIODS_AND_ZONES)
+def test_cards_are_the_summary(
+    open_tab: OpenTab, demo: Server, key: str, days: int, zone: str
+) -> None:
+    """Messages, tokens, agents and response time are those of usage/summary, to the digit."""
+    tab = open_tab(demo).open(key, days=days, tz=zone)
+    summary = demo.answer("usage/summary", key, days=days, tz=zone)
+    assert tab.card("total_messages") == whole(summary["total_messages"])
+    assert tab.card("total_tokens") == whole(summary["total_tokens"])
+    assert tab.card("active_agents") == whole(summary["active_agents"])
+    assert tab.card("avg_response_time_ms") == f"{whole(summary['avg_response_time_ms'])} ms"
+
+
+@pytest.mark.parametrize(("days", "zone"), PERIODS_AND_ZONES)
+def test_cards_are_the_sums_of_their_charts(
+    open_tab: OpenTab, demo: Server, key: str, days: int, zone: str
+) -> None:
+    """Chart and table of days, of agents and of models add up to the cards, in every zone."""
+    tab = open_tab(demo).open(key, days=days, tz=zone)
+    messages, tokens = number(tab.card("total_messages")), number(tab.card("total_tokens"))
+    assert messages > 0
+    assert len(tab.drawn("volume")[0]) == days
+    assert sum(value or 0 for value in tab.drawn("volume")[0]) == messages
+    for name in ("agents", "models"):
+        assert sum(value or 0 for series in tab.drawn(name) for value in series) == tokens
+        rows = tab.table(name)
+        assert sum(number(row["Total Tokens"]) for row in rows) == tokens
+        assert sum(number(row["Messages"]) for row in rows) == messages
+    assert len(tab.table("agents")) == number(tab.card("active_agents"))
+    days_shown = tab.table("volume")
+    assert sum(number(row["Messages"]) for row in days_shown) == messages
+    assert sum(number(row["Tokens"]) for row in days_shown) == tokens
+    assert tab.total("volume") == ["All", whole(int(messages)), whole(int(tokens))]
+
+
+def test_the_volume_chart_also_shows_tokens(open_tab: OpenTab, demo: Server, key: str) -> None:
+    """Its switch turns messages into tokens and back, and keeps the focus."""
+    tab = open_tab(demo).open(key)
+    tab.panel("volume").get_by_role("button", name="Show Tokens").click()
+    tab.wait()
+    assert tab.panel("volume").locator("h3").inner_text() == "Token Volume Over Time"
+    assert sum(value or 0 for value in tab.drawn("volume")[0]) == number(tab.card("total_tokens"))
+    assert "Messages" in str(tab.page.evaluate("document.activeElement.textContent"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
+def test_the_change_is_against_the_period_before(
+    open_tab: OpenTab, demo: Server, key: str, zone: str
+) -> None:
+    """Each card compares with the summary whose end is the day before the period's start."""
+    tab = open_tab(demo).open(key, days=7, tz=zone)
+    labels = demo.answer("usage/timeline", key, days=7, tz=zone)["labels"]
+    day_before = date.fromisoformat(labels[0]) - timedelta(days=1)
+    now = demo.answer("usage/summary", key, days=7, tz=zone)
+    before = demo.answer("usage/summary", key, days=7, tz=zone, end=day_before.isoformat())
+    for metric in ("total_messages", "total_tokens", "active_agents", "avg_response_time_ms"):
+        fraction = (now[metric] - before[metric]) / before[metric]
+        shown = tab.change(metric)
+        assert number(shown.split("%")[0]) == pytest.approx(abs(fraction) * 100, abs=0.051)
+        direction = "▲ up" if fraction > 0 else "▼ down" if fraction < 0 else "= unchanged"
+        assert shown.startswith(direction)
+    assert f"from {whole(before['total_messages'])}" in tab.change("total_messages")
+
+
+def test_a_change_that_retention_cuts_is_not_available(open_tab: OpenTab, demo: Server) -> None:
+    """90 days are kept, so 90 days have nothing whole before them, but 30 days have."""
+    tab = open_tab(demo).open(demo.key(PRO_CUSTOMER), days=90)
+    assert tab.change("total_messages") == "n/a the period before is not kept"
+    assert tab.change("avg_response_time_ms").startswith("n/a")
+    tab.choose_period(30)
+    assert "%" in tab.change("total_messages")
+
+
+def test_compliance_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> None:
+    """Cards, redactions by type, rates by agent type."""
+    tab = open_tab(demo).open(key, days=30, tab="compliance", tz="Europe/Paris")
+    summary = demo.answer("compliance/summary", key, days=30, tz="Europe/Paris")
+    assert tab.card("toxic_messages") == whole(summary["toxic_messages"])
+    assert tab.card("pii_redactions.total") == whole(summary["pii_redactions"]["total"])
+    assert tab.card("messages_with_pii") == whole(summary["messages_with_pii"])
+    rate = tab.page.inner_text('[data-metric="toxic_messages"] .note')
+    assert rate == f"{summary['toxic_rate_percent']:.2f}% of messages"
+    by_type = summary["pii_redactions"]["by_type"]
+    assert tab.drawn("pii") == [list(by_type.values())]
+    assert [row["Type"] for row in tab.table("pii")] == list(by_type)
+    types = demo.answer("compliance/by-agent-type", key, days=30, tz="Europe/Paris")["agent_types"]
+    assert tab.drawn("toxic-types") == [[each["toxic_rate_percent"] for each in types]]
+    assert tab.drawn("pii-types") == [[each["pii_per_message"] for each in types]]
+    shown = tab.table("toxic-types")
+    assert [row["PII per Message"] for row in shown] == [
+        f"{each['pii_per_message']:.3f}" for each in types
+    ]
+
+
+def test_feedback_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> None:
+    """Cards, distribution, rating by load."""
+    tab = open_tab(demo).open(key, days=30, tab="feedback")
+    summary = demo.answer("feedback/summary", key, days=30)
+    counts = summary["rating_distribution"]
+    assert tab.card("total_feedback") == whole(summary["total_feedback"])
+    assert tab.card("average_rating") == f"{summary['average_rating']:.2f}"
+    assert tab.drawn("distribution") == [[counts[stars] for stars in "54321"]]
+    assert tab.total("distribution")[1] == whole(summary["total_feedback"])
+    types = demo.answer("feedback/by-agent-type", key, days=30)["agent_types"]
+    drawn = tab.drawn("load")
+    for place, load in enumerate(("low", "medium", "high")):
+        means = [each["rating_by_load"][load]["avg_rating"] for each in types]
+        assert drawn[place] == means[:8]
+    shown = tab.table("load")
+    assert [row["Ratings"] for row in shown] == [whole(each["total_feedback"]) for each in types]
+
+
+def test_the_comparison_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> None:
+    """Every agent type with all its numbers, in the API's order."""
+    tab = open_tab(demo).open(key, days=30, tab="agent-types")
+    types = demo.answer("agent-types/comparison", key, days=30)["agent_types"]
+    shown = tab.table("comparison")
+    assert [row["Agent Type"] for row in shown] == [each["name"] for each in types]
+    assert [row["Total Tokens"] for row in shown] == [
+        whole(each["performance"]["total_tokens"]) for each in types
+    ]
+    assert [row["Average Rating"] for row in shown] == [
+        f"{each['satisfaction']['average_rating']:.2f}" for each in types
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tab_name", "panel", "endpoint"),
+    [
+        ("usage", "volume", "usage/timeline"),
+        ("usage", "agents", "usage/by-agent"),
+        ("usage", "models", "usage/by-model"),
+        ("compliance", "toxic-types", "compliance/by-agent-type"),
+        ("feedback", "load", "feedback/by-agent-type"),
+    ],
+)
+def test_a_download_is_the_api_s_csv(
+    open_tab: OpenTab, demo: Server, key: str, tab_name: str, panel: str, endpoint: str
+) -> None:
+    """Same columns, same rows, same inert cells; only 4.0 may be written 4."""
+    tab = open_tab(demo).open(key, days=30, tab=tab_name, tz="Asia/Kathmandu")
+    name, text = tab.download(panel)
+    answer = demo.response(endpoint, key, days=30, tz="Asia/Kathmandu", format="csv")
+    assert name == f"{endpoint.replace('/', '-')}.csv"
+    assert cells(text) == cells(answer.text)
+
+
+def cells(text: str) -> list[list[Any]]:
+    """The cells of a CSV text, numbers as numbers."""
+    return [[as_number(cell) for cell in row] for row in csv.reader(io.StringIO(text))]
+
+
+def as_number(cell: str) -> str | float:
+    """A cell as a number, if it is one."""
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def test_numbers_and_dates_are_in_the_reader_s_locale(
+    open_tab: OpenTab, demo: Server, key: str
+) -> None:
+    """A German browser groups by points and writes the day first."""
+    tab = open_tab(demo, locale="de-DE").open(key)
+    messages = demo.answer("usage/summary", key)["total_messages"]
+    assert tab.card("total_messages") == f"{messages:,}".replace(",", ".")
+    assert "20. Nov. 2026" in tab.page.inner_text(".range")
+
+
+def test_another_key_shows_another_customer(open_tab: OpenTab, demo: Server) -> None:
+    """After one key is forgotten, nothing of its customer is left when the next one comes."""
+    tab = open_tab(demo).open(demo.key(NORTHWIND))
+    first = tab.card("total_messages")
+    tab.page.get_by_role("button", name="Forget key").click()
+    assert tab.page.locator("#view").inner_html() == ""
+    tab.type_key(demo.key(PRO_CUSTOMER))
+    tab.wait()
+    assert tab.card("total_messages") != first
