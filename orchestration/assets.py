@@ -4,6 +4,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ class Translator(DagsterDbtTranslator):
         if dbt_resource_props["resource_type"] == "seed":
             return "seeds"
         return str(dbt_resource_props["fqn"][1])
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Any, unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """A check does not hold back what comes after: the roll-up fails where a test does."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec._replace(blocking=False) if spec else None
 
 
 class DbtEvents:
@@ -163,8 +171,9 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             )
         if not done.results:
             # Looked at and found up to date, so that what comes after is not skipped.
-            for key in sorted(context.selected_asset_keys):
-                yield dg.MaterializeResult(asset_key=key, metadata={"rebuilt": False})
+            for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
+                if key in context.selected_asset_keys:
+                    yield dg.MaterializeResult(asset_key=key, metadata={"rebuilt": False})
 
     @dbt_assets(
         manifest=manifest,
