@@ -40,12 +40,28 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 	tests/dashboard/install_chromium.sh
 	PYTHONPATH=.:tests:tests/api $(BIN)/python -m dashboard.screenshots
 
+.PHONY: test-versions
+test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
+	$(BIN)/pytest -m versions $(TEST_ARGS)
+
 .PHONY: check
-check: $(READY) ## Lint, types, SQL style
+check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/data_tests
+	$(BIN)/python docs/reference_pages.py --check
+
+.PHONY: docs
+docs: $(READY) ## Reference pages, the analysts' answers, and the dbt docs site in build/docs
+	$(BIN)/python docs/reference_pages.py
+	mkdir -p build/docs
+	AGENTSTATS_HOME=build/docs/home AGENTSTATS_NOW=2026-11-22T12:00:00Z $(BIN)/agentstats demo --no-serve
+	$(BIN)/python docs/worked_questions.py build/docs/home
+	WAREHOUSE_PATH=build/docs/home/warehouse.duckdb $(BIN)/dbt --quiet docs generate --static \
+		--project-dir dbt_project --profiles-dir . --target-path $(CURDIR)/build/docs/dbt \
+		--no-send-anonymous-usage-stats --no-version-check
+	@echo "build/docs/dbt/static_index.html is the whole site, in one file"
 
 .PHONY: format
 format: $(READY) ## Put Python and SQL in the shape that `make check` wants

@@ -121,11 +121,12 @@ def csv_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
     writer = csv.writer(text)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_inert(row[column]) for column in columns])
+        writer.writerow([inert(row[column]) for column in columns])
     return text.getvalue()
 
 
-def _inert(cell: object) -> object:
+def inert(cell: object) -> object:
+    """The cell; a text that a spreadsheet would run as a formula gets a quote in front."""
     if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
         return f"'{cell}"
     return cell

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import structlog
 import typer
@@ -47,6 +47,7 @@ class JobName(StrEnum):
 def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
     from orchestration.dbt import DbtFailed
+    from orchestration.reading import ReadingProblem
     from orchestration.rollups import WarehouseUnusable
     from orchestration.writer_lock import WriterBusy
 
@@ -58,6 +59,9 @@ def main() -> None:
         sys.exit(2)
     except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
+        sys.exit(1)
+    except ReadingProblem as problem:
+        err.print(f"error: {problem}", markup=False)
         sys.exit(1)
 
 
@@ -219,6 +223,62 @@ def status(as_json: AsJson = False) -> None:
             for run in report.runs
         ],
     )
+
+
+@app.command()
+def export(
+    to: Annotated[
+        Path, typer.Option("--to", help="Folder to write to: a new one, or an earlier export.")
+    ],
+    customer: Annotated[
+        int | None,
+        typer.Option("--customer", min=1, help="One customer's rows only, fit for sharing."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Only this UTC date and later."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write every mart of the newest snapshot as Parquet, with a manifest of what is in it."""
+    from orchestration.export import export as write_export
+
+    done = write_export(
+        read_settings(),
+        to,
+        customer_id=customer,
+        since=since.date() if since else None,
+        progress=lambda file: err.print(f"{file.file:<36} {file.rows:>12} rows", markup=False),
+    )
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        rows = sum(file.rows for file in done.files)
+        out.print(f"{len(done.files)} files, {rows} rows, snapshot {done.snapshot_id}, in {to}")
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="One query; without it, a prompt, or standard input.")
+    ] = None,
+    written_as: Annotated[
+        Literal["table", "csv", "json"],
+        typer.Option("--format", help="How the answer is written."),
+    ] = "table",
+) -> None:
+    """Ask the newest snapshot in SQL, read-only: one query, or a prompt."""
+    from orchestration.reading import open_snapshot
+    from orchestration.sql_shell import Shell, read_line_from_terminal
+
+    with open_snapshot(read_settings()) as snapshot:
+        shell = Shell(snapshot, sys.stdout, written_as)
+        if query is not None:
+            shell.answer(query)
+        elif sys.stdin.isatty():
+            shell.converse(read_line_from_terminal)
+        else:
+            shell.answer(sys.stdin.read())
 
 
 @keys_app.command("create")

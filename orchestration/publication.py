@@ -19,10 +19,13 @@ from typing import Any
 import duckdb
 import structlog
 
+from orchestration import dbt
 from orchestration.database import connect
+from orchestration.descriptions import read_descriptions
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.lake import sync_folder
 from orchestration.ledger import Ledger, Load
+from orchestration.metrics import read_metrics
 from orchestration.settings import Settings
 
 CURRENT = "CURRENT"
@@ -154,6 +157,7 @@ def _write(
                 "toxicity_threshold": settings.toxicity_threshold,
             },
         )
+        _explain(connection)
         connection.execute("checkpoint snapshot")
         connection.execute("detach snapshot")
     finally:
@@ -220,6 +224,32 @@ def _write_info(connection: duckdb.DuckDBPyConnection, info: dict[str, object]) 
         f"cast(${name} as {types.get(name, 'varchar')}) as {quoted(name)}" for name in info
     )
     connection.execute(f"create table snapshot.marts.snapshot_info as select {values}", info)
+
+
+def _explain(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the file say what its tables and columns mean, and bring the metrics along as macros."""
+    descriptions = read_descriptions(dbt.prepare_manifest())
+    columns = connection.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = 'snapshot' and schema_name = 'marts'"
+    ).fetchall()
+    connection.execute("begin")
+    for table in sorted({table for table, _ in columns} & descriptions.keys()):
+        text = literal(descriptions[table].text)
+        connection.execute(f"comment on table snapshot.marts.{quoted(table)} is {text}")
+    for table, column in columns:
+        meaning = descriptions[table].columns.get(column) if table in descriptions else None
+        if meaning:
+            connection.execute(
+                f"comment on column snapshot.marts.{quoted(table)}.{quoted(column)} "
+                f"is {literal(meaning)}"
+            )
+    for metric in read_metrics():
+        connection.execute(f"create macro snapshot.marts.{metric.signature} as {metric.sql}")
+        connection.execute(
+            f"comment on macro snapshot.marts.{metric.name} is {literal(metric.description)}"
+        )
+    connection.execute("commit")
 
 
 def _point_to(path: Path) -> None:
