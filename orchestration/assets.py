@@ -211,12 +211,8 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION])
     def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
         """Publish the marts: a new immutable file, then one move of the pointer."""
-        run = next(run for run in writer.ledger.runs(1))
         published = pipeline.publish_if_changed(
-            writer.settings,
-            writer.ledger,
-            run_id=writer.run_id,
-            changed=bool(run.detail.get("marts_changed", True)),
+            writer.settings, writer.ledger, run_id=writer.run_id
         )
         writer.note(snapshot_id=published.snapshot_id if published else None)
         writer.succeeded()

@@ -95,7 +95,7 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     log.info("roll_up", dates=scope.date_count, full=scope.is_full, reason=scope.reason)
     if scope.is_empty:
         # Nothing to build, but what was looked at need not be looked at again.
-        rollups.mark_rolled_up(settings, scope)
+        rollups.mark_rolled_up(settings, scope, has_changed=False)
         return RollUp(scope, [])
     rollups.hand_over(settings, ledger, scope)
     results = dbt.build(
@@ -106,7 +106,7 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     )
     done = RollUp(scope, results)
     if not done.failed:
-        rollups.mark_rolled_up(settings, scope)
+        rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
 
 
@@ -122,6 +122,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     if failed:
         raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
     with rollups.open_warehouse(settings) as warehouse:
+        rollups.renew_marts_version(warehouse)
         totals = warehouse.execute(
             "select stream, cast(sum(accepted) as bigint), count(*) from marts.reconciliation "
             "group by stream"
@@ -198,14 +199,13 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
     return deleted
 
 
-def publish_if_changed(
-    settings: Settings, ledger: Ledger, *, run_id: str, changed: bool
-) -> Snapshot | None:
+def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Snapshot | None:
     """Publish, unless the current snapshot already holds just this. None where it does."""
-    if not changed:
-        try:
-            if publication.published_load_seq(settings.snapshots) == ledger.newest_load_seq():
-                return None
-        except duckdb.Error as error:
-            log.warning("current_snapshot_unreadable", reason=str(error), then="published anew")
-    return publication.publish(settings, ledger, run_id=run_id)
+    marts_version = rollups.marts_version(settings)
+    here = (ledger.newest_load_seq(), marts_version)
+    try:
+        if publication.published_content(settings.snapshots) == here:
+            return None
+    except duckdb.Error as error:
+        log.warning("current_snapshot_unreadable", reason=str(error), then="published anew")
+    return publication.publish(settings, ledger, run_id=run_id, marts_version=marts_version)

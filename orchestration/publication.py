@@ -88,21 +88,24 @@ def current_snapshot(snapshots: Path) -> Path | None:
     return snapshots / name
 
 
-def published_load_seq(snapshots: Path) -> int | None:
-    """The number of the newest load in the current snapshot; None without a readable one."""
+def published_content(snapshots: Path) -> tuple[int, str] | None:
+    """(newest load, version of the marts) of the current snapshot; None without a readable one."""
     path = current_snapshot(snapshots)
     if path is None or not path.exists():
         return None
     connection = duckdb.connect(str(path), read_only=True)
     try:
-        return int(connection.execute("select load_seq from marts.snapshot_info").fetchall()[0][0])
+        rows = connection.execute(
+            "select load_seq, marts_version from marts.snapshot_info"
+        ).fetchall()
+        return rows[0]
     except duckdb.Error:
         return None
     finally:
         connection.close()
 
 
-def publish(settings: Settings, ledger: Ledger, *, run_id: str) -> Snapshot:
+def publish(settings: Settings, ledger: Ledger, *, run_id: str, marts_version: str) -> Snapshot:
     """Write a snapshot of the marts as they are, point CURRENT to it, and drop the oldest ones."""
     now = settings.clock()
     snapshots = settings.snapshots
@@ -112,7 +115,15 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str) -> Snapshot:
     snapshot_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     path = snapshots / f"marts-{snapshot_id}.duckdb"
     unfinished = snapshots / f".{path.name}.tmp"
-    rows = _write(unfinished, settings, ledger, snapshot_id=snapshot_id, run_id=run_id, now=now)
+    rows = _write(
+        unfinished,
+        settings,
+        ledger,
+        snapshot_id=snapshot_id,
+        run_id=run_id,
+        marts_version=marts_version,
+        now=now,
+    )
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.rename(path)
@@ -129,6 +140,7 @@ def _write(
     *,
     snapshot_id: str,
     run_id: str,
+    marts_version: str,
     now: datetime,
 ) -> int:
     """Copy every mart, sorted, into a new file. Returns the number of rows."""
@@ -148,6 +160,7 @@ def _write(
                 "snapshot_id": snapshot_id,
                 "published_at": _utc(now),
                 "data_as_of": _utc(ledger.newest_load_at()),
+                "marts_version": marts_version,
                 "load_seq": ledger.newest_load_seq(),
                 "run_id": run_id,
                 "schema_version": SCHEMA_VERSION,

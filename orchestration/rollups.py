@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ create table if not exists raw.lake_files (stream varchar, path varchar);
 create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
+create table if not exists raw.marts_version (marts_version varchar);
 """
 
 
@@ -167,8 +169,21 @@ def _fill(
     )
 
 
-def mark_rolled_up(settings: Settings, scope: Scope) -> None:
-    """Note that the marts hold every load up to the scope's; only once all tests passed."""
+def marts_version(settings: Settings) -> str:
+    """Which build of the marts the warehouse holds, for comparing with what is published."""
+    with open_warehouse(settings) as warehouse:
+        rows = warehouse.execute("select marts_version from raw.marts_version").fetchall()
+    return str(rows[0][0]) if rows else "none"
+
+
+def renew_marts_version(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Note that the marts are no longer those of before."""
+    warehouse.execute("delete from raw.marts_version")
+    warehouse.execute("insert into raw.marts_version values (?)", [uuid.uuid4().hex])
+
+
+def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> None:
+    """Note that the marts hold every change up to the scope's; only once all tests passed."""
     with open_warehouse(settings) as warehouse:
         warehouse.execute("begin")
         warehouse.execute("delete from raw.rolled_up")
@@ -176,6 +191,8 @@ def mark_rolled_up(settings: Settings, scope: Scope) -> None:
             "insert into raw.rolled_up values (?, ?, ?)",
             [scope.touch_seq, settings.toxicity_threshold, dbt.project_fingerprint()],
         )
+        if has_changed:
+            renew_marts_version(warehouse)
         warehouse.execute("commit")
         # An empty write-ahead log: nothing to replay when the file is opened next.
         warehouse.execute("checkpoint")
