@@ -30,6 +30,9 @@ from orchestration.settings import Settings
 
 CURRENT = "CURRENT"
 LINK = "marts.duckdb"
+# DuckDB names a database after its file, and some versions after the link to it: `marts.agents` is
+# then ambiguous, because the schema is called marts as well. Through this link it never is.
+LINK_OF_ANOTHER_NAME = "agentstats.duckdb"
 SCHEMA_VERSION = 1
 
 # The newest format that DuckDB 1.4 and 1.5, which analysts' tools still carry, can read.
@@ -266,19 +269,21 @@ def _explain(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _point_to(path: Path) -> None:
-    """Make `path` the current snapshot: one rename for the API, one for analysts."""
+    """Make `path` the current snapshot: one rename for the API, two for analysts."""
     snapshots = path.parent
     pointer = snapshots / f".{CURRENT}.tmp"
     with pointer.open("w") as file:
         file.write(path.name + "\n")
         file.flush()
         os.fsync(file.fileno())
-    link = snapshots / f".{LINK}.tmp"
-    link.symlink_to(path.name)
+    links = {name: snapshots / f".{name}.tmp" for name in (LINK, LINK_OF_ANOTHER_NAME)}
+    for link in links.values():
+        link.symlink_to(path.name)
     # The file's own name must be on disk before anything points to it.
     sync_folder(snapshots)
     pointer.rename(snapshots / CURRENT)
-    link.rename(snapshots / LINK)
+    for name, link in links.items():
+        link.rename(snapshots / name)
     sync_folder(snapshots)
 
 

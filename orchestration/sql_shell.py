@@ -78,10 +78,10 @@ class Shell:
         except duckdb.InterruptException:
             raise ReadingProblem("interrupted") from None
         except duckdb.PermissionException as error:
+            link = self._snapshot.path.with_name("agentstats.duckdb")
             raise ReadingProblem(
-                f"refused: a query reads the published snapshot and no other file. "
-                f"To join data of your own, attach {self._snapshot.path.parent / 'marts.duckdb'} "
-                "(read_only) in DuckDB itself"
+                "refused: a query reads the published snapshot and no other file. "
+                f"To join data of your own, attach {link} (read_only) in DuckDB itself"
             ) from error
         except duckdb.Error as error:
             raise ReadingProblem(str(error)) from error
