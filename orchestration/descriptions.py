@@ -1,7 +1,7 @@
 """What tables and columns say about themselves, read from dbt's manifest.
 
 The one place where a description is written is the YAML beside the models. Publication puts it into
-the file, `agentstats export` into the manifest, `docs/generate.py` into the pages.
+the file, `agentstats export` into the manifest, `docs/reference_pages.py` into the pages.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ create table if not exists load (
     unknown_columns text not null,
     started_at text not null,
     loaded_at text not null,
+    is_moved integer not null default 0,
     unique (stream, load_id),
     check (rows_read = accepted + duplicates + rejected)
 );
@@ -236,6 +237,19 @@ class Ledger:
             (sha256, stream),
         )
         return [self._load(row) for row in rows]
+
+    def loads_not_moved(self) -> list[Load]:
+        """Loads whose file was still in the landing folder when the ledger last heard of it."""
+        rows = self._connection.execute("select * from load where not is_moved order by load_seq")
+        return [self._load(row) for row in rows]
+
+    def mark_moved(self, load: Load) -> None:
+        """Note that the load's file is in the landing folder no more."""
+        with self._transaction() as connection:
+            connection.execute(
+                "update load set is_moved = 1 where stream = ? and load_id = ?",
+                (load.stream, load.load_id),
+            )
 
     def loads(self) -> list[Load]:
         """Every load, oldest first, without its lake files."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -21,7 +21,7 @@ import structlog
 
 from orchestration import dbt
 from orchestration.database import connect
-from orchestration.descriptions import read_descriptions
+from orchestration.descriptions import Description, read_descriptions
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.lake import sync_folder
 from orchestration.ledger import Ledger, Load
@@ -154,7 +154,8 @@ def _write(
             f"attach {literal(str(target))} as snapshot (storage_version '{_STORAGE_VERSION}')"
         )
         connection.execute("create schema snapshot.marts")
-        rows = sum(_copy(connection, table) for table in _marts(connection))
+        descriptions = read_descriptions(dbt.prepare_manifest())
+        rows = sum(_copy(connection, table) for table in _marts(connection, descriptions))
         _write_load_ledger(connection, ledger.loads(), ledger.touched_dates_by_load())
         connection.execute(_RETENTION_LEDGER)
         _write_info(
@@ -173,7 +174,7 @@ def _write(
                 "toxicity_threshold": settings.toxicity_threshold,
             },
         )
-        _explain(connection)
+        _explain(connection, descriptions)
         connection.execute("checkpoint snapshot")
         connection.execute("detach snapshot")
     finally:
@@ -181,12 +182,15 @@ def _write(
     return rows
 
 
-def _marts(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _marts(
+    connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]
+) -> list[str]:
+    """The marts that the project has, without what a killed or an older version left there."""
     rows = connection.execute(
         "select table_name from duckdb_tables() "
         "where database_name = 'warehouse' and schema_name = 'marts' order by table_name"
     ).fetchall()
-    return [name for (name,) in rows]
+    return [name for (name,) in rows if name in descriptions]
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -242,9 +246,10 @@ def _write_info(connection: duckdb.DuckDBPyConnection, info: dict[str, object]) 
     connection.execute(f"create table snapshot.marts.snapshot_info as select {values}", info)
 
 
-def _explain(connection: duckdb.DuckDBPyConnection) -> None:
+def _explain(
+    connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]
+) -> None:
     """Let the file say what its tables and columns mean, and bring the metrics along as macros."""
-    descriptions = read_descriptions(dbt.prepare_manifest())
     columns = connection.execute(
         "select table_name, column_name from duckdb_columns() "
         "where database_name = 'snapshot' and schema_name = 'marts'"

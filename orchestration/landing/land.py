@@ -58,6 +58,7 @@ def land_waiting_files(
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     lake.remove_orphans(settings.lake, ledger)
+    _move_what_is_booked(settings, ledger)
     waiting = [
         (stream, path)
         for stream in STREAMS
@@ -73,7 +74,13 @@ def land_waiting_files(
             if not stream.is_reference and not retention_is_known:
                 _read_retention(landing)
                 retention_is_known = True
-            load = _land(path, stream, landing)
+            try:
+                content = files.content_of(path)
+            except OSError as error:
+                # Gone again, or not ours to read: the others still load.
+                log.error("file_not_readable", file=str(path), reason=str(error))
+                continue
+            load = _land(path, stream, content, landing)
             if load:
                 loads.append(load)
                 log.info(
@@ -117,10 +124,9 @@ def _read_retention(landing: _Landing) -> None:
     )
 
 
-def _land(path: Path, stream: Stream, landing: _Landing) -> Load | None:
+def _land(path: Path, stream: Stream, content: Content, landing: _Landing) -> Load | None:
     """Load one file; None where it is left for the next run because it is still changing."""
     settings, ledger = landing.settings, landing.ledger
-    content = files.content_of(path)
     load = Load(
         load_id=content.sha256[:LOAD_ID_LENGTH],
         stream=stream.name,
@@ -139,11 +145,6 @@ def _land(path: Path, stream: Stream, landing: _Landing) -> Load | None:
         loaded_at=settings.clock(),
     )
     earlier = ledger.deliveries_of(stream.name, content.sha256)
-    for known in earlier:
-        if (known.source_file, known.file_modified_ns) == (load.source_file, content.modified_ns):
-            # Booked, but the run was cut off before the file was moved away.
-            _move_away(path, known, settings.landing)
-            return known
     if earlier:
         load = replace(load, load_id=f"{load.load_id}-{len(earlier) + 1}")
     try:
@@ -158,6 +159,7 @@ def _land(path: Path, stream: Stream, landing: _Landing) -> Load | None:
     load = replace(load, loaded_at=settings.clock())
     ledger.record_load(load)
     _move_away(path, load, settings.landing)
+    ledger.mark_moved(load)
     if load.unknown_columns:
         log.warning("unknown_columns_left_out", file=load.source_file, columns=load.unknown_columns)
     return load
@@ -225,8 +227,22 @@ def _read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: dat
     return rows
 
 
+def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:
+    """Move the files of loads that were cut off between the ledger and the move."""
+    for load in ledger.loads_not_moved():
+        path = settings.landing / load.source_file
+        if path.exists() and files.content_of(path) == Content(
+            load.sha256, load.file_bytes, load.file_modified_ns
+        ):
+            _move_away(path, load, settings.landing)
+        ledger.mark_moved(load)
+
+
 def _is_unchanged(path: Path, content: Content) -> bool:
-    there = path.stat()
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
     return (there.st_size, there.st_mtime_ns) == (content.size_bytes, content.modified_ns)
 
 

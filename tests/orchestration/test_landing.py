@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -361,11 +362,51 @@ def test_a_file_that_was_booked_but_not_moved_is_not_booked_twice(
     land(installation)
     archived = installation.home / "landing/_loaded/agent_usage_events/a.ndjson"
     archived.rename(path)
+    with installation.ledger() as ledger:
+        ledger._connection.execute("update load set is_moved = 0")
     land(installation)
     assert not path.exists()
     assert archived.exists()
     with installation.ledger() as ledger:
         assert len(ledger.loads()) == 1
+
+
+def test_a_copy_with_the_same_name_and_time_is_a_delivery_of_its_own(
+    installation: Installation,
+) -> None:
+    """`rsync -a` keeps times: the ledger still has an entry for each delivery."""
+    path = installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    os.utime(path, ns=(10**18, 10**18))
+    content = path.read_bytes()
+    land(installation)
+    path.write_bytes(content)
+    os.utime(path, ns=(10**18, 10**18))
+    (load,) = land(installation).values()
+    assert (load.rows_read, load.accepted, load.duplicates) == (1, 0, 1)
+    with installation.ledger() as ledger:
+        assert len(ledger.loads()) == 2
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_csv_and_ndjson_are_read_as_other_systems_write_them(
+    installation: Installation, ending: bytes, mark: bytes
+) -> None:
+    """Either line ending, a byte order mark, quotes, commas and line breaks inside of quotes."""
+    rows = [
+        b"feedback_id,customer_id,agent_type_id,rating,occurred_at",
+        b'"a ""quoted"", one",1,5,4,2026-03-01T08:00:00Z',
+        b'"two' + ending + b'lines",1,5,4,2026-03-01 08:00:00',
+        "zażółć,1,5,4,2026-03-01T08:00:00Z".encode(),
+    ]
+    installation.drop_bytes("feedback_events", "a.csv", mark + ending.join(rows) + ending)
+    line = json.dumps(usage_event(1)).encode()
+    installation.drop_bytes("agent_usage_events", "a.ndjson", line + ending + line)
+    loads = land(installation)
+    assert loads["feedback_events/a.csv"].accepted == 3
+    ids = {row["feedback_id"].replace("\r\n", "\n") for row in installation.lake("feedback_events")}
+    assert ids == {'a "quoted", one', "two\nlines", "zażółć"}
+    assert loads["agent_usage_events/a.ndjson"].accepted == 1
 
 
 def test_loading_again_from_nothing_writes_the_same_bytes(
