@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from .degradation import degrades_at_load
 from .deliveries import Rating, Scan, Truth, UsageEvent, kept_from
 
 Body = dict[str, Any] | list[dict[str, Any]]
@@ -25,9 +26,9 @@ QUARTER = timedelta(minutes=15)
 def answer(
     truth: Truth, customer_id: int, path: str, params: Mapping[str, str], now: datetime
 ) -> Body:
-    """The body of one endpoint for one customer; `params` are days, tz and end as text.
+    """The body of one endpoint for one customer; `params` are the query parameters as text.
 
-    `rating_degrades_at_load` is left out. Raises KeyError for a path that is no endpoint.
+    Raises KeyError for a path that is no endpoint.
     """
     default_days, build = ENDPOINTS[path]
     zone = _zone(params.get("tz", "UTC"))
@@ -190,6 +191,11 @@ def load_bucket(running_instances: int | None) -> str:
     return "low" if running_instances <= 2 else "medium" if running_instances <= 5 else "high"
 
 
+def _rating_degrades_at_load(ratings: Sequence[Rating]) -> int | None:
+    by_load = _grouped(ratings, lambda r: load_bucket(r.running_instances))
+    return degrades_at_load({bucket: [r.rating for r in rows] for bucket, rows in by_load.items()})
+
+
 def _usage_summary(period: _Period) -> Body:
     return {
         "period_days": period.days,
@@ -306,6 +312,7 @@ def _feedback_by_agent_type(period: _Period) -> Body:
                     }
                     for bucket, instances_range in INSTANCES_RANGES.items()
                 },
+                "rating_degrades_at_load": _rating_degrades_at_load(ratings),
             }
         )
     body.sort(key=lambda row: (-row["total_feedback"], row["agent_type_id"]))
@@ -341,6 +348,7 @@ def _comparison(period: _Period) -> Body:
                 "satisfaction": {
                     "feedback_count": len(ratings),
                     "average_rating": _average_rating(ratings),
+                    "rating_degrades_at_load": _rating_degrades_at_load(ratings),
                 },
             }
         )

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-
 from installation import Installation
 
 TRACES = Path(
@@ -18,6 +18,19 @@ TRACES = Path(
 )
 
 pytestmark = pytest.mark.traces
+
+ADDED_SINCE = "rating_degrades_at_load"
+
+
+def without_later_fields(body: Any) -> Any:
+    """The body without the one field that was added after the answers were published."""
+    if isinstance(body, dict):
+        return {
+            name: without_later_fields(value) for name, value in body.items() if name != ADDED_SINCE
+        }
+    if isinstance(body, list):
+        return [without_later_fields(value) for value in body]
+    return body
 
 
 def test_every_published_answer_is_given_field_by_field(
@@ -56,7 +69,7 @@ def test_every_published_answer_is_given_field_by_field(
                 answer["path"], params=answer["params"], headers={"X-API-Key": key}
             )
             # As text, so that order and the kind of number count too.
-            if json.dumps(response.json()) != json.dumps(answer["body"]):
+            if json.dumps(without_later_fields(response.json())) != json.dumps(answer["body"]):
                 wrong.append((customer, answer["path"], answer["params"]))
     assert wrong == []
     print(f"{len(expected['answers'])} answers equal")
