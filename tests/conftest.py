@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from installation import Installation
 
 NOW = "2026-03-01T12:00:00Z"

@@ -2,7 +2,7 @@
 
 Everything here works on how often each number of stars was given, never on single ratings, so the
 cost does not grow with their number. The method, its limits and its sources are in
-docs/decisions/rating-degrades-at-load.md.
+docs/decisions/0008-rating-degrades-at-load.md.
 """
 
 import functools
@@ -86,10 +86,12 @@ def favourable_splits(low: Counts, candidate: Counts) -> tuple[int, int]:
     """
     pooled = tuple(map(sum, zip(low, candidate, strict=True)))
     if sum(candidate) <= sum(low):
-        stars, drawn, most = STARS, sum(candidate), _stars(candidate)
+        stars: Counts = STARS
+        drawn, most = sum(candidate), _stars(candidate)
     else:
         # At most so many stars for one are at least so many for the other: count them negative.
-        stars, drawn, most = tuple(-star for star in STARS), sum(low), -_stars(low)
+        stars = tuple(-star for star in STARS)
+        drawn, most = sum(low), -_stars(low)
     rarest_first = sorted(zip(pooled, stars, strict=True))
     # The convolution over the three rarest values: (ratings, stars) -> number of ways.
     ways = {(0, 0): 1}

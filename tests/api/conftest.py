@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import snapshot_fixture
 import structlog
 from fastapi.testclient import TestClient
-from service_fixture import Service, StartService
 
+import snapshot_fixture
 from api.app import create_app
 from api.keys import KeyStore
 from api.settings import ServingSettings
+from service_fixture import Service, StartService
 
 
 @pytest.fixture

@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import snapshot_fixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recount.degradation import chance_of_so_few_stars, degrades_at_load
-from service_fixture import StartService
-from snapshot_fixture import ACME, Marts, ratings
 
+import snapshot_fixture
 from api.stats.degradation import (
     MAX_EXACT_TERMS,
     STARS,
@@ -25,6 +22,9 @@ from api.stats.degradation import (
     limit_p_value,
     rating_degrades_at_load,
 )
+from recount.degradation import chance_of_so_few_stars, degrades_at_load
+from service_fixture import StartService
+from snapshot_fixture import ACME, Marts, ratings
 
 GUIDE = (5, 12, 28, 89, 100)
 """The guide's rating distribution, which has mean 4.14 and a spread of 0.99 stars."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 

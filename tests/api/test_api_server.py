@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from snapshot_fixture import ACME, publish, sample
 
 from api.keys import KeyStore
+from snapshot_fixture import ACME, publish, sample
 
 PROGRAM = "from api.server import serve; from api.settings import ServingSettings; " + (
     "serve(ServingSettings(_env_file=None))"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from service_fixture import Service, StartService
-from snapshot_fixture import ACME, Marts, point_to, publish, sample, usage
 
 from api.serving import Snapshots
 from api.settings import ServingSettings
+from service_fixture import Service, StartService
+from snapshot_fixture import ACME, Marts, point_to, publish, sample, usage
 
 SUMMARY = "/api/stats/usage/summary?days=1"
 
