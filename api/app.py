@@ -16,7 +16,7 @@ from api.queries import Queries
 from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
-from api.stats import agent_types, compliance, feedback, usage
+from api.stats import agent_types, compliance, feedback, latency, usage
 from api.throttle import Throttle
 
 DESCRIPTION = (
@@ -58,7 +58,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
     )
     app.state.services = services
     errors.install(app, allowed_values)
-    for family in (usage, compliance, feedback, agent_types):
+    for family in (usage, latency, compliance, feedback, agent_types):
         app.include_router(family.router)
     app.include_router(pages.router)
     registry = CollectorRegistry()

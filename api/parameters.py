@@ -24,9 +24,11 @@ ALLOWED = {
     "tz": "an IANA time zone name such as Europe/Paris, written exactly so",
     "end": f"a date YYYY-MM-DD from {FIRST_END} to today in tz",
     "format": "json or csv",
+    "by": "agent, model, agent-type or day",
 }
 PERIOD_PARAMETERS = ("days", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
+GROUPED_PARAMETERS = (*PERIOD_PARAMETERS, "by")
 
 api_key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="`cust_…`; it decides whose data is read."
@@ -120,6 +122,18 @@ class Format(StrEnum):
 
 
 TableFormat = Annotated[Format, Query(description="`csv` for a spreadsheet.")]
+
+
+class Grouping(StrEnum):
+    """What is told apart."""
+
+    agent = "agent"
+    model = "model"
+    agent_type = "agent-type"
+    day = "day"
+
+
+GroupedBy = Annotated[Grouping, Query(description="What each element of the answer stands for.")]
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ class Queries:
         environment = jinja2.Environment(
             autoescape=False, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
         )
-        macros = METRICS_FILE.read_text(encoding="utf-8") + (
-            SQL_FOLDER / "rows_in_window.jinja"
-        ).read_text(encoding="utf-8")
+        macros = "".join(
+            path.read_text(encoding="utf-8")
+            for path in (METRICS_FILE, *sorted(SQL_FOLDER.glob("*.jinja")))
+        )
         self._sql = {
             path.stem: environment.from_string(macros + path.read_text(encoding="utf-8"))
             .render()

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
 from api.errors import ErrorBody, NotModified
-from api.parameters import Format, Period
+from api.parameters import Format, Grouping, Period
 from api.services import Services, services_of
 from api.serving import Lease, Row
 from api.windows import Window, covered_from, window
@@ -78,7 +78,12 @@ class Answering:
 
 @contextmanager
 def answering(
-    request: Request, customer_id: int, period: Period, *, written_as: Format = Format.json
+    request: Request,
+    customer_id: int,
+    period: Period,
+    *,
+    written_as: Format = Format.json,
+    grouped_by: Grouping | None = None,
 ) -> Iterator[Answering]:
     """Hold one snapshot while a question is answered, and note what the answer came from.
 
@@ -101,6 +106,7 @@ def answering(
             customer_id,
             request.url.path,
             written_as,
+            grouped_by,
             period.tz,
             [asked.end.isoformat(), asked.days],
             [boundary.isoformat() for boundary in asked.boundaries],

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
 from api.responses import ERRORS, answering
+from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
 router = APIRouter(tags=["agent types"])
 
@@ -50,6 +51,7 @@ class Satisfaction(BaseModel):
         description="Mean rating in stars, 1 to 5, 2 decimals; null without ratings.",
         examples=[4.3],
     )
+    rating_degrades_at_load: int | None = Field(description=RATING_DEGRADES_AT_LOAD, examples=[6])
 
 
 class ComparedAgentType(BaseModel):
@@ -88,6 +90,8 @@ def agent_type_comparison(
     """Performance, compliance and satisfaction of each agent type, most messages first."""
     with answering(request, customer_id, asked) as answer:
         rows = answer.rows("agent_type_comparison")
+        for row in rows:
+            row["rating_degrades_at_load"] = degrades_at_load(row)
         return answer.json(
             AgentTypeComparison(
                 period_days=asked.days,

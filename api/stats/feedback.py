@@ -16,6 +16,7 @@ from api.parameters import (
 )
 from api.responses import ERRORS, TABLE_ERRORS, answering
 from api.serving import Row
+from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
 router = APIRouter(tags=["feedback"])
 
@@ -60,6 +61,7 @@ class AgentTypeFeedback(BaseModel):
     total_feedback: int = Field(description="Ratings.", examples=[156])
     average_rating: float | None = Field(description=AVERAGE_RATING, examples=[4.3])
     rating_by_load: RatingByLoad = Field(description="Ratings by running instances.")
+    rating_degrades_at_load: int | None = Field(description=RATING_DEGRADES_AT_LOAD, examples=[6])
 
 
 class FeedbackByAgentType(BaseModel):
@@ -81,6 +83,7 @@ CSV_COLUMNS = [
         for bucket in RatingByLoad.model_fields
         for field in LoadBucketRating.model_fields
     ),
+    "rating_degrades_at_load",
 ]
 
 
@@ -119,6 +122,8 @@ def feedback_by_agent_type(
     """Ratings of each agent type, in all and by load, most ratings first."""
     with answering(request, customer_id, asked, written_as=format) as answer:
         rows = answer.rows("feedback_by_agent_type")
+        for row in rows:
+            row["rating_degrades_at_load"] = degrades_at_load(row)
         if format is Format.csv:
             return answer.csv("feedback-by-agent-type", CSV_COLUMNS, rows)
         return answer.json(
@@ -139,6 +144,7 @@ def _agent_type(row: Row) -> AgentTypeFeedback:
             medium=_load_bucket(row, "medium"),
             high=_load_bucket(row, "high"),
         ),
+        rating_degrades_at_load=row["rating_degrades_at_load"],
     )
 
 

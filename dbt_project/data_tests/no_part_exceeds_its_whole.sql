@@ -9,6 +9,7 @@ where
         total_tokens <> input_tokens + output_tokens
         or response_time_count > message_count
         or timed_output_tokens > output_tokens
+        or {{ length_of_list('response_time_buckets') }} <> response_time_count
     )
 union all
 select 'compliance_quarter_hourly' as mart, customer_id, bucket_start

@@ -6,6 +6,7 @@ Only quarter hours are written by hand; the daily marts are their sums. To try t
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,8 @@ FEEDBACK = ("rating_count", "rating_sum", *(f"rating_{stars}_count" for stars in
 # Each mart of quarter hours: its dimensions and measures; and each daily mart made of it.
 QUARTER_HOURLY = {
     "usage_quarter_hourly": (
-        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar",
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
+        " response_time_buckets integer[]",
         USAGE,
     ),
     "compliance_quarter_hourly": ("customer_id bigint, agent_type_id bigint", COMPLIANCE),
@@ -78,7 +80,7 @@ class Marts:
     """Rows of the marts: tuples in column order without `occurred_date`; times are text."""
 
     usage: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent, agent type, model, 7 usage measures, bucket_start"""
+    """customer, agent, agent type, model, response time buckets, 7 usage measures, bucket_start"""
     compliance: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent type, 5 compliance measures, bucket_start"""
     pii: list[tuple[Any, ...]] = field(default_factory=list)
@@ -100,12 +102,22 @@ def ratings(*counts: int) -> tuple[int, ...]:
 
 
 def usage(
-    customer: int, agent: int, agent_type: int, model: str, bucket: str, **measures: int
+    customer: int,
+    agent: int,
+    agent_type: int,
+    model: str,
+    bucket: str,
+    response_times: Sequence[int] = (),
+    **measures: int,
 ) -> tuple[Any, ...]:
-    """A usage row; total_tokens is input + output, and measures not given are 0."""
+    """A usage row; total_tokens is input + output, and measures not given are 0.
+
+    `response_times` in ms are below 100: each is a bucket of its own, with the same number.
+    """
     total = measures.get("input_tokens", 0) + measures.get("output_tokens", 0)
     values = {**dict.fromkeys(USAGE, 0), "total_tokens": total, **measures}
-    return (customer, agent, agent_type, model, *(values[name] for name in USAGE), bucket)
+    kept = sorted(response_times)
+    return (customer, agent, agent_type, model, kept, *(values[name] for name in USAGE), bucket)
 
 
 def publish(
@@ -169,6 +181,12 @@ def publish(
             "load_bucket varchar, min_instances bigint, max_instances bigint,"
             " instances_range varchar",
             [("low", 1, 2, "1-2"), ("medium", 3, 5, "3-5"), ("high", 6, None, "6+")],
+        )
+        _table(
+            connection,
+            "response_time_buckets",
+            "response_time_bucket bigint, from_ms bigint, to_ms bigint, middle_ms bigint",
+            [(ms, ms, ms, ms) for ms in range(100)],
         )
         _table(
             connection,

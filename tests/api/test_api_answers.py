@@ -163,6 +163,7 @@ def test_feedback_by_type_has_all_three_load_buckets(service: Service) -> None:
             "medium": {"instances_range": "3-5", "avg_rating": None, "count": 0},
             "high": {"instances_range": "6+", "avg_rating": 2.5, "count": 2},
         },
+        "rating_degrades_at_load": None,
     }
 
 
@@ -187,7 +188,11 @@ def test_comparison_has_every_type_with_a_message_scan_or_rating(service: Servic
             "avg_tokens_per_message": 165,
         },
         "compliance": {"toxic_rate_percent": 5.88, "pii_redactions_per_message": 0.294},
-        "satisfaction": {"feedback_count": 5, "average_rating": 3.4},
+        "satisfaction": {
+            "feedback_count": 5,
+            "average_rating": 3.4,
+            "rating_degrades_at_load": None,
+        },
     }
 
 
@@ -328,9 +333,9 @@ def test_csv_is_flat_and_safe_in_a_spreadsheet(service: Service) -> None:
         "agent_type_id,agent_type_name,total_feedback,average_rating,"
         "low_instances_range,low_avg_rating,low_count,"
         "medium_instances_range,medium_avg_rating,medium_count,"
-        "high_instances_range,high_avg_rating,high_count"
+        "high_instances_range,high_avg_rating,high_count,rating_degrades_at_load"
     )
-    assert feedback[2] == "6,'@Billing,5,4.4,1-2,,0,3-5,4.4,5,6+,,0"
+    assert feedback[2] == "6,'@Billing,5,4.4,1-2,,0,3-5,4.4,5,6+,,0,"
     compliance = service.get("/api/stats/compliance/by-agent-type?format=csv").text.splitlines()
     assert compliance[3] == "7,Agent type 7,0,1,,0,"
     timeline = service.get("/api/stats/usage/timeline?days=2&format=csv").text.splitlines()

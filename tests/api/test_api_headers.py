@@ -114,10 +114,10 @@ def test_measurements_are_by_route_template(service: Service) -> None:
     assert "secret-path" not in text
 
 
-def test_the_docs_page_lists_all_nine_endpoints_without_scripts(service: Service) -> None:
+def test_the_docs_page_lists_all_ten_endpoints_without_scripts(service: Service) -> None:
     """It runs under the strict content policy because it is plain HTML."""
     page = service.client.get("/docs").text
-    assert page.count("<h2>") == 9
+    assert page.count("<h2>") == 10
     assert "<script" not in page
     assert "http" not in page
     assert "/openapi.json" in page

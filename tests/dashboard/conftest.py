@@ -33,9 +33,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo, made anew; or a copy of AGENTSTATS_DEMO_HOME, to save that time."""
+    """The demo, made anew; or a copy of DEMO_HOME, to save that time."""
     home = tmp_path_factory.mktemp("demo") / "home"
-    ready = os.environ.get("AGENTSTATS_DEMO_HOME")
+    ready = os.environ.get("DEMO_HOME")
     if ready:
         shutil.copytree(ready, home, symlinks=True)
     else:

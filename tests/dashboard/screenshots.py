@@ -27,10 +27,10 @@ PICTURES: list[tuple[str, tuple[int, int], float, Scheme, str]] = [
 
 
 def main() -> None:
-    """Make the demo (or take AGENTSTATS_DEMO_HOME), serve it, take the pictures."""
+    """Make the demo (or take DEMO_HOME), serve it, take the pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(os.environ.get("AGENTSTATS_DEMO_HOME", f"{folder}/home"))
+        home = Path(os.environ.get("DEMO_HOME", f"{folder}/home"))
         if not home.exists():
             make_demo(home)
         with running(home) as server, sync_playwright() as playwright:

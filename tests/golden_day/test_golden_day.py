@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from installation import Installation
+from recount.latency import differences
 
 FOLDER = Path(__file__).parent
 EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
@@ -87,6 +88,20 @@ def test_each_endpoint_answers_what_was_worked_out_by_hand(golden_day: Installat
                 answer["path"], params=answer["params"], headers={"X-API-Key": key}
             )
             assert json.dumps(response.json()) == json.dumps(answer["body"]), answer["path"]
+
+
+def test_response_times_are_within_one_percent_of_those_worked_out(
+    golden_day: Installation,
+) -> None:
+    """Groups, their order and their counts to the letter; every percentile within 1 %."""
+    with golden_day.client() as client:
+        for case in EXPECTED["response_times"]:
+            response = client.get(
+                "/api/stats/usage/latency",
+                params=case["params"],
+                headers={"X-API-Key": golden_day.key(case["customer_id"])},
+            )
+            assert differences(response.json(), case["groups"]) == []
 
 
 def test_the_day_reconciles(golden_day: Installation) -> None:

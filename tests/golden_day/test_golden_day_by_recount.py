@@ -11,6 +11,7 @@ import pytest
 
 from recount.answers import ENDPOINTS, answer
 from recount.deliveries import Truth, recount
+from recount.latency import response_times
 from recount.marts import marts
 
 FOLDER = Path(__file__).parent
@@ -80,6 +81,17 @@ def test_an_endpoint_answers_the_hand_worked_body(truth: Truth, case: dict[str, 
     """Each body is the one worked out by hand, key order included."""
     body = answer(truth, case["customer_id"], case["path"], case["params"], NOW)
     assert json.dumps(body) == json.dumps(case["body"])
+
+
+@pytest.mark.parametrize(
+    "case",
+    EXPECTED["response_times"],
+    ids=lambda case: "-".join([str(case["customer_id"]), *case["params"].values()]),
+)
+def test_response_times_are_those_worked_out_by_hand(truth: Truth, case: dict[str, Any]) -> None:
+    """Each percentile is exactly the one worked out by hand, key order included."""
+    groups = response_times(truth, case["customer_id"], case["params"], NOW)
+    assert json.dumps(groups) == json.dumps(case["groups"])
 
 
 def test_every_endpoint_customer_and_zone_is_worked_out() -> None:

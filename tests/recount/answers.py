@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from .degradation import degrades_at_load
 from .deliveries import Rating, Scan, Truth, UsageEvent, kept_from
 
 Body = dict[str, Any] | list[dict[str, Any]]
@@ -25,11 +26,18 @@ QUARTER = timedelta(minutes=15)
 def answer(
     truth: Truth, customer_id: int, path: str, params: Mapping[str, str], now: datetime
 ) -> Body:
-    """The body of one endpoint for one customer; `params` are days, tz and end as text.
+    """The body of one endpoint for one customer; `params` are the query parameters as text.
 
-    `rating_degrades_at_load` is left out. Raises KeyError for a path that is no endpoint.
+    Raises KeyError for a path that is no endpoint.
     """
     default_days, build = ENDPOINTS[path]
+    return build(period_asked(truth, customer_id, params, now, default_days))
+
+
+def period_asked(
+    truth: Truth, customer_id: int, params: Mapping[str, str], now: datetime, default_days: int
+) -> Period:
+    """The rows of one customer that the parameters days, tz and end ask for."""
     zone = _zone(params.get("tz", "UTC"))
     end = params.get("end")
     last = date.fromisoformat(end) if end else now.astimezone(zone).date()
@@ -40,7 +48,7 @@ def answer(
     if retention is not None:
         begin = max(begin, kept_from(now, retention))
     after = first_instant(last + timedelta(days=1), zone)
-    return build(_Period(truth, customer_id, days, first, zone, begin, after))
+    return Period(truth, customer_id, days, first, zone, begin, after)
 
 
 @cache
@@ -111,7 +119,7 @@ def attributed(scans: Iterable[Scan]) -> list[Attributed]:
     ]
 
 
-class _Period:
+class Period:
     """One customer's rows inside the window `begin <= occurred_at < after`."""
 
     def __init__(
@@ -190,7 +198,12 @@ def load_bucket(running_instances: int | None) -> str:
     return "low" if running_instances <= 2 else "medium" if running_instances <= 5 else "high"
 
 
-def _usage_summary(period: _Period) -> Body:
+def _rating_degrades_at_load(ratings: Sequence[Rating]) -> int | None:
+    by_load = _grouped(ratings, lambda r: load_bucket(r.running_instances))
+    return degrades_at_load({bucket: [r.rating for r in rows] for bucket, rows in by_load.items()})
+
+
+def _usage_summary(period: Period) -> Body:
     return {
         "period_days": period.days,
         "total_messages": len(period.events),
@@ -200,7 +213,7 @@ def _usage_summary(period: _Period) -> Body:
     }
 
 
-def _usage_by_agent(period: _Period) -> Body:
+def _usage_by_agent(period: Period) -> Body:
     body = [
         {
             "agent_id": agent_id,
@@ -214,7 +227,7 @@ def _usage_by_agent(period: _Period) -> Body:
     return sorted(body, key=lambda row: (-row["total_tokens"], row["agent_id"]))
 
 
-def _usage_timeline(period: _Period) -> Body:
+def _usage_timeline(period: Period) -> Body:
     by_date = _grouped(period.events, lambda e: e.occurred_at.astimezone(period.zone).date())
     dates = [period.first + timedelta(days=n) for n in range(period.days)]
     return {
@@ -224,7 +237,7 @@ def _usage_timeline(period: _Period) -> Body:
     }
 
 
-def _usage_by_model(period: _Period) -> Body:
+def _usage_by_model(period: Period) -> Body:
     body = [
         {
             "model": model,
@@ -238,7 +251,7 @@ def _usage_by_model(period: _Period) -> Body:
     return sorted(body, key=lambda row: (-row["total_tokens"], row["model"]))
 
 
-def _compliance_summary(period: _Period) -> Body:
+def _compliance_summary(period: Period) -> Body:
     by_type: Counter[str] = Counter()
     for part in period.scans:
         by_type.update(dict(part.scan.pii))
@@ -256,7 +269,7 @@ def _compliance_summary(period: _Period) -> Body:
     }
 
 
-def _compliance_by_agent_type(period: _Period) -> Body:
+def _compliance_by_agent_type(period: Period) -> Body:
     events = _grouped(period.events, lambda e: e.agent_type_id)
     scans = _grouped(period.scans, lambda part: part.scan.agent_type_id)
     body = []
@@ -278,7 +291,7 @@ def _compliance_by_agent_type(period: _Period) -> Body:
     return {"period_days": period.days, "agent_types": body}
 
 
-def _feedback_summary(period: _Period) -> Body:
+def _feedback_summary(period: Period) -> Body:
     stars = Counter(r.rating for r in period.ratings)
     return {
         "period_days": period.days,
@@ -288,7 +301,7 @@ def _feedback_summary(period: _Period) -> Body:
     }
 
 
-def _feedback_by_agent_type(period: _Period) -> Body:
+def _feedback_by_agent_type(period: Period) -> Body:
     body = []
     for agent_type_id, ratings in _grouped(period.ratings, lambda r: r.agent_type_id).items():
         by_load = _grouped(ratings, lambda r: load_bucket(r.running_instances))
@@ -306,13 +319,14 @@ def _feedback_by_agent_type(period: _Period) -> Body:
                     }
                     for bucket, instances_range in INSTANCES_RANGES.items()
                 },
+                "rating_degrades_at_load": _rating_degrades_at_load(ratings),
             }
         )
     body.sort(key=lambda row: (-row["total_feedback"], row["agent_type_id"]))
     return {"period_days": period.days, "agent_types": body}
 
 
-def _comparison(period: _Period) -> Body:
+def _comparison(period: Period) -> Body:
     events_by_type = _grouped(period.events, lambda e: e.agent_type_id)
     scans_by_type = _grouped(period.scans, lambda part: part.scan.agent_type_id)
     ratings_by_type = _grouped(period.ratings, lambda r: r.agent_type_id)
@@ -341,6 +355,7 @@ def _comparison(period: _Period) -> Body:
                 "satisfaction": {
                     "feedback_count": len(ratings),
                     "average_rating": _average_rating(ratings),
+                    "rating_degrades_at_load": _rating_degrades_at_load(ratings),
                 },
             }
         )
@@ -348,7 +363,7 @@ def _comparison(period: _Period) -> Body:
     return {"period_days": period.days, "agent_types": body}
 
 
-def _model(period: _Period, agent_type_id: int, events: Sequence[UsageEvent]) -> str | None:
+def _model(period: Period, agent_type_id: int, events: Sequence[UsageEvent]) -> str | None:
     """The model of most messages, ties by name; without messages the type's own, if it has one."""
     messages = Counter(e.model for e in events)
     if messages:
@@ -357,7 +372,7 @@ def _model(period: _Period, agent_type_id: int, events: Sequence[UsageEvent]) ->
     return row["model"] if row else None
 
 
-ENDPOINTS: dict[str, tuple[int, Callable[[_Period], Body]]] = {
+ENDPOINTS: dict[str, tuple[int, Callable[[Period], Body]]] = {
     "/api/stats/usage/summary": (7, _usage_summary),
     "/api/stats/usage/by-agent": (7, _usage_by_agent),
     "/api/stats/usage/timeline": (30, _usage_timeline),

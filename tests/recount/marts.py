@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from .answers import Attributed, attributed, load_bucket
 from .deliveries import Rating, Truth, UsageEvent
+from .latency import bucket_of
 
 Row = dict[str, Any]
 _Item = TypeVar("_Item")
@@ -18,8 +19,13 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
     """Rows of each additive mart, in no order; times as ISO 8601 text without zone, in UTC."""
     scans = attributed(truth.scans)
     made: dict[str, list[Row]] = {}
+    made["usage_quarter_hourly"] = _summed(
+        truth.events,
+        ("customer_id", "agent_id", "agent_type_id", "model", "bucket"),
+        vars,
+        lambda event: _usage(event) | {"response_time_buckets": _buckets(event)},
+    )
     for name, keys in {
-        "usage_quarter_hourly": ("customer_id", "agent_id", "agent_type_id", "model", "bucket"),
         "customer_daily": ("customer_id",),
         "agent_daily": ("customer_id", "agent_id"),
         "model_daily": ("customer_id", "model"),
@@ -44,10 +50,13 @@ def _summed(
     items: Iterable[_Item],
     keys: tuple[str, ...],
     values: Callable[[_Item], Mapping[str, Any]],
-    measures: Callable[[_Item], Mapping[str, int]],
+    measures: Callable[[_Item], Mapping[str, Any]],
 ) -> list[Row]:
-    """One row per UTC date and `keys`; the key `bucket` stands for the quarter hour."""
-    groups: dict[tuple[tuple[str, Any], ...], dict[str, int]] = defaultdict(dict)
+    """One row per UTC date and `keys`; the key `bucket` stands for the quarter hour.
+
+    Numbers are added up, lists are joined and sorted.
+    """
+    groups: dict[tuple[tuple[str, Any], ...], dict[str, Any]] = defaultdict(dict)
     for item in items:
         found = values(item)
         occurred_at: datetime = found["occurred_at"]
@@ -57,7 +66,11 @@ def _summed(
         group["occurred_date"] = occurred_at.date().isoformat()
         sums = groups[tuple(group.items())]
         for name, value in measures(item).items():
-            sums[name] = sums.get(name, 0) + value
+            sums[name] = sums[name] + value if name in sums else value
+    for sums in groups.values():
+        for value in sums.values():
+            if isinstance(value, list):
+                value.sort()
     return [dict(group) | sums for group, sums in groups.items()]
 
 
@@ -86,6 +99,10 @@ def _compliance(part: Attributed) -> dict[str, int]:
         "messages_with_pii": int(part.is_first_with_pii),
         "pii_redactions": sum(count for _, count in part.scan.pii),
     }
+
+
+def _buckets(event: UsageEvent) -> list[int]:
+    return [] if event.response_time_ms is None else [bucket_of(event.response_time_ms)]
 
 
 def _redactions(redaction: Mapping[str, Any]) -> dict[str, int]:

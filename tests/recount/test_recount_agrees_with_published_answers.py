@@ -43,6 +43,17 @@ def recounted() -> Truth:
     return recount(traces() / "landing", datetime.fromisoformat(published()["now"]))
 
 
+def _without_later_fields(body: Any) -> Any:
+    """The body without the one field that was added after the answers were published."""
+    if isinstance(body, dict):
+        return {
+            name: _without_later_fields(value)
+            for name, value in body.items()
+            if name != "rating_degrades_at_load"
+        }
+    return [_without_later_fields(part) for part in body] if isinstance(body, list) else body
+
+
 def test_every_published_answer_is_reproduced() -> None:
     """All 216 published bodies come out of the recount, key order included."""
     now = datetime.fromisoformat(published()["now"])
@@ -50,7 +61,7 @@ def test_every_published_answer_is_reproduced() -> None:
     differing = []
     for case in published()["answers"]:
         body = answer(truth, case["customer_id"], case["path"], case["params"], now)
-        if json.dumps(body) != json.dumps(case["body"]):
+        if json.dumps(_without_later_fields(body)) != json.dumps(case["body"]):
             differing.append((case["customer_id"], case["path"], case["params"]))
     assert len(published()["answers"]) == 216
     assert differing == []

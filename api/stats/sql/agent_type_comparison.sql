@@ -21,7 +21,10 @@ ratings_in_window as (
     {{ rows_in_window(
         daily='load_bucket_daily',
         quarter_hourly='feedback_quarter_hourly',
-        columns=['agent_type_id', 'rating_count', 'rating_sum'],
+        columns=[
+            'agent_type_id', 'load_bucket', 'rating_count', 'rating_sum', 'rating_1_count',
+            'rating_2_count', 'rating_3_count', 'rating_4_count', 'rating_5_count',
+        ],
     ) | indent(4) }}
 ),
 
@@ -32,6 +35,12 @@ agent_types_of_customer as (
         model,
     from marts.agent_types
     where customer_id = $customer_id
+),
+
+instances_by_load as (
+    select
+        {{ min_instances_by_load() | indent(8) }}
+    from marts.load_buckets
 ),
 
 usage_summed_per_type_and_model as (
@@ -76,6 +85,7 @@ ratings_summed_per_type as (
         agent_type_id,
         sum(rating_count) as rating_count,
         sum(rating_sum) as rating_sum,
+        {{ rating_counts_by_load() | indent(8) }}
     from ratings_in_window
     group by agent_type_id
     having sum(rating_count) > 0
@@ -102,6 +112,9 @@ measures_per_type as (
         coalesce(scans_summed_per_type.pii_redactions, 0) as pii_redactions,
         coalesce(ratings_summed_per_type.rating_count, 0) as rating_count,
         coalesce(ratings_summed_per_type.rating_sum, 0) as rating_sum,
+        ratings_summed_per_type.low_rating_counts,
+        ratings_summed_per_type.medium_rating_counts,
+        ratings_summed_per_type.high_rating_counts,
     from types_seen
     left join usage_summed_per_type
         on types_seen.agent_type_id = usage_summed_per_type.agent_type_id
@@ -140,9 +153,15 @@ agent_types_compared as (
         {{ average_rating(
             'measures_per_type.rating_sum', 'measures_per_type.rating_count'
         ) | indent(8) }} as average_rating,
+        measures_per_type.low_rating_counts,
+        measures_per_type.medium_rating_counts,
+        measures_per_type.high_rating_counts,
+        instances_by_load.medium_min_instances,
+        instances_by_load.high_min_instances,
     from measures_per_type
     left join agent_types_of_customer
         on measures_per_type.agent_type_id = agent_types_of_customer.agent_type_id
+    cross join instances_by_load
 )
 
 select * from agent_types_compared

@@ -4,6 +4,13 @@ events as (
     select * from {{ ref('stg_agent_usage_events') }}
 ),
 
+events_with_response_time_bucket as (
+    select
+        *,
+        {{ response_time_bucket('response_time_ms') }} as response_time_bucket
+    from events
+),
+
 summed_per_bucket as (
     select
         customer_id,
@@ -19,9 +26,10 @@ summed_per_bucket as (
         cast(
             coalesce(sum(case when response_time_ms > 0 then output_tokens end), 0) as bigint
         ) as timed_output_tokens,
+        {{ ascending_list('response_time_bucket') }} as response_time_buckets,
         bucket_start,
         occurred_date
-    from events
+    from events_with_response_time_bucket
     group by customer_id, agent_id, agent_type_id, model, bucket_start, occurred_date
 )
 

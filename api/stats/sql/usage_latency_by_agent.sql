@@ -1,0 +1,40 @@
+with events_in_window as (
+    select
+        agent_id,
+        response_time_buckets,
+    from marts.usage_quarter_hourly
+    where
+        customer_id = $customer_id
+        and bucket_start >= $window_from
+        and bucket_start < $window_to
+),
+
+{{ response_time_percentiles('agent_id') }},
+
+agents_seen as (
+    select distinct agent_id,
+    from events_in_window
+),
+
+agents_of_customer as (
+    select
+        agent_id,
+        agent_name,
+    from marts.agents
+    where customer_id = $customer_id
+),
+
+agents_named as (
+    select
+        agents_seen.agent_id,
+        coalesce(agents_of_customer.agent_name, 'Agent ' || agents_seen.agent_id) as agent_name,
+        {{ percentile_columns() | indent(8) }}
+    from agents_seen
+    left join percentiles
+        on agents_seen.agent_id = percentiles.agent_id
+    left join agents_of_customer
+        on agents_seen.agent_id = agents_of_customer.agent_id
+)
+
+select * from agents_named
+order by count desc, agent_id

@@ -1,0 +1,20 @@
+{# The values of a group that are not NULL as a list of integers, least first; empty for none. #}
+{% macro ascending_list(expression) %}
+    {{- return(adapter.dispatch('ascending_list')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__ascending_list(expression) -%}
+    coalesce(
+        list({{ expression }} order by {{ expression }}) filter (where {{ expression }} is not null),
+        cast([] as integer[])
+    )
+{%- endmacro %}
+
+{# How many values a list has. #}
+{% macro length_of_list(expression) %}
+    {{- return(adapter.dispatch('length_of_list')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__length_of_list(expression) -%}
+    len({{ expression }})
+{%- endmacro %}
