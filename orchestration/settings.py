@@ -87,12 +87,16 @@ class Settings(ServingSettings):
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from the environment and `.env` in the current folder.
+    """Settings from the environment, and from `.env` in the checkout where that is silent.
 
     Raises `SettingsError` that names every variable that is unknown or wrong.
     """
     given = {
-        **{key: value for key, value in dotenv_values(".env").items() if value is not None},
+        **{
+            key: value
+            for key, value in dotenv_values(CHECKOUT / ".env").items()
+            if value is not None
+        },
         **(os.environ if environment is None else environment),
     }
     names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}

@@ -31,7 +31,13 @@ def _keys_and_measures(mart: str) -> tuple[list[str], list[str]]:
 
 
 def _sums(measures: list[str]) -> str:
-    return ", ".join(f"sum({name}) as {name}" for name in measures)
+    """Each measure added up: numbers by their sum, lists by putting them together."""
+    return ", ".join(
+        f"list_sort(flatten(list({name}))) as {name}"
+        if name == "response_time_buckets"
+        else f"sum({name}) as {name}"
+        for name in measures
+    )
 
 
 def _totals(connection: duckdb.DuckDBPyConnection, relation: str, measures: list[str]) -> object:
