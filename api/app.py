@@ -17,7 +17,7 @@ from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.stats import agent_types, compliance, feedback, usage
-from api.throttle import Throttle
+from api.throttle import Throttle, WrongKeys
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
@@ -38,6 +38,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         snapshots=Snapshots(settings),
         queries=Queries(),
         throttle=Throttle(settings.rate_limit),
+        wrong_keys=WrongKeys(settings.wrong_keys_limit),
         version=_installed_version(),
     )
 

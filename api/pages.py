@@ -9,7 +9,8 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from api.errors import NotReady
+from api.errors import KeysUnavailable, NotReady
+from api.keys import KeyStoreUnreadable
 from api.services import services_of
 
 DASHBOARD_FOLDER = Path(__file__).resolve().parent / "dashboard"
@@ -25,13 +26,16 @@ def healthz() -> JSONResponse:
 
 @router.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
-    """A snapshot is open and answers a query; else 503 with the reason."""
-    snapshots = services_of(request).snapshots
+    """A snapshot is open and answers a query, keys can be read; else 503 with the reason."""
+    services = services_of(request)
+    snapshots = services.snapshots
     try:
+        services.keys.verify(None, services.settings.clock())
         with snapshots.lease() as lease:
             lease.rows("select 1 as one", {})
             snapshot_id = lease.snapshot.snapshot_id
-    except NotReady as error:
+    except (NotReady, KeyStoreUnreadable) as problem:
+        error = problem if isinstance(problem, NotReady) else KeysUnavailable(str(problem))
         return JSONResponse(
             {
                 "error": f"Not ready: {error.reason}.",

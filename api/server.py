@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
 
@@ -24,6 +24,8 @@ def serve(settings: ServingSettings) -> None:
         workers=settings.workers,
         workers_kill_timeout=settings.shutdown_timeout_seconds,
         respawn_failed_workers=True,
+        # While it still guesses between HTTP/1 and HTTP/2, a silent connection stays for ever.
+        http=HTTPModes.http1,
         websockets=False,
         http1_settings=HTTP1Settings(
             header_read_timeout=settings.header_timeout_seconds * 1000,

@@ -8,7 +8,7 @@ from api.keys import KeyStore
 from api.queries import Queries
 from api.serving import Snapshots
 from api.settings import ServingSettings
-from api.throttle import Throttle
+from api.throttle import Throttle, WrongKeys
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Services:
     snapshots: Snapshots
     queries: Queries
     throttle: Throttle
+    wrong_keys: WrongKeys
     version: str
 
 
