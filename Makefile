@@ -43,6 +43,10 @@ format: $(READY) ## Put Python and SQL in the shape that `make check` wants
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models dbt_project/data_tests
 
+.PHONY: openapi
+openapi: $(READY) ## Write openapi.json anew from the app; a test compares them
+	$(BIN)/python -m api.contract openapi.json
+
 .PHONY: dagster
 dagster: $(READY) ## Dagster's UI with lineage, runs and schedules, on 127.0.0.1:3000
 	$(BIN)/agentstats dagster

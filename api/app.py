@@ -6,9 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from api import errors, pages
+from api.contract import DocumentedApp, operation_id
 from api.envelope import Envelope, Measurements, request_log
 from api.keys import KeyStore
 from api.parameters import allowed_values
@@ -48,7 +50,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         yield
         services.snapshots.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="agentstats",
         version=services.version,
         description=DESCRIPTION,
@@ -56,6 +58,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.services = services
     errors.install(app, allowed_values)
@@ -63,6 +66,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         app.include_router(family.router)
     app.include_router(pages.router)
     registry = CollectorRegistry()
+    app.mount("/docs/assets", StaticFiles(directory=pages.DOCS_FOLDER), name="docs")
     pages.add_metrics(app, registry)
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
     app.add_middleware(
