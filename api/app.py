@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from api import errors, pages
+from api.answers import Answers
 from api.contract import DocumentedApp, operation_id
 from api.envelope import Envelope, Measurements, request_log
 from api.keys import KeyStore
@@ -39,6 +40,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         keys=KeyStore(settings.keys_path, clock=settings.clock),
         snapshots=Snapshots(settings),
         queries=Queries(),
+        answers=Answers(settings.answer_cache_mb * 1_000_000),
         throttle=Throttle(settings.rate_limit),
         wrong_keys=WrongKeys(settings.wrong_keys_limit),
         version=_installed_version(),

@@ -112,6 +112,14 @@ class QueryTimeout(ApiError):
         )
 
 
+class AnsweredBefore(Exception):
+    """The very answer is in memory. Not an error: the route has nothing left to do."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered before")
+        self.response = response
+
+
 class NotModified(Exception):
     """The client has this answer already. Not an error: answered by 304 without a body."""
 
@@ -194,8 +202,13 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
         assert isinstance(error, NotModified)
         return Response(status_code=304, headers=error.headers)
 
+    async def answered_before(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, AnsweredBefore)
+        return error.response
+
     for kind in STATUS_AND_CODE:
         app.add_exception_handler(kind, of_ours)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(NotModified, not_modified)
+    app.add_exception_handler(AnsweredBefore, answered_before)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.answers import Answers
 from api.keys import KeyStore
 from api.queries import Queries
 from api.serving import Snapshots
@@ -19,6 +20,7 @@ class Services:
     keys: KeyStore
     snapshots: Snapshots
     queries: Queries
+    answers: Answers
     throttle: Throttle
     wrong_keys: WrongKeys
     version: str

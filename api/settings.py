@@ -44,6 +44,9 @@ class ServingSettings(BaseSettings):
     query_threads: int = Field(
         default=2, ge=1, le=64, description="Threads that DuckDB may use, in each worker."
     )
+    answer_cache_mb: int = Field(
+        default=64, ge=0, description="Memory for answers given before, in each worker; 0: none."
+    )
     header_timeout_seconds: int = Field(
         default=10,
         ge=1,
