@@ -30,6 +30,10 @@ test: $(READY) ## All tests that need nothing but this checkout
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
 	$(BIN)/pytest -m traces $(TEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
+	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style
 	$(BIN)/ruff check .

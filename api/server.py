@@ -1,7 +1,9 @@
 """The web server around the app."""
 
+from collections.abc import Callable
 from functools import partial
 
+from fastapi import FastAPI
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
@@ -10,9 +12,12 @@ from api.app import create_app
 from api.settings import ServingSettings
 
 
-def serve(settings: ServingSettings) -> None:
+def serve(
+    settings: ServingSettings, *, factory: Callable[[ServingSettings], FastAPI] = create_app
+) -> None:
     """Serve the API until SIGINT or SIGTERM; running requests are finished first.
 
+    Each worker makes its app with `factory`.
     Blocks. Must be called in the main thread, which takes the signals.
     """
     server = Server(
@@ -34,4 +39,4 @@ def serve(settings: ServingSettings) -> None:
         log_access=False,  # the app writes its own line, which never holds a key
     )
     # The settings themselves, not the environment they came from: a caller may have changed them.
-    server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
+    server.serve(target_loader=partial(factory, settings), wrap_loader=False)
