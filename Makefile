@@ -44,6 +44,10 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
 	$(BIN)/pytest -m versions $(TEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
+	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .
@@ -68,6 +72,10 @@ format: $(READY) ## Put Python and SQL in the shape that `make check` wants
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models dbt_project/data_tests
+
+.PHONY: openapi
+openapi: $(READY) ## Write openapi.json anew from the app; a test compares them
+	$(BIN)/python -m api.contract openapi.json
 
 .PHONY: dagster
 dagster: $(READY) ## Dagster's UI with lineage, runs and schedules, on 127.0.0.1:3000

@@ -6,9 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from api import errors, pages
+from api.answers import Answers
+from api.contract import DocumentedApp, operation_id
 from api.envelope import Envelope, Measurements, request_log
 from api.keys import KeyStore
 from api.parameters import allowed_values
@@ -17,7 +20,7 @@ from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.stats import agent_types, compliance, feedback, latency, usage
-from api.throttle import Throttle
+from api.throttle import Throttle, WrongKeys
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
@@ -37,7 +40,9 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         keys=KeyStore(settings.keys_path, clock=settings.clock),
         snapshots=Snapshots(settings),
         queries=Queries(),
+        answers=Answers(settings.answer_cache_mb * 1_000_000),
         throttle=Throttle(settings.rate_limit),
+        wrong_keys=WrongKeys(settings.wrong_keys_limit),
         version=_installed_version(),
     )
 
@@ -47,7 +52,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         yield
         services.snapshots.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="agentstats",
         version=services.version,
         description=DESCRIPTION,
@@ -55,6 +60,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.services = services
     errors.install(app, allowed_values)
@@ -62,6 +68,7 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         app.include_router(family.router)
     app.include_router(pages.router)
     registry = CollectorRegistry()
+    app.mount("/docs/assets", StaticFiles(directory=pages.DOCS_FOLDER), name="docs")
     pages.add_metrics(app, registry)
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
     app.add_middleware(

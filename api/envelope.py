@@ -12,19 +12,22 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import internal_error
+from api.errors import UriTooLong, internal_error, response_of
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
+MAX_URL_BYTES = 4096
+CONTENT_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'"
+)
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'; object-src 'none'"
-    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": CONTENT_POLICY,
 }
 
 
@@ -84,7 +87,8 @@ class Envelope:
     """ASGI middleware around the whole app.
 
     Routes leave headers for every kind of answer, errors too, in `request.state.answer_headers`,
-    and the customer of a valid key in `request.state.customer_id`.
+    the customer of a valid key in `request.state.customer_id`, and what operators must know about
+    an answer of 503 in `request.state.problem`.
     """
 
     def __init__(self, app: ASGIApp, *, log: Any, measurements: Measurements) -> None:
@@ -121,7 +125,10 @@ class Envelope:
 
         failure: Exception | None = None
         try:
-            await self._app(scope, receive, send_wrapped)
+            if _url_bytes(scope) > MAX_URL_BYTES:
+                await response_of(UriTooLong(MAX_URL_BYTES))(scope, receive, send_wrapped)
+            else:
+                await self._app(scope, receive, send_wrapped)
         except Exception as error:  # the last resort: everything else has a handler
             failure = error
             if status == 0:
@@ -131,8 +138,9 @@ class Envelope:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         self._measurements.requests.labels(method, route, str(status)).inc()
         self._measurements.durations.labels(route).observe(seconds)
+        problem = state.get("problem")
         self._log.log(
-            40 if failure is not None else 20,
+            40 if failure is not None or problem is not None else 20,
             "request",
             request_id=request_id,
             method=method,
@@ -141,4 +149,10 @@ class Envelope:
             duration_ms=round(seconds * 1000, 2),
             customer_id=state.get("customer_id"),
             exc_info=failure,
+            **({} if problem is None else {"problem": problem}),
         )
+
+
+def _url_bytes(scope: Scope) -> int:
+    path = scope.get("raw_path") or scope["path"].encode()
+    return len(path) + len(scope["query_string"])

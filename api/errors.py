@@ -53,15 +53,32 @@ class InvalidParameter(ApiError):
         )
 
 
+class UriTooLong(ApiError):
+    """Path and query are longer than any request of this API needs to be."""
+
+    def __init__(self, allowed_bytes: int) -> None:
+        super().__init__(
+            f"The address is longer than {allowed_bytes} bytes.", {"allowed_bytes": allowed_bytes}
+        )
+
+
 class RateLimitExceeded(ApiError):
     """The customer has used up the requests of this minute."""
 
+    counted = "requests"
+
     def __init__(self, *, limit: int, reset_at: str, retry_after: int) -> None:
         super().__init__(
-            f"More than {limit} requests in a minute. Try again in {retry_after} s.",
+            f"More than {limit} {self.counted} in a minute. Try again in {retry_after} s.",
             {"limit": limit, "reset_at": reset_at, "retry_after": retry_after},
             {"Retry-After": str(retry_after)},
         )
+
+
+class WrongKeysExceeded(RateLimitExceeded):
+    """An address has sent too many wrong keys in this minute."""
+
+    counted = "wrong API keys from this address"
 
 
 class NotReady(ApiError):
@@ -70,6 +87,17 @@ class NotReady(ApiError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             "No data has been published yet. Try again in a minute.", headers={"Retry-After": "5"}
+        )
+        self.reason = reason
+
+
+class KeysUnavailable(ApiError):
+    """The key store cannot be read. `reason` is for operators and is not sent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "API keys cannot be checked at the moment. Try again in a minute.",
+            headers={"Retry-After": "5"},
         )
         self.reason = reason
 
@@ -84,6 +112,14 @@ class QueryTimeout(ApiError):
         )
 
 
+class AnsweredBefore(Exception):
+    """The very answer is in memory. Not an error: the route has nothing left to do."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered before")
+        self.response = response
+
+
 class NotModified(Exception):
     """The client has this answer already. Not an error: answered by 304 without a body."""
 
@@ -94,9 +130,12 @@ class NotModified(Exception):
 
 STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
     InvalidApiKey: (401, "INVALID_API_KEY"),
+    UriTooLong: (414, "URI_TOO_LONG"),
     InvalidParameter: (422, "INVALID_PARAMETER"),
     RateLimitExceeded: (429, "RATE_LIMIT_EXCEEDED"),
+    WrongKeysExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     NotReady: (503, "NOT_READY"),
+    KeysUnavailable: (503, "NOT_READY"),
     QueryTimeout: (503, "QUERY_TIMEOUT"),
 }
 
@@ -122,6 +161,12 @@ def error_response(
     )
 
 
+def response_of(error: ApiError) -> JSONResponse:
+    """The answer to an error that a client is told about."""
+    status, code = STATUS_AND_CODE[type(error)]
+    return error_response(status, code, error.message, error.details, error.headers)
+
+
 def internal_error() -> JSONResponse:
     """The answer to a failure of ours: it says nothing about the inside."""
     return error_response(
@@ -135,10 +180,11 @@ def internal_error() -> JSONResponse:
 def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
     """Answer all errors of `app` in the one shape; `allowed` says what a parameter may be."""
 
-    async def of_ours(_request: Request, error: Exception) -> Response:
+    async def of_ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
-        status, code = STATUS_AND_CODE[type(error)]
-        return error_response(status, code, error.message, error.details, error.headers)
+        if isinstance(error, NotReady | KeysUnavailable):
+            request.state.problem = error.reason
+        return response_of(error)
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -156,8 +202,13 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
         assert isinstance(error, NotModified)
         return Response(status_code=304, headers=error.headers)
 
+    async def answered_before(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, AnsweredBefore)
+        return error.response
+
     for kind in STATUS_AND_CODE:
         app.add_exception_handler(kind, of_ours)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(NotModified, not_modified)
+    app.add_exception_handler(AnsweredBefore, answered_before)

@@ -17,7 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 KEY_PREFIX = "cust_"
-BUSY_TIMEOUT_SECONDS = 5.0
+MAX_KEY_CHARACTERS = 256  # a key has 48; more is not even hashed
+WRITE_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 1.0
 
 TABLE = """
 create table if not exists api_keys (
@@ -31,6 +33,11 @@ create table if not exists api_keys (
 )
 """
 RECORD = "select id, customer_id, name, created_at, expires_at, revoked_at from api_keys"
+# Times are stored by `_text`, all in UTC, so that they compare as text as they do in time.
+VALID = (
+    f"{RECORD} where key_sha256 = ? and revoked_at is null"
+    " and (expires_at is null or expires_at > ?)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,10 @@ class KeyRecord:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+class KeyStoreUnreadable(Exception):
+    """The file of the keys is there and cannot be read; the message says why."""
 
 
 def wall_clock() -> datetime:
@@ -112,25 +123,23 @@ class KeyStore:
     def verify(self, key: str | None, now: datetime) -> KeyRecord | None:
         """The record of a key that is valid at `now`, else None.
 
-        Each call hashes once and looks up once, so the time it takes does not tell whether a key
-        is malformed, unknown, revoked or expired.
+        Each call hashes once and looks up once, and the database tells a valid key from all others:
+        the time it takes does not say whether a key is malformed, unknown, revoked or expired.
+        Raises KeyStoreUnreadable.
         """
-        digest = _sha256(key or "")
-        connection = self._readable()
-        if connection is None:
-            return None
-        row = connection.execute(f"{RECORD} where key_sha256 = ?", (digest,)).fetchone()
-        if row is None:
-            return None
-        record = _record(row)
-        if record.revoked_at is not None:
-            return None
-        if record.expires_at is not None and record.expires_at <= now:
-            return None
-        return record
+        digest = _sha256((key or "")[:MAX_KEY_CHARACTERS])
+        try:
+            connection = self._readable()
+            if connection is None:
+                return None
+            row = connection.execute(VALID, (digest, _text(now))).fetchone()
+            return None if row is None else _record(row)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._of_this_thread.identity = None  # a fresh connection next time
+            raise KeyStoreUnreadable(f"{self._path.name} cannot be read: {error}") from error
 
     def _writable(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS)
+        return sqlite3.connect(self._path, timeout=WRITE_TIMEOUT_SECONDS)
 
     def _readable(self) -> sqlite3.Connection | None:
         """This thread's read-only connection; None while there is no file with keys in it."""
@@ -146,7 +155,7 @@ class KeyStore:
             self._of_this_thread.connection = sqlite3.connect(
                 f"file:{quote(str(self._path))}?mode=ro",
                 uri=True,
-                timeout=BUSY_TIMEOUT_SECONDS,
+                timeout=READ_TIMEOUT_SECONDS,
                 isolation_level=None,
             )
             self._of_this_thread.identity = identity

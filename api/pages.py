@@ -1,15 +1,16 @@
 """Routes that are not statistics: health, measurements, the list of endpoints, the dashboard."""
 
-import html
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from api.errors import NotReady
+from api.envelope import CONTENT_POLICY
+from api.errors import KeysUnavailable, NotReady
+from api.keys import KeyStoreUnreadable
 from api.services import services_of
 
 DASHBOARD_FOLDER = Path(__file__).resolve().parent / "dashboard"
@@ -20,6 +21,8 @@ DASHBOARD_POLICY = (
 )
 """Nothing inline, no eval, nothing from elsewhere; and text never becomes markup."""
 REVALIDATED = {"Cache-Control": "no-cache"}
+DOCS_FOLDER = Path(__file__).resolve().parent / "docs_page"
+DOCS_POLICY = f"{CONTENT_POLICY}; img-src 'self' data:"  # its style sheet holds its icons
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,13 +35,16 @@ def healthz() -> JSONResponse:
 
 @router.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
-    """A snapshot is open and answers a query; else 503 with the reason."""
-    snapshots = services_of(request).snapshots
+    """A snapshot is open and answers a query, keys can be read; else 503 with the reason."""
+    services = services_of(request)
+    snapshots = services.snapshots
     try:
+        services.keys.verify(None, services.settings.clock())
         with snapshots.lease() as lease:
             lease.rows("select 1 as one", {})
             snapshot_id = lease.snapshot.snapshot_id
-    except NotReady as error:
+    except (NotReady, KeyStoreUnreadable) as problem:
+        error = problem if isinstance(problem, NotReady) else KeysUnavailable(str(problem))
         return JSONResponse(
             {
                 "error": f"Not ready: {error.reason}.",
@@ -55,9 +61,10 @@ def readyz(request: Request) -> JSONResponse:
 
 
 @router.get("/docs")
-def docs(request: Request) -> HTMLResponse:
-    """The endpoints and their parameters, as a page without scripts."""
-    return HTMLResponse(_docs_page(request.app.openapi()))
+def docs(request: Request) -> FileResponse:
+    """The endpoints, their parameters and answers; everything it loads is in the folder too."""
+    request.state.answer_headers["Content-Security-Policy"] = DOCS_POLICY
+    return FileResponse(DOCS_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 def add_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
@@ -119,32 +126,3 @@ class DashboardFiles(StaticFiles):
         response = super().file_response(*args, **kwargs)
         response.headers.update(REVALIDATED)
         return response
-
-
-def _docs_page(schema: dict[str, Any]) -> str:
-    sections = [
-        _endpoint_section(path, operation)
-        for path, operations in schema["paths"].items()
-        for operation in operations.values()
-    ]
-    title = html.escape(f"{schema['info']['title']} {schema['info']['version']}")
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
-        f"</head>\n<body>\n<h1>{title}</h1>\n"
-        f"<p>{html.escape(schema['info']['description'])}</p>\n"
-        '<p>The whole schema: <a href="/openapi.json">/openapi.json</a></p>\n'
-        f"{''.join(sections)}</body>\n</html>\n"
-    )
-
-
-def _endpoint_section(path: str, operation: dict[str, Any]) -> str:
-    parameters = "".join(
-        f"<dt><code>{html.escape(parameter['name'])}</code></dt>"
-        f"<dd>{html.escape(parameter.get('description', ''))}"
-        f" Default: {html.escape(str(parameter['schema'].get('default', 'none')))}.</dd>\n"
-        for parameter in operation.get("parameters", [])
-    )
-    return (
-        f"<h2><code>GET {html.escape(path)}</code></h2>\n"
-        f"<p>{html.escape(operation.get('description', ''))}</p>\n<dl>\n{parameters}</dl>\n"
-    )

@@ -11,7 +11,14 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BeforeValidator
 
-from api.errors import InvalidApiKey, InvalidParameter, RateLimitExceeded
+from api.errors import (
+    InvalidApiKey,
+    InvalidParameter,
+    KeysUnavailable,
+    RateLimitExceeded,
+    WrongKeysExceeded,
+)
+from api.keys import KeyStoreUnreadable
 from api.services import services_of
 from api.windows import today, zone
 
@@ -45,11 +52,23 @@ def authenticated_customer(
 ) -> int:
     """The customer of the key in X-API-Key, counted against the customer's rate limit.
 
-    Raises InvalidApiKey or RateLimitExceeded.
+    A wrong key counts against the address it came from. A right one is never refused because of
+    its address, so nobody is shut out by a neighbour behind the same proxy.
+    Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded or KeysUnavailable.
     """
     services = services_of(request)
-    record = services.keys.verify(key, services.settings.clock())
+    try:
+        record = services.keys.verify(key, services.settings.clock())
+    except KeyStoreUnreadable as error:
+        raise KeysUnavailable(str(error)) from error
     if record is None:
+        failures = services.wrong_keys.count(request.client.host if request.client else "")
+        if not failures.allowed:
+            raise WrongKeysExceeded(
+                limit=failures.limit,
+                reset_at=failures.reset_at_text,
+                retry_after=failures.retry_after,
+            )
         raise InvalidApiKey
     request.state.customer_id = record.customer_id
     allowance = services.throttle.count(record.customer_id)

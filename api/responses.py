@@ -13,7 +13,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
-from api.errors import ErrorBody, NotModified
+from api.answers import StoredAnswer
+from api.errors import AnsweredBefore, ErrorBody, NotModified
 from api.parameters import Format, Grouping, Period
 from api.services import Services, services_of
 from api.serving import Lease, Row
@@ -49,7 +50,7 @@ class Answering:
         self._services = services
         self._lease = lease
         self._customer_id = customer_id
-        self._headers = {"ETag": etag, **CACHING}
+        self._etag = etag
         self.window = window
 
     def rows(self, query: str) -> list[Row]:
@@ -60,7 +61,7 @@ class Answering:
 
     def json(self, body: BaseModel) -> Response:
         """A JSON object."""
-        return self._response(body.model_dump_json(), "application/json")
+        return self._response(body.model_dump_json().encode(), "application/json")
 
     def json_list(self, kind: TypeAdapter[Any], body: Sequence[BaseModel]) -> Response:
         """A JSON array."""
@@ -68,12 +69,23 @@ class Answering:
 
     def csv(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> Response:
         """A CSV file with a header line; `columns` are the keys of each row, in order."""
-        response = self._response(csv_text(columns, rows), "text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-        return response
+        return self._response(
+            csv_text(columns, rows).encode(),
+            "text/csv; charset=utf-8",
+            {"Content-Disposition": f'attachment; filename="{name}.csv"'},
+        )
 
-    def _response(self, content: str | bytes, media_type: str) -> Response:
-        return Response(content, media_type=media_type, headers=self._headers)
+    def _response(
+        self, content: bytes, content_type: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        answer = StoredAnswer(
+            content,
+            {"ETag": self._etag, **CACHING, "Content-Type": content_type, **(headers or {})},
+        )
+        self._services.answers.store(
+            self._customer_id, self._etag, answer, snapshot_id=self._lease.snapshot.snapshot_id
+        )
+        return _response_of(answer)
 
 
 @contextmanager
@@ -87,7 +99,8 @@ def answering(
 ) -> Iterator[Answering]:
     """Hold one snapshot while a question is answered, and note what the answer came from.
 
-    Raises NotModified if the client has this very answer, NotReady if there is no snapshot.
+    Raises NotModified if the client has this very answer, AnsweredBefore if it is in memory,
+    NotReady if there is no snapshot.
     """
     services = services_of(request)
     now = services.settings.clock()
@@ -113,7 +126,14 @@ def answering(
         )
         if _has_already(request.headers.getlist("If-None-Match"), etag):
             raise NotModified({"ETag": etag, **CACHING})
+        stored = services.answers.find(customer_id, etag)
+        if stored is not None:
+            raise AnsweredBefore(_response_of(stored))
         yield Answering(services, lease, customer_id=customer_id, window=asked, etag=etag)
+
+
+def _response_of(answer: StoredAnswer) -> Response:
+    return Response(answer.content, headers=answer.headers)
 
 
 def iso_utc(instant: datetime) -> str:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.answers import Answers
 from api.keys import KeyStore
 from api.queries import Queries
 from api.serving import Snapshots
 from api.settings import ServingSettings
-from api.throttle import Throttle
+from api.throttle import Throttle, WrongKeys
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Services:
     keys: KeyStore
     snapshots: Snapshots
     queries: Queries
+    answers: Answers
     throttle: Throttle
+    wrong_keys: WrongKeys
     version: str
 
 

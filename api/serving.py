@@ -77,6 +77,7 @@ class Snapshots:
         self._timeout_seconds = settings.query_timeout_seconds
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "enable_external_access": False,
+            "temp_directory": "",  # a query that outgrows its memory fails; it writes nothing
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "memory_limit": f"{settings.query_memory_mb}MB",

@@ -31,6 +31,9 @@ class ServingSettings(BaseSettings):
     rate_limit: int = Field(
         default=60, ge=1, description="Requests a minute for each customer, in each worker."
     )
+    wrong_keys_limit: int = Field(
+        default=120, ge=1, description="Wrong keys a minute for each address, in each worker."
+    )
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes of the API.")
     query_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="After this a query is stopped and answered by 503."
@@ -41,8 +44,14 @@ class ServingSettings(BaseSettings):
     query_threads: int = Field(
         default=2, ge=1, le=64, description="Threads that DuckDB may use, in each worker."
     )
+    answer_cache_mb: int = Field(
+        default=64, ge=0, description="Memory for answers given before, in each worker; 0: none."
+    )
     header_timeout_seconds: int = Field(
-        default=10, ge=1, le=300, description="A client that sends its header slower is cut off."
+        default=10,
+        ge=1,
+        le=60,
+        description="A connection that sends no whole request header for so long is cut.",
     )
     shutdown_timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="Time that running requests get when the API stops."

@@ -1,7 +1,10 @@
-"""The rate limit: so many requests a minute for each customer, whatever the number of keys."""
+"""Rate limits: of requests for each customer, and of wrong keys for each address."""
 
+import ipaddress
 import math
+import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left to a customer after a request was counted. `reset_at` is in Unix seconds."""
+    """What is left to somebody after one thing was counted. `reset_at` is in Unix seconds."""
 
     allowed: bool
     limit: int
@@ -58,3 +61,61 @@ class Throttle:
             reset_at=reset_at,
             retry_after=max(1, math.ceil(reset_at - time.time())),
         )
+
+
+@dataclass
+class _Minute:
+    ends_at: float
+    failures: int
+
+
+class WrongKeys:
+    """Counts wrong keys by the address they come from, each over a minute from its first.
+
+    Memory is bounded: only the `addresses` that failed last are remembered. Whoever commands more
+    addresses than that gets 401 where 429 was due, and nothing else. An IPv6 address counts as its
+    /64 network, because one host owns all of it.
+    """
+
+    def __init__(self, failures_a_minute: int, *, addresses: int = 10_000) -> None:
+        self._limit = failures_a_minute
+        self._addresses = addresses
+        self._minutes: OrderedDict[str, _Minute] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._minutes)
+
+    def count(self, address: str) -> Allowance:
+        """Count one wrong key from an address, also beyond the limit."""
+        now = time.time()
+        network = _network(address)
+        with self._lock:
+            minute = self._minutes.get(network)
+            if minute is None or minute.ends_at <= now:
+                minute = self._minutes[network] = _Minute(ends_at=now + 60, failures=0)
+            minute.failures += 1
+            self._minutes.move_to_end(network)
+            if len(self._minutes) > self._addresses:
+                self._minutes.popitem(last=False)
+            failures, ends_at = minute.failures, minute.ends_at
+        return Allowance(
+            allowed=failures <= self._limit,
+            limit=self._limit,
+            remaining=max(0, self._limit - failures),
+            reset_at=math.ceil(ends_at),
+            retry_after=max(1, math.ceil(ends_at - now)),
+        )
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket has no address: all its clients count as one
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

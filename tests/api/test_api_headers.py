@@ -1,5 +1,6 @@
 """Headers, pages that are not statistics, the request log."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -114,13 +115,31 @@ def test_measurements_are_by_route_template(service: Service) -> None:
     assert "secret-path" not in text
 
 
-def test_the_docs_page_lists_all_ten_endpoints_without_scripts(service: Service) -> None:
-    """It runs under the strict content policy because it is plain HTML."""
-    page = service.client.get("/docs").text
-    assert page.count("<h2>") == 10
-    assert "<script" not in page
-    assert "http" not in page
-    assert "/openapi.json" in page
+def test_the_docs_page_loads_only_files_of_ours(service: Service) -> None:
+    """It works offline: no inline script or style, no other host, and every file is served."""
+    answer = service.client.get("/docs")
+    page = answer.text
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "//" not in page and "style=" not in page and "<style" not in page
+    assert re.findall(r"<script(?! src=)", page) == []
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 4
+    for path in loaded:
+        file = service.client.get(path)
+        assert file.status_code == 200
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_vendored_files_are_as_published() -> None:
+    """Name, version, licence and hashes stand beside them."""
+    listed = (pages.DOCS_FOLDER / "VENDORED.md").read_text()
+    assert re.search(r"swagger-ui-dist \d+\.\d+\.\d+, Apache-2\.0", listed)
+    hashes = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", listed, re.MULTILINE))
+    ours = {"index.html", "start.js", "VENDORED.md"}
+    assert set(hashes) == {path.name for path in pages.DOCS_FOLDER.iterdir()} - ours
+    for name, expected in hashes.items():
+        assert hashlib.sha256((pages.DOCS_FOLDER / name).read_bytes()).hexdigest() == expected
 
 
 def test_ready_names_the_snapshot(service: Service) -> None:

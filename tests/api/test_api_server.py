@@ -79,13 +79,19 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     refused = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": "cust_no"})
     assert refused.json()["error_code"] == "INVALID_API_KEY"
 
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
-        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
-        began = time.monotonic()
-        slow.settimeout(10)
-        while slow.recv(1000):
-            pass
-        assert time.monotonic() - began < 5
+    for sent in (
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n",  # half a header
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",  # a whole one, and then idle
+        b"PRI * HTTP/2.0\r\n",
+        b"",
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+            slow.sendall(sent)
+            began = time.monotonic()
+            slow.settimeout(10)
+            while slow.recv(1000):
+                pass
+            assert time.monotonic() - began < 5, sent
 
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=20)

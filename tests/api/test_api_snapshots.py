@@ -138,6 +138,7 @@ def test_a_snapshot_cannot_reach_files_or_change_settings(service: Service) -> N
     snapshots: Snapshots = service.app.state.services.snapshots
     with snapshots.lease() as lease:
         assert lease.rows("select current_setting('TimeZone') as tz", {}) == [{"tz": "UTC"}]
+        assert lease.rows("select current_setting('temp_directory') as d", {}) == [{"d": ""}]
         for sql in (
             "select * from read_text('/etc/hostname')",
             "set enable_external_access = true",

@@ -1,0 +1,147 @@
+"""Wrong keys, broken key stores and oversized addresses: what a hostile client meets."""
+
+import sqlite3
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from api.keys import KeyStore, KeyStoreUnreadable
+from api.throttle import WrongKeys
+from service_fixture import Service, StartService
+from snapshot_fixture import ACME, NOW, publish, sample
+from test_api_errors import assert_error
+
+SUMMARY = "/api/stats/usage/summary"
+UNKNOWN = "cust_" + "A" * 43
+
+
+def test_wrong_keys_are_limited_by_address_and_right_ones_are_not(
+    start: StartService, tmp_path: Path
+) -> None:
+    """After the limit a wrong key is 429 with the time to wait; a right key still works."""
+    publish(tmp_path, sample())
+    service = start(wrong_keys_limit=3)
+    right = service.key(ACME)
+    for _ in range(3):
+        answer = service.client.get(SUMMARY, headers={"X-API-Key": UNKNOWN})
+        assert_error(answer, 401, "INVALID_API_KEY")
+    refused = service.client.get(SUMMARY, headers={"X-API-Key": UNKNOWN})
+    details = assert_error(refused, 429, "RATE_LIMIT_EXCEEDED")
+    assert details["limit"] == 3
+    assert refused.headers["Retry-After"] == str(details["retry_after"])
+    assert "X-RateLimit-Limit" not in refused.headers
+    assert service.client.get(SUMMARY, headers={"X-API-Key": right}).status_code == 200
+
+
+def test_wrong_keys_are_remembered_for_a_bounded_number_of_addresses() -> None:
+    """The addresses that failed last are kept, however many there are."""
+    wrong_keys = WrongKeys(2, addresses=100)
+    for number in range(10_000):
+        assert wrong_keys.count(f"10.0.{number // 256}.{number % 256}").allowed
+    assert len(wrong_keys) == 100
+
+
+def test_addresses_of_one_host_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One /64 of IPv6, and IPv4 written as IPv6, are one address; a new minute begins anew."""
+    now = 1_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    wrong_keys = WrongKeys(1)
+    assert wrong_keys.count("2001:db8::1").allowed
+    assert not wrong_keys.count("2001:db8::ffff:2").allowed
+    assert wrong_keys.count("2001:db8:0:1::1").allowed
+    assert wrong_keys.count("192.0.2.1").allowed
+    assert not wrong_keys.count("::ffff:192.0.2.1").allowed
+    now += 60
+    assert wrong_keys.count("192.0.2.1").allowed
+
+
+@pytest.mark.parametrize("broken", ["garbage", "no table", "a folder", "a bad time"])
+def test_a_broken_key_store_is_503_and_logged(service: Service, broken: str) -> None:
+    """The client learns nothing of the inside, the log says why, and a repaired file works."""
+    key = service.key(ACME)
+    path = service.settings.keys_path
+    kept = path.rename(path.with_suffix(".kept"))
+    if broken == "garbage":
+        path.write_bytes(b"not a database" * 500)
+    elif broken == "no table":
+        sqlite3.connect(path).execute("create table other (a)").connection.close()
+    elif broken == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(kept.read_bytes())
+        with sqlite3.connect(path) as connection:
+            connection.execute("update api_keys set created_at = 'yesterday'")
+        connection.close()
+    answer = service.client.get(SUMMARY, headers={"X-API-Key": key})
+    assert assert_error(answer, 503, "NOT_READY") == {}
+    assert "keys.db" not in answer.text
+    line = service.log_lines()[-1]
+    assert line["status"] == 503
+    assert "keys.db cannot be read" in line["problem"]
+    if broken != "a bad time":
+        assert "keys.db" in service.client.get("/readyz").json()["error"]
+    if broken == "a folder":
+        path.rmdir()
+    kept.replace(path)
+    assert service.client.get(SUMMARY, headers={"X-API-Key": key}).status_code == 200
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_an_address_that_is_too_long_is_refused_on_every_route(service: Service) -> None:
+    """414 in the one shape, before anything looks at the key or the parameters."""
+    for path in (f"{SUMMARY}?tz={'x' * 5000}", f"/{'x' * 5000}", f"/docs?{'a=1&' * 2000}"):
+        details = assert_error(service.client.get(path), 414, "URI_TOO_LONG")
+        assert details == {"allowed_bytes": 4096}
+    just_fits = f"{SUMMARY}?tz={'x' * (4096 - len(SUMMARY) - 3)}"
+    assert_error(service.get(just_fits), 422, "INVALID_PARAMETER")
+
+
+def test_every_kind_of_wrong_key_takes_the_same_time(tmp_path: Path) -> None:
+    """Unknown, revoked, expired and malformed keys: medians of many checks, taken in turns.
+
+    Loose here, because a busy machine is not a quiet one; `make fuzz` measures within 5 %.
+    """
+    keys = KeyStore(tmp_path / "keys.db", clock=lambda: NOW)
+    revoked_id, revoked = keys.create(ACME, "revoked")
+    keys.revoke(revoked_id)
+    _, expired = keys.create(ACME, "expired", NOW)
+    kinds = {"unknown": UNKNOWN, "revoked": revoked, "expired": expired, "malformed": "x"}
+    times: dict[str, list[int]] = {kind: [] for kind in kinds}
+    for _ in range(500):
+        for kind, key in kinds.items():
+            began = time.perf_counter_ns()
+            assert keys.verify(key, NOW) is None
+            times[kind].append(time.perf_counter_ns() - began)
+    medians = [statistics.median(taken) for taken in times.values()]
+    assert max(medians) < 1.5 * min(medians), medians
+
+
+def test_keys_are_checked_while_the_command_line_writes(tmp_path: Path) -> None:
+    """A key that stays valid is valid throughout, while others are made and revoked."""
+    path = tmp_path / "keys.db"
+    _, kept = KeyStore(path).create(ACME, "kept")
+    reader = KeyStore(path)
+    failures: list[object] = []
+    stop = threading.Event()
+
+    def check() -> None:
+        while not stop.is_set():
+            try:
+                if reader.verify(kept, NOW) is None:
+                    failures.append("not valid")
+            except KeyStoreUnreadable as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=check) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        other, _key = KeyStore(path).create(ACME, "other")
+        assert KeyStore(path).revoke(other)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []

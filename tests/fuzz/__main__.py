@@ -1,0 +1,42 @@
+"""`make fuzz`: the big versions, with their figures. Ends with 1 if a claim does not hold."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fuzz import isolation, runs
+
+BIG: dict[str, Callable[[Path], runs.Outcome]] = {
+    "wrong keys": lambda home: runs.wrong_keys(home, requests=10_000, addresses=12_000),
+    "trickling sockets": lambda home: runs.trickle(home, sockets=500),
+    "swaps": lambda home: runs.swaps(home, count=100, workers=2),
+    "isolation": lambda _home: runs.Outcome({"answers compared": isolation.check(300)}),
+    "load": lambda home: runs.load(home, customers=2_000, days=90, requests=500),
+    "schema": lambda home: runs.schema(home, examples=1_000, at_least=100_000, workers=2),
+}
+
+
+def main() -> int:
+    """Run what was named, or everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BIG], help="runs; default: all")
+    failures = 0
+    for name in parser.parse_args().names or BIG:
+        print(f"\n{name}", flush=True)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = BIG[name](Path(folder))
+        for what, figure in outcome.figures.items():
+            print(f"  {what}: {figure}")
+        print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+        for failure in outcome.failures:
+            print(f"  FAILED: {failure}", flush=True)
+        failures += len(outcome.failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
