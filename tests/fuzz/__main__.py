@@ -10,10 +10,10 @@ from pathlib import Path
 from fuzz import isolation, runs
 
 BIG: dict[str, Callable[[Path], runs.Outcome]] = {
-    "wrong keys": lambda home: runs.wrong_keys(home, requests=10_000, addresses=12_000),
-    "trickling sockets": lambda home: runs.trickle(home, sockets=500),
+    "wrong-keys": lambda home: runs.wrong_keys(home, requests=10_000, addresses=12_000),
+    "trickling-sockets": lambda home: runs.trickle(home, sockets=500),
     "swaps": lambda home: runs.swaps(home, count=100, workers=2),
-    "isolation": lambda _home: runs.Outcome({"answers compared": isolation.check(300)}),
+    "isolation": lambda _home: runs.Outcome({"answers compared": isolation.check(100)}),
     "load": lambda home: runs.load(home, customers=2_000, days=90, requests=500),
     "schema": lambda home: runs.schema(home, examples=1_000, at_least=100_000, workers=2),
 }
