@@ -59,7 +59,7 @@ check: $(READY) ## Lint, types, SQL style, fresh reference pages
 .PHONY: docs
 docs: $(READY) ## Reference pages, the analysts' answers, and the dbt docs site in build/docs
 	$(BIN)/python docs/reference_pages.py
-	mkdir -p build/docs
+	rm -rf build/docs && mkdir -p build/docs
 	AGENTSTATS_HOME=build/docs/home AGENTSTATS_NOW=2026-11-22T12:00:00Z $(BIN)/agentstats demo --no-serve
 	$(BIN)/python docs/worked_questions.py build/docs/home
 	WAREHOUSE_PATH=build/docs/home/warehouse.duckdb $(BIN)/dbt --quiet docs generate --static \
