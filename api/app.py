@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,7 +21,7 @@ from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.stats import agent_types, compliance, feedback, latency, usage
-from api.throttle import Throttle, WrongKeys
+from api.throttle import MemoryThrottle, SharedThrottle, WrongKeys
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
@@ -29,9 +30,15 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> FastAPI:
+def create_app(
+    settings: ServingSettings | None = None,
+    *,
+    log: Any = None,
+    requests_file: Path | None = None,
+) -> FastAPI:
     """The API over the newest snapshot; without arguments it reads the environment.
 
+    `requests_file` is where several workers count requests together; by default each counts alone.
     `log` is a structlog logger for one line a request; by default JSON on standard error.
     """
     settings = settings if settings is not None else ServingSettings()
@@ -41,7 +48,11 @@ def create_app(settings: ServingSettings | None = None, *, log: Any = None) -> F
         snapshots=Snapshots(settings),
         queries=Queries(),
         answers=Answers(settings.answer_cache_mb * 1_000_000),
-        throttle=Throttle(settings.rate_limit),
+        throttle=(
+            SharedThrottle(settings.rate_limit, requests_file)
+            if requests_file
+            else MemoryThrottle(settings.rate_limit)
+        ),
         wrong_keys=WrongKeys(settings.wrong_keys_limit),
         version=_installed_version(),
     )

@@ -1,7 +1,10 @@
 """The web server around the app."""
 
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from granian.constants import HTTPModes, Interfaces
@@ -12,12 +15,11 @@ from api.app import create_app
 from api.settings import ServingSettings
 
 
-def serve(
-    settings: ServingSettings, *, factory: Callable[[ServingSettings], FastAPI] = create_app
-) -> None:
+def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create_app) -> None:
     """Serve the API until SIGINT or SIGTERM; running requests are finished first.
 
-    Each worker makes its app with `factory`.
+    Each worker makes its app with `factory`, from the settings and, where there are several, the
+    `requests_file` that they share.
     Blocks. Must be called in the main thread, which takes the signals.
     """
     server = Server(
@@ -39,4 +41,9 @@ def serve(
         log_access=False,  # the app writes its own line, which never holds a key
     )
     # The settings themselves, not the environment they came from: a caller may have changed them.
-    server.serve(target_loader=partial(factory, settings), wrap_loader=False)
+    load = partial(factory, settings)
+    with ExitStack() as until_the_end:
+        if settings.workers > 1:
+            folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="agentstats-"))
+            load = partial(load, requests_file=Path(folder) / "requests.db")
+        server.serve(target_loader=load, wrap_loader=False)

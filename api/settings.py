@@ -28,9 +28,7 @@ class ServingSettings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
-    rate_limit: int = Field(
-        default=60, ge=1, description="Requests a minute for each customer, in each worker."
-    )
+    rate_limit: int = Field(default=60, ge=1, description="Requests a minute for each customer.")
     wrong_keys_limit: int = Field(
         default=120, ge=1, description="Wrong keys a minute for each address, in each worker."
     )

@@ -2,11 +2,14 @@
 
 import ipaddress
 import math
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -38,12 +41,19 @@ class Allowance:
         return datetime.fromtimestamp(self.reset_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Throttle:
-    """Counts requests over a moving minute, in the memory of this process.
+class Throttle(Protocol):
+    """Counts the requests of each customer over a moving minute.
 
     It runs on the wall clock, never on AGENTSTATS_NOW: a clock that stands still would never let
     anybody in again.
     """
+
+    def count(self, customer_id: int) -> Allowance:
+        """Count one request of a customer, unless the limit is reached."""
+
+
+class MemoryThrottle:
+    """A throttle in the memory of the only worker."""
 
     def __init__(self, requests_a_minute: int) -> None:
         self._rate = RateLimitItemPerMinute(requests_a_minute)
@@ -61,6 +71,59 @@ class Throttle:
             reset_at=reset_at,
             retry_after=max(1, math.ceil(reset_at - time.time())),
         )
+
+
+class SharedThrottle:
+    """A throttle of several workers, in a file that they share.
+
+    What is in the file is worth a minute, so nothing is done to keep it over a crash.
+    """
+
+    def __init__(self, requests_a_minute: int, path: Path) -> None:
+        self._limit = requests_a_minute
+        self._path = path
+        self._of_this_thread = threading.local()
+
+    def count(self, customer_id: int) -> Allowance:
+        """Count one request of a customer, unless the limit is reached."""
+        connection = self._connection()
+        # From here to the commit no other worker counts, so the limit is never overrun.
+        connection.execute("begin immediate")
+        now = time.time()
+        connection.execute("delete from request where counted_at <= ?", (now - 60,))
+        counted, oldest = connection.execute(
+            "select count(*), min(counted_at) from request where customer_id = ?", (customer_id,)
+        ).fetchone()
+        allowed = counted < self._limit
+        if allowed:
+            connection.execute("insert into request values (?, ?)", (customer_id, now))
+            counted += 1
+        connection.execute("commit")
+        reset_at = math.ceil((oldest or now) + 60)
+        return Allowance(
+            allowed=allowed,
+            limit=self._limit,
+            remaining=self._limit - counted,
+            reset_at=reset_at,
+            retry_after=max(1, math.ceil(reset_at - now)),
+        )
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's connection to the file, which the first one makes."""
+        connection: sqlite3.Connection | None = getattr(self._of_this_thread, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+            connection.execute("pragma synchronous = off")
+            connection.execute("pragma journal_mode = memory")
+            connection.execute(
+                "create table if not exists request (customer_id integer, counted_at real)"
+            )
+            connection.execute(
+                "create index if not exists by_customer on request (customer_id, counted_at)"
+            )
+            connection.execute("create index if not exists by_time on request (counted_at)")
+            self._of_this_thread.connection = connection
+        return connection
 
 
 @dataclass

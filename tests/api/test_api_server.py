@@ -28,8 +28,10 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+@pytest.fixture(params=[{}])
+def server(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
     """The process, its port, and a key of customer 1."""
     publish(tmp_path, sample())
     _, key = KeyStore(tmp_path / "keys.db").create(ACME, "test")
@@ -40,6 +42,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
         "AGENTSTATS_NOW": "2026-03-10T12:00:00Z",
         "AGENTSTATS_PORT": str(port),
         "AGENTSTATS_HEADER_TIMEOUT_SECONDS": "1",
+        **request.param,
     }
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
@@ -60,9 +63,10 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
                 time.sleep(0.1)
         yield process, port, key
     finally:
+        # Asked, not killed: workers would outlive a killed server, and hold on to its output.
         if process.poll() is None:
-            process.kill()
-        process.communicate()
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
 
 
 def test_a_real_server_answers_cuts_slow_clients_and_stops(
@@ -98,3 +102,24 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     assert process.returncode == 0, output
     assert key not in output
     assert '"route": "/api/stats/usage/summary"' in output
+
+
+@pytest.mark.parametrize(
+    "server", [{"AGENTSTATS_WORKERS": "2", "AGENTSTATS_RATE_LIMIT": "20"}], indirect=True
+)
+def test_several_workers_count_a_customers_requests_together(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """Whichever worker answers, the limit is the customer's, and the headers count down once."""
+    _, port, key = server
+    answers = [
+        # A new connection each time, so that both workers get some.
+        httpx.get(
+            f"http://127.0.0.1:{port}/api/stats/usage/summary",
+            headers={"X-API-Key": key, "Connection": "close"},
+        )
+        for _ in range(30)
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 10
+    remaining = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers]
+    assert remaining == [*range(19, -1, -1), *[0] * 10]

@@ -24,9 +24,9 @@ PROGRAM = "from fuzz.served import main; main()"
 NOTHING = "/nothing"
 
 
-def app_with_nothing(settings: ServingSettings) -> FastAPI:
+def app_with_nothing(settings: ServingSettings, **shared: Path) -> FastAPI:
     """The app and a route that does nothing; the app as installed has no such route."""
-    app = create_app(settings)
+    app = create_app(settings, requests_file=shared.get("requests_file"))
 
     def nothing() -> Response:
         return Response(b"{}", media_type="application/json")
