@@ -46,6 +46,7 @@ class StandardError:
 def request_log() -> Any:
     """A logger that writes one JSON object a line to standard error."""
     return structlog.wrap_logger(
+        # It asks for a whole text file, and uses no more of it than `write` and `flush`.
         structlog.WriteLogger(StandardError()),  # type: ignore[arg-type]
         processors=[
             structlog.processors.add_log_level,

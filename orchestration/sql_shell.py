@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import IO, Any, Literal
 
 import duckdb
@@ -108,12 +109,12 @@ class Shell:
             if not typed and line.strip().startswith("."):
                 if line.strip() in {".quit", ".exit"}:
                     return
-                self._try(lambda line=line: self._command(line.split()))  # type: ignore[misc]
+                self._try(partial(self._command, line.split()))
                 continue
             typed = f"{typed}\n{line}".strip()
             if typed.endswith(";"):
                 query, typed = typed, ""
-                self._try(lambda query=query: self.answer(query))  # type: ignore[misc]
+                self._try(partial(self.answer, query))
 
     def _try(self, step: Callable[[], None]) -> None:
         try:

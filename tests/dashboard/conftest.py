@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -70,8 +71,8 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
     """Opens tabs; see `tab_in`."""
     with ExitStack() as stack:
 
-        def opened(server: Server, **options: object) -> Tab:
-            return stack.enter_context(tab_in(browser, server, **options))  # type: ignore[arg-type]
+        def opened(server: Server, **options: Any) -> Tab:
+            return stack.enter_context(tab_in(browser, server, **options))
 
         yield opened
 

@@ -107,7 +107,9 @@ def test_response_times_are_within_one_percent_of_those_worked_out(
 def test_the_day_reconciles(golden_day: Installation) -> None:
     """The nightly recount finds no difference and publishes it."""
     golden_day.run("nightly")
-    rows = golden_day.marts("select sum(accepted) as a, sum(abs(difference)) as d from marts.reconciliation")  # fmt: skip  # noqa: E501
+    rows = golden_day.marts(
+        "select sum(accepted) as a, sum(abs(difference)) as d from marts.reconciliation"
+    )
     accepted = sum(
         file["accepted"] for file in EXPECTED["files"] if file["stream"].endswith("_events")
     )

@@ -249,7 +249,9 @@ def test_the_nightly_run_recounts_and_clears_the_archive(installation: Installat
     assert [path for path in archive.rglob("*") if path.is_file()]
     installation.run("nightly")
     assert not [path for path in archive.rglob("*") if path.is_file()]
-    rows = installation.marts("select stream, sum(accepted) as n from marts.reconciliation group by stream order by stream")  # fmt: skip  # noqa: E501
+    rows = installation.marts(
+        "select stream, sum(accepted) as n from marts.reconciliation group by stream order by stream"
+    )
     assert [row["n"] for row in rows] == [18, 9, 9]
 
     snapshot = current_snapshot(installation.settings.snapshots)

@@ -1,0 +1,53 @@
+"""The command line: `agentstats`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from orchestration.cli import analysts, jobs, proof
+from orchestration.cli.keys import keys_app
+from orchestration.cli.output import err, log_to_stderr
+from orchestration.settings import SettingsError
+
+app = typer.Typer(
+    name="agentstats",
+    help="Usage and metrics warehouse for fleets of AI agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    jobs.demo,
+    jobs.run,
+    jobs.serve,
+    jobs.dagster,
+    proof.reconcile,
+    proof.status,
+    analysts.export,
+    analysts.sql,
+):
+    app.command()(command)
+app.add_typer(keys_app, name="keys")
+
+
+def main() -> None:
+    """Entry point: every foreseeable problem ends in one line that says what to do."""
+    from orchestration.dbt import DbtFailed
+    from orchestration.reading import ReadingProblem
+    from orchestration.rollups import WarehouseUnusable
+    from orchestration.writer_lock import WriterBusy
+
+    log_to_stderr()
+    try:
+        app()
+    except SettingsError as error:
+        err.print(f"[red]setting:[/red] {error}", markup=True)
+        sys.exit(2)
+    except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
+        err.print(f"[red]error:[/red] {error}", markup=True)
+        sys.exit(1)
+    except ReadingProblem as problem:
+        err.print(f"error: {problem}", markup=False)
+        sys.exit(1)

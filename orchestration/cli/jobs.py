@@ -1,0 +1,123 @@
+"""Commands that run something: the sample, the jobs, the API, Dagster."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestration.cli.keys import key_store
+from orchestration.cli.output import AsJson, err, out, print_json
+from orchestration.settings import Settings, read_settings
+
+
+class JobName(StrEnum):
+    """The jobs that can be run."""
+
+    HOURLY = "hourly"
+    NIGHTLY = "nightly"
+
+
+def demo(
+    serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="Serve the result until interrupted.")
+    ] = True,
+) -> None:
+    """Make a sample of 90 days, run the hourly job on it, and serve the result."""
+    from orchestration.demo import generate
+
+    settings = read_settings()
+    marker = settings.home / "demo.json"
+    if marker.exists():
+        err.print(f"The sample in {settings.home} is there already.")
+        customer = json.loads(marker.read_text())
+    elif settings.ledger_path.exists() or any(settings.landing.glob("*/*")):
+        err.print(
+            f"[red]error:[/red] {settings.home} holds data that is not the demo's; "
+            "set AGENTSTATS_HOME to an empty folder"
+        )
+        raise typer.Exit(1)
+    else:
+        err.print(f"Making 90 days of sample events in {settings.home} …")
+        sample = generate(settings.landing, now=settings.clock())
+        customer = {"customer_id": sample.customer_id, "customer_name": sample.customer_name}
+        marker.write_text(json.dumps(customer))
+    _run(settings, JobName.HOURLY, full_refresh=False)
+    _, key = key_store(settings).create(customer["customer_id"], "demo")
+    url = f"http://{settings.host}:{settings.port}"
+    out.print(f"Customer   {customer['customer_name']} (customer {customer['customer_id']})")
+    out.print(f"API key    {key}")
+    out.print(f"Dashboard  {url}/")
+    out.print(f"API        curl -H 'X-API-Key: {key}' {url}/api/stats/usage/summary")
+    if serve:
+        serve_api(settings)
+
+
+def run(
+    job: Annotated[JobName, typer.Argument(help="Which job.")],
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Rebuild every mart from the lake (hourly).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a Dagster job once, in this process. Ends with 0 only if all of it worked."""
+    settings = read_settings()
+    if full_refresh and job is not JobName.HOURLY:
+        raise typer.BadParameter("only `run hourly` rebuilds marts", param_hint="--full-refresh")
+    detail = _run(settings, job, full_refresh=full_refresh)
+    if as_json:
+        print_json(detail)
+
+
+def serve() -> None:
+    """Serve the API and the dashboard until interrupted."""
+    serve_api(read_settings())
+
+
+def dagster(
+    port: Annotated[int, typer.Option(help="Port of the UI, on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open Dagster: lineage, runs, and the schedules of the jobs."""
+    from orchestration.jobs import prepare_dagster
+
+    home = prepare_dagster(read_settings())
+    command = Path(sys.executable).with_name("dagster")
+    os.execve(
+        command,
+        [
+            str(command),
+            *("dev", "--module-name", "orchestration.definitions"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+        {**os.environ, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"},
+    )
+
+
+def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> dict[str, Any]:
+    """Run a job; return what its record says. Ends the program with 1 where it failed."""
+    from orchestration.jobs import run_job
+    from orchestration.ledger import Ledger
+
+    outcome = run_job(settings, job.value, full_refresh=full_refresh)
+    if not outcome.succeeded:
+        err.print("[red]error:[/red] ", end="", markup=True)
+        err.print(f"{job.value}: {outcome.problem}", markup=False)
+        raise typer.Exit(1)
+    ledger = Ledger(settings.ledger_path)
+    try:
+        newest = ledger.runs(1)[0]
+    finally:
+        ledger.close()
+    err.print(f"{job.value}: done. {json.dumps(newest.detail)}", markup=False)
+    return {"job": job.value, "status": newest.status, **newest.detail}
+
+
+def serve_api(settings: Settings) -> None:
+    from api.server import serve
+
+    serve(settings)

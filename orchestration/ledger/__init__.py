@@ -1,0 +1,18 @@
+"""The book of what was done: one row for each file delivered, and what came of it.
+
+`ledger.db` is SQLite, because it must take a row at a time, survive `kill -9`, and be there when
+the warehouse is not: the warehouse can be rebuilt from the lake, the ledger cannot. Whatever is
+written to the lake counts only once the ledger says so, in one transaction.
+"""
+
+from __future__ import annotations
+
+from orchestration.ledger.lake import LakeBook, LakeFile
+from orchestration.ledger.loads import Load, LoadBook
+from orchestration.ledger.runs import Run, RunBook
+
+__all__ = ["LakeFile", "Ledger", "Load", "Run"]
+
+
+class Ledger(LoadBook, LakeBook, RunBook):
+    """Open `ledger.db` under the home folder, made if it is not there."""

@@ -1,0 +1,175 @@
+"""The deliveries: one row for each file delivered, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from orchestration.ledger.book import Book, from_text, to_text
+from orchestration.ledger.lake import LakeFile
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of one delivered file; counts are rows. read = accepted + duplicates + rejected."""
+
+    load_id: str
+    stream: str
+    source_file: str
+    file_bytes: int
+    file_modified_ns: int
+    sha256: str
+    status: str
+    rows_read: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    conflicting_duplicates: int
+    total_mismatches: int
+    started_at: datetime
+    loaded_at: datetime
+    failure: str | None = None
+    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+    unknown_columns: Sequence[str] = ()
+    lake_files: Sequence[LakeFile] = ()
+    load_seq: int | None = None
+
+    @property
+    def stream_files(self) -> list[LakeFile]:
+        """The lake files of the stream itself, without those of rejected rows."""
+        return [file for file in self.lake_files if file.folder == self.stream]
+
+    @property
+    def dates_touched(self) -> tuple[date, ...]:
+        """UTC dates whose marts this load may change, ascending."""
+        return tuple(sorted({file.occurred_date for file in self.lake_files if file.occurred_date}))
+
+
+class LoadBook(Book):
+    """The loads, oldest first."""
+
+    def record_load(self, load: Load) -> int:
+        """Book a load with its lake files and touched dates, all or nothing. Returns its number."""
+        with self._transaction() as connection:
+            cursor = connection.execute(
+                "insert into load (load_id, stream, source_file, file_bytes, file_modified_ns, "
+                "sha256, status, failure, rows_read, accepted, duplicates, rejected, "
+                "conflicting_duplicates, total_mismatches, rejected_by_reason, unknown_columns, "
+                "started_at, loaded_at) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    load.load_id,
+                    load.stream,
+                    load.source_file,
+                    load.file_bytes,
+                    load.file_modified_ns,
+                    load.sha256,
+                    load.status,
+                    load.failure,
+                    load.rows_read,
+                    load.accepted,
+                    load.duplicates,
+                    load.rejected,
+                    load.conflicting_duplicates,
+                    load.total_mismatches,
+                    json.dumps(dict(sorted(load.rejected_by_reason.items()))),
+                    json.dumps(list(load.unknown_columns)),
+                    to_text(load.started_at),
+                    to_text(load.loaded_at),
+                ),
+            )
+            load_seq = cursor.lastrowid
+            assert load_seq is not None
+            connection.executemany(
+                "insert into lake_file (path, load_seq, folder, occurred_date, rows, bytes, "
+                "sha256) values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        file.path,
+                        load_seq,
+                        file.folder,
+                        file.occurred_date.isoformat() if file.occurred_date else None,
+                        file.rows,
+                        file.bytes,
+                        file.sha256,
+                    )
+                    for file in load.lake_files
+                ],
+            )
+            connection.executemany(
+                "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
+                [
+                    (load.stream, day.isoformat() if day else None, load_seq)
+                    # A reference row has no date, but touches the names.
+                    for day in sorted({file.occurred_date for file in load.stream_files}, key=str)
+                ],
+            )
+        return load_seq
+
+    def deliveries_of(self, stream: str, sha256: str) -> list[Load]:
+        """Earlier loads of the same bytes into the same stream, oldest first."""
+        rows = self._connection.execute(
+            "select * from load where sha256 = ? and stream = ? order by load_seq",
+            (sha256, stream),
+        )
+        return [self._load(row) for row in rows]
+
+    def loads_not_moved(self) -> list[Load]:
+        """Loads whose file was still in the landing folder when the ledger last heard of it."""
+        rows = self._connection.execute("select * from load where not is_moved order by load_seq")
+        return [self._load(row) for row in rows]
+
+    def mark_moved(self, load: Load) -> None:
+        """Note that the load's file is in the landing folder no more."""
+        with self._transaction() as connection:
+            connection.execute(
+                "update load set is_moved = 1 where stream = ? and load_id = ?",
+                (load.stream, load.load_id),
+            )
+
+    def loads(self) -> list[Load]:
+        """Every load, oldest first, without its lake files."""
+        return [
+            self._load(row)
+            for row in self._connection.execute("select * from load order by load_seq")
+        ]
+
+    def newest_load_seq(self) -> int:
+        """The number of the newest load; 0 where there is none."""
+        (newest,) = self._connection.execute(
+            "select coalesce(max(load_seq), 0) from load"
+        ).fetchone()
+        return int(newest)
+
+    def newest_load_at(self) -> datetime | None:
+        """When the newest file was loaded."""
+        (newest,) = self._connection.execute(
+            "select max(loaded_at) from load where status = 'loaded'"
+        ).fetchone()
+        return from_text(newest) if newest else None
+
+    def _load(self, row: sqlite3.Row) -> Load:
+        return Load(
+            load_id=row["load_id"],
+            stream=row["stream"],
+            source_file=row["source_file"],
+            file_bytes=row["file_bytes"],
+            file_modified_ns=row["file_modified_ns"],
+            sha256=row["sha256"],
+            status=row["status"],
+            failure=row["failure"],
+            rows_read=row["rows_read"],
+            accepted=row["accepted"],
+            duplicates=row["duplicates"],
+            rejected=row["rejected"],
+            conflicting_duplicates=row["conflicting_duplicates"],
+            total_mismatches=row["total_mismatches"],
+            rejected_by_reason=json.loads(row["rejected_by_reason"]),
+            unknown_columns=tuple(json.loads(row["unknown_columns"])),
+            started_at=from_text(row["started_at"]),
+            loaded_at=from_text(row["loaded_at"]),
+            load_seq=row["load_seq"],
+        )

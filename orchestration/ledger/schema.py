@@ -1,0 +1,68 @@
+"""The tables of `ledger.db`."""
+
+SCHEMA = """
+create table if not exists load (
+    load_seq integer primary key autoincrement,
+    load_id text not null,
+    stream text not null,
+    source_file text not null,
+    file_bytes integer not null,
+    file_modified_ns integer not null,
+    sha256 text not null,
+    status text not null check (status in ('loaded', 'failed')),
+    failure text,
+    rows_read integer not null,
+    accepted integer not null,
+    duplicates integer not null,
+    rejected integer not null,
+    conflicting_duplicates integer not null,
+    total_mismatches integer not null,
+    rejected_by_reason text not null,
+    unknown_columns text not null,
+    started_at text not null,
+    loaded_at text not null,
+    is_moved integer not null default 0,
+    unique (stream, load_id),
+    check (rows_read = accepted + duplicates + rejected)
+);
+create index if not exists load_by_content on load (sha256, stream);
+create table if not exists lake_file (
+    path text primary key,
+    load_seq integer not null references load,
+    folder text not null,
+    occurred_date text,
+    rows integer not null,
+    bytes integer not null,
+    sha256 text not null
+);
+create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
+create table if not exists touch (
+    touch_seq integer primary key autoincrement,
+    stream text not null,
+    occurred_date text,
+    load_seq integer references load
+);
+create index if not exists touch_by_load on touch (load_seq);
+create table if not exists deletion (
+    deletion_seq integer primary key autoincrement,
+    run_id text not null,
+    customer_id integer not null,
+    table_name text not null,
+    cause text not null check (cause in ('retention', 'erasure')),
+    cutoff text,
+    rows integer not null,
+    oldest text,
+    newest text,
+    deleted_at text not null
+);
+create index if not exists deletion_by_customer on deletion (customer_id);
+create table if not exists run (
+    run_id text primary key,
+    job text not null,
+    pid integer not null,
+    started_at text not null,
+    ended_at text,
+    status text not null check (status in ('running', 'succeeded', 'failed', 'interrupted')),
+    detail text not null
+);
+"""
