@@ -19,7 +19,7 @@ def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create
     """Serve the API until SIGINT or SIGTERM; running requests are finished first.
 
     Each worker makes its app with `factory`, from the settings and, where there are several, the
-    `requests_file` that they share.
+    `counts_folder` that they share.
     Blocks. Must be called in the main thread, which takes the signals.
     """
     server = Server(
@@ -45,5 +45,5 @@ def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create
     with ExitStack() as until_the_end:
         if settings.workers > 1:
             folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="agentstats-"))
-            load = partial(load, requests_file=Path(folder) / "requests.db")
+            load = partial(load, counts_folder=Path(folder))
         server.serve(target_loader=load, wrap_loader=False)

@@ -104,9 +104,14 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     assert '"route": "/api/stats/usage/summary"' in output
 
 
-@pytest.mark.parametrize(
-    "server", [{"AGENTSTATS_WORKERS": "2", "AGENTSTATS_RATE_LIMIT": "20"}], indirect=True
-)
+TWO_WORKERS = {
+    "AGENTSTATS_WORKERS": "2",
+    "AGENTSTATS_RATE_LIMIT": "20",
+    "AGENTSTATS_WRONG_KEYS_LIMIT": "20",
+}
+
+
+@pytest.mark.parametrize("server", [TWO_WORKERS], indirect=True)
 def test_several_workers_count_a_customers_requests_together(
     server: tuple[subprocess.Popen[str], int, str],
 ) -> None:
@@ -123,3 +128,19 @@ def test_several_workers_count_a_customers_requests_together(
     assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 10
     remaining = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers]
     assert remaining == [*range(19, -1, -1), *[0] * 10]
+
+
+@pytest.mark.parametrize("server", [TWO_WORKERS], indirect=True)
+def test_several_workers_count_the_wrong_keys_of_an_address_together(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """Whichever worker answers, the limit of wrong keys is the address's."""
+    _, port, _ = server
+    statuses = [
+        httpx.get(
+            f"http://127.0.0.1:{port}/api/stats/usage/summary",
+            headers={"X-API-Key": f"cust_{number}", "Connection": "close"},
+        ).status_code
+        for number in range(30)
+    ]
+    assert statuses == [401] * 20 + [429] * 10
