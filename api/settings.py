@@ -51,6 +51,13 @@ class ServingSettings(BaseSettings):
         le=60,
         description="A connection that sends no whole request header for so long is cut.",
     )
+    answer_timeout_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=600,
+        description="A connection whose client takes less than 1 KiB/s of its answers for so long"
+        " is cut (Linux).",
+    )
     shutdown_timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="Time that running requests get when the API stops."
     )

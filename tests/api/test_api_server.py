@@ -1,6 +1,7 @@
 """A real granian server on loopback, in a process of its own."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -102,6 +103,32 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     assert process.returncode == 0, output
     assert key not in output
     assert '"route": "/api/stats/usage/summary"' in output
+
+
+@pytest.mark.parametrize("server", [{"AGENTSTATS_ANSWER_TIMEOUT_SECONDS": "1"}], indirect=True)
+def test_a_client_that_does_not_read_is_cut_and_a_slow_one_is_not(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """Both ask for ten megabytes at once; one reads nothing, the other 64 KiB now and then."""
+    _, port, _ = server
+    asked = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 6
+    with socket.socket() as unread, socket.socket() as slow:
+        for client in (unread, slow):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", port))
+            client.sendall(asked)
+        poll = select.poll()
+        poll.register(unread, 0)  # only whether it is cut
+        began = time.monotonic()
+        cut_after = None
+        while time.monotonic() - began < 6:
+            assert slow.recv(65536)
+            time.sleep(0.05)
+            if cut_after is None and poll.poll(0):
+                cut_after = time.monotonic() - began
+        assert cut_after is not None
+        assert 1 <= cut_after < 4
 
 
 TWO_WORKERS = {
