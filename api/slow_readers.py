@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SLOWEST_BYTES_A_SECOND = 1024
-SWEEPS_IN_A_TIMEOUT = 5
+SWEEPS_IN_A_TIMEOUT = 10
 OPEN_FILES = Path("/proc/self/fd")
 
 # In struct tcp_info of <linux/tcp.h>.
