@@ -131,6 +131,26 @@ def test_a_client_that_does_not_read_is_cut_and_a_slow_one_is_not(
         assert 1 <= cut_after < 4
 
 
+def test_what_never_reaches_the_app_is_refused_without_a_body(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """What is not HTTP, or is larger than the web server reads, ends the connection at once."""
+    _, port, _ = server
+    line = b"GET /healthz HTTP/1.1\r\n"
+    for status, sent in (
+        (400, b"no request\r\n\r\n"),
+        (400, line + b"X Y: a space\r\n\r\n"),
+        (414, b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"),
+        (431, line + b"X: 1\r\n" * 101 + b"\r\n"),
+        (431, line + b"X: " + b"x" * 128 * 1024),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(sent)
+            answer = b"".join(iter(lambda: client.recv(1000), b""))
+            assert answer.startswith(b"HTTP/1.1 %d " % status), (answer, sent[:40])
+            assert answer.endswith(b"\r\n\r\n")
+
+
 TWO_WORKERS = {
     "AGENTSTATS_WORKERS": "2",
     "AGENTSTATS_RATE_LIMIT": "20",
