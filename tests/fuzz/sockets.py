@@ -36,7 +36,7 @@ def trickle(home: Path, *, sockets: int, **settings: object) -> Outcome:
         except OSError:
             return True
 
-    return _hold(home, sockets, connected, is_cut, settings)
+    return _hold(home, sockets, connected, is_cut, settings, within_seconds=15)
 
 
 def leave_unread(home: Path, *, sockets: int, **settings: object) -> Outcome:
@@ -55,7 +55,8 @@ def leave_unread(home: Path, *, sockets: int, **settings: object) -> Outcome:
         poll.register(unread, 0)  # nothing but hang-ups and errors
         return bool(poll.poll(0))
 
-    return _hold(home, sockets, connected, is_cut, settings)
+    # The time limit begins when an answer waits, and so many large ones take seconds to be made.
+    return _hold(home, sockets, connected, is_cut, settings, within_seconds=20)
 
 
 def _hold(
@@ -64,6 +65,8 @@ def _hold(
     connected: Callable[[int], socket.socket],
     is_cut: Callable[[socket.socket], bool],
     settings: dict[str, object],
+    *,
+    within_seconds: float,
 ) -> Outcome:
     outcome = Outcome()
     publish(home, sample())
@@ -90,7 +93,7 @@ def _hold(
         "normal requests": len(times),
         "p50, p95, max, ms": [round(t * 1000, 1) for t in (times[len(times) // 2], p95, times[-1])],
     }
-    outcome.claim(not left and longest < 15, "not all were cut within 15 s")
+    outcome.claim(not left and longest < within_seconds, "not all were cut in time")
     outcome.claim(p95 < 0.25, "normal requests were slow")
     return outcome
 
