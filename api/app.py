@@ -34,11 +34,11 @@ def create_app(
     settings: ServingSettings | None = None,
     *,
     log: Any = None,
-    requests_file: Path | None = None,
+    counts_folder: Path | None = None,
 ) -> FastAPI:
     """The API over the newest snapshot; without arguments it reads the environment.
 
-    `requests_file` is where several workers count requests together; by default each counts alone.
+    `counts_folder` is where several workers count together; by default each counts alone.
     `log` is a structlog logger for one line a request; by default JSON on standard error.
     """
     settings = settings if settings is not None else ServingSettings()
@@ -49,11 +49,15 @@ def create_app(
         queries=Queries(),
         answers=Answers(settings.answer_cache_mb * 1_000_000),
         throttle=(
-            SharedThrottle(settings.rate_limit, requests_file)
-            if requests_file
+            SharedThrottle(settings.rate_limit, counts_folder / "requests.db")
+            if counts_folder
             else MemoryThrottle(settings.rate_limit)
         ),
-        wrong_keys=WrongKeys(settings.wrong_keys_limit),
+        wrong_keys=WrongKeys(
+            settings.wrong_keys_limit,
+            # Of its own, so that a flood of wrong keys does not hold up the customers' file.
+            path=counts_folder / "wrong_keys.db" if counts_folder else None,
+        ),
         version=_installed_version(),
     )
 

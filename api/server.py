@@ -13,13 +13,14 @@ from granian.server import Server
 
 from api.app import create_app
 from api.settings import ServingSettings
+from api.slow_readers import SlowReaders
 
 
 def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create_app) -> None:
     """Serve the API until SIGINT or SIGTERM; running requests are finished first.
 
     Each worker makes its app with `factory`, from the settings and, where there are several, the
-    `requests_file` that they share.
+    `counts_folder` that they share.
     Blocks. Must be called in the main thread, which takes the signals.
     """
     server = Server(
@@ -41,9 +42,17 @@ def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create
         log_access=False,  # the app writes its own line, which never holds a key
     )
     # The settings themselves, not the environment they came from: a caller may have changed them.
-    load = partial(factory, settings)
+    load = partial(_load, factory, settings)
     with ExitStack() as until_the_end:
         if settings.workers > 1:
             folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="agentstats-"))
-            load = partial(load, requests_file=Path(folder) / "requests.db")
+            load = partial(load, counts_folder=Path(folder))
         server.serve(target_loader=load, wrap_loader=False)
+
+
+def _load(
+    factory: Callable[..., FastAPI], settings: ServingSettings, **counts_folder: Path
+) -> FastAPI:
+    """What a worker does first."""
+    SlowReaders(settings.answer_timeout_seconds).watch()
+    return factory(settings, **counts_folder)

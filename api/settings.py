@@ -30,7 +30,7 @@ class ServingSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
     rate_limit: int = Field(default=60, ge=1, description="Requests a minute for each customer.")
     wrong_keys_limit: int = Field(
-        default=120, ge=1, description="Wrong keys a minute for each address, in each worker."
+        default=120, ge=1, description="Wrong keys a minute for each address."
     )
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes of the API.")
     query_timeout_seconds: float = Field(
@@ -50,6 +50,13 @@ class ServingSettings(BaseSettings):
         ge=1,
         le=60,
         description="A connection that sends no whole request header for so long is cut.",
+    )
+    answer_timeout_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=600,
+        description="A connection whose client takes less than 1 KiB/s of its answers for so long"
+        " is cut (Linux).",
     )
     shutdown_timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="Time that running requests get when the API stops."

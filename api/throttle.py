@@ -5,7 +5,6 @@ import math
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,10 +73,7 @@ class MemoryThrottle:
 
 
 class SharedThrottle:
-    """A throttle of several workers, in a file that they share.
-
-    What is in the file is worth a minute, so nothing is done to keep it over a crash.
-    """
+    """A throttle of several workers, in a file that they share."""
 
     def __init__(self, requests_a_minute: int, path: Path) -> None:
         self._limit = requests_a_minute
@@ -112,9 +108,7 @@ class SharedThrottle:
         """This thread's connection to the file, which the first one makes."""
         connection: sqlite3.Connection | None = getattr(self._of_this_thread, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-            connection.execute("pragma synchronous = off")
-            connection.execute("pragma journal_mode = memory")
+            connection = _opened(self._path)
             connection.execute(
                 "create table if not exists request (customer_id integer, counted_at real)"
             )
@@ -126,43 +120,53 @@ class SharedThrottle:
         return connection
 
 
-@dataclass
-class _Minute:
-    ends_at: float
-    failures: int
-
-
 class WrongKeys:
     """Counts wrong keys by the address they come from, each over a minute from its first.
 
-    Memory is bounded: only the `addresses` that failed last are remembered. Whoever commands more
-    addresses than that gets 401 where 429 was due, and nothing else. An IPv6 address counts as its
-    /64 network, because one host owns all of it.
+    In a file that several workers share, or in memory where there is one. Both are bounded: only
+    the `addresses` that failed last are remembered. Whoever commands more addresses than that gets
+    401 where 429 was due, and nothing else. An IPv6 address counts as its /64 network, because one
+    host owns all of it.
     """
 
-    def __init__(self, failures_a_minute: int, *, addresses: int = 10_000) -> None:
+    def __init__(
+        self, failures_a_minute: int, *, path: Path | None = None, addresses: int = 10_000
+    ) -> None:
         self._limit = failures_a_minute
         self._addresses = addresses
-        self._minutes: OrderedDict[str, _Minute] = OrderedDict()
         self._lock = threading.Lock()
+        self._connection = _opened(path or ":memory:")
+        self._connection.execute(
+            "create table if not exists failing (network text primary key, failures integer,"
+            " ends_at real, failed_at real) without rowid"
+        )
+        self._connection.execute("create index if not exists by_time on failing (failed_at)")
 
     def __len__(self) -> int:
         """How many addresses are remembered."""
-        return len(self._minutes)
+        with self._lock:
+            return int(self._connection.execute("select count(*) from failing").fetchone()[0])
 
     def count(self, address: str) -> Allowance:
         """Count one wrong key from an address, also beyond the limit."""
         now = time.time()
-        network = _network(address)
         with self._lock:
-            minute = self._minutes.get(network)
-            if minute is None or minute.ends_at <= now:
-                minute = self._minutes[network] = _Minute(ends_at=now + 60, failures=0)
-            minute.failures += 1
-            self._minutes.move_to_end(network)
-            if len(self._minutes) > self._addresses:
-                self._minutes.popitem(last=False)
-            failures, ends_at = minute.failures, minute.ends_at
+            # One statement, so that no other worker counts in between.
+            [(failures, ends_at)] = self._connection.execute(
+                "insert into failing values (:network, 1, :now + 60, :now)"
+                " on conflict do update set"
+                " failures = iif(ends_at <= :now, 1, failures + 1),"
+                " ends_at = iif(ends_at <= :now, :now + 60, ends_at), failed_at = :now"
+                " returning failures, ends_at",
+                {"network": _network(address), "now": now},
+            ).fetchall()
+            if failures == 1:  # it may be a new one, which takes the place of the oldest
+                self._connection.execute(
+                    "delete from failing where network in (select network from failing"
+                    " order by failed_at"
+                    " limit max(0, (select count(*) from failing) - :addresses))",
+                    {"addresses": self._addresses},
+                )
         return Allowance(
             allowed=failures <= self._limit,
             limit=self._limit,
@@ -170,6 +174,14 @@ class WrongKeys:
             reset_at=math.ceil(ends_at),
             retry_after=max(1, math.ceil(ends_at - now)),
         )
+
+
+def _opened(path: Path | str) -> sqlite3.Connection:
+    """A connection for any thread. What is in the file is worth a minute: no crash matters."""
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection.execute("pragma synchronous = off")
+    connection.execute("pragma journal_mode = memory")
+    return connection
 
 
 def _network(address: str) -> str:

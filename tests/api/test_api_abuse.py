@@ -41,7 +41,10 @@ def test_wrong_keys_are_remembered_for_a_bounded_number_of_addresses() -> None:
     wrong_keys = WrongKeys(2, addresses=100)
     for number in range(10_000):
         assert wrong_keys.count(f"10.0.{number // 256}.{number % 256}").allowed
+        if number % 50 == 0:
+            wrong_keys.count("192.0.2.1")
     assert len(wrong_keys) == 100
+    assert not wrong_keys.count("192.0.2.1").allowed
 
 
 def test_addresses_of_one_host_count_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A real granian server on loopback, in a process of its own."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -104,9 +105,60 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     assert '"route": "/api/stats/usage/summary"' in output
 
 
-@pytest.mark.parametrize(
-    "server", [{"AGENTSTATS_WORKERS": "2", "AGENTSTATS_RATE_LIMIT": "20"}], indirect=True
-)
+@pytest.mark.parametrize("server", [{"AGENTSTATS_ANSWER_TIMEOUT_SECONDS": "1"}], indirect=True)
+def test_a_client_that_does_not_read_is_cut_and_a_slow_one_is_not(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """Both ask for ten megabytes at once; one reads nothing, the other 64 KiB now and then."""
+    _, port, _ = server
+    asked = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 6
+    with socket.socket() as unread, socket.socket() as slow:
+        for client in (unread, slow):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", port))
+            client.sendall(asked)
+        poll = select.poll()
+        poll.register(unread, 0)  # only whether it is cut
+        began = time.monotonic()
+        cut_after = None
+        while time.monotonic() - began < 6:
+            assert slow.recv(65536)
+            time.sleep(0.05)
+            if cut_after is None and poll.poll(0):
+                cut_after = time.monotonic() - began
+        assert cut_after is not None
+        assert 1 <= cut_after < 4
+
+
+def test_what_never_reaches_the_app_is_refused_without_a_body(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """What is not HTTP, or is larger than the web server reads, ends the connection at once."""
+    _, port, _ = server
+    line = b"GET /healthz HTTP/1.1\r\n"
+    for status, sent in (
+        (400, b"no request\r\n\r\n"),
+        (400, line + b"X Y: a space\r\n\r\n"),
+        (414, b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"),
+        (431, line + b"X: 1\r\n" * 101 + b"\r\n"),
+        (431, line + b"X: " + b"x" * 128 * 1024),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(sent)
+            answer = b"".join(iter(lambda: client.recv(1000), b""))
+            assert answer.startswith(b"HTTP/1.1 %d " % status), (answer, sent[:40])
+            assert answer.endswith(b"\r\n\r\n")
+
+
+TWO_WORKERS = {
+    "AGENTSTATS_WORKERS": "2",
+    "AGENTSTATS_RATE_LIMIT": "20",
+    "AGENTSTATS_WRONG_KEYS_LIMIT": "20",
+}
+
+
+@pytest.mark.parametrize("server", [TWO_WORKERS], indirect=True)
 def test_several_workers_count_a_customers_requests_together(
     server: tuple[subprocess.Popen[str], int, str],
 ) -> None:
@@ -123,3 +175,19 @@ def test_several_workers_count_a_customers_requests_together(
     assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 10
     remaining = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers]
     assert remaining == [*range(19, -1, -1), *[0] * 10]
+
+
+@pytest.mark.parametrize("server", [TWO_WORKERS], indirect=True)
+def test_several_workers_count_the_wrong_keys_of_an_address_together(
+    server: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    """Whichever worker answers, the limit of wrong keys is the address's."""
+    _, port, _ = server
+    statuses = [
+        httpx.get(
+            f"http://127.0.0.1:{port}/api/stats/usage/summary",
+            headers={"X-API-Key": f"cust_{number}", "Connection": "close"},
+        ).status_code
+        for number in range(30)
+    ]
+    assert statuses == [401] * 20 + [429] * 10

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz import isolation, runs
+from fuzz import isolation, load, schema, sockets, swaps, wrong_keys
+from fuzz.outcome import Outcome
 
-BIG: dict[str, Callable[[Path], runs.Outcome]] = {
-    "wrong-keys": lambda home: runs.wrong_keys(home, requests=10_000, addresses=12_000),
-    "trickling-sockets": lambda home: runs.trickle(home, sockets=500),
-    "swaps": lambda home: runs.swaps(home, count=100, workers=2),
-    "isolation": lambda _home: runs.Outcome({"answers compared": isolation.check(100)}),
-    "load": lambda home: runs.load(home, customers=2_000, days=90, requests=500),
-    "schema": lambda home: runs.schema(home, examples=1_000, at_least=100_000, workers=2),
+BIG: dict[str, Callable[[Path], Outcome]] = {
+    "wrong-keys": lambda home: wrong_keys.run(home, requests=10_000, addresses=12_000),
+    "trickling-sockets": lambda home: sockets.trickle(home, sockets=500),
+    "unread-answers": lambda home: sockets.leave_unread(home, sockets=500),
+    "swaps": lambda home: swaps.run(home, count=100, workers=2),
+    "isolation": lambda _home: isolation.run(100),
+    "load": lambda home: load.run(home, customers=2_000, days=90, requests=500),
+    "schema": lambda home: schema.run(home, examples=1_000, at_least=100_000, workers=2),
 }
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from api.app import create_app
 from api.keys import KeyStore
 from api.settings import ServingSettings
+from fuzz.outcome import Outcome
 from snapshot_fixture import ACME, BOREAL, NOW, Marts, publish, ratings, sample, usage
 
 STATS = "/api/stats"
@@ -129,8 +130,8 @@ def answers_of(client: TestClient, key: str, headers: dict[str, str]) -> list[tu
     return found
 
 
-def check(examples: int) -> int:
-    """Try so many neighbours and hostile requests; returns how many answers were compared."""
+def run(examples: int) -> Outcome:
+    """Try so many neighbours and hostile requests; raises AssertionError at a changed byte."""
     alone = a_only(sample())
     compared = 0
     with client_over(alone) as (client, key):
@@ -157,4 +158,4 @@ def check(examples: int) -> int:
             assert refused.status_code in {414, 422}, refused.text
 
     bytes_of_a_do_not_change()
-    return compared
+    return Outcome({"answers compared": compared})

@@ -26,7 +26,7 @@ NOTHING = "/nothing"
 
 def app_with_nothing(settings: ServingSettings, **shared: Path) -> FastAPI:
     """The app and a route that does nothing; the app as installed has no such route."""
-    app = create_app(settings, requests_file=shared.get("requests_file"))
+    app = create_app(settings, counts_folder=shared.get("counts_folder"))
 
     def nothing() -> Response:
         return Response(b"{}", media_type="application/json")
