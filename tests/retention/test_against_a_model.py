@@ -126,9 +126,9 @@ def test_every_history_leaves_what_the_model_keeps(history: list[tuple[object, .
                     lake.drop("agent_usage_events", rows)
                 lake.land()
             elif action == "wait":
-                (days,) = given_values
-                assert isinstance(days, int)
-                now += timedelta(days=days)
+                (waited,) = given_values
+                assert isinstance(waited, int)
+                now += timedelta(days=waited)
             else:
                 lake.delete()
                 model.delete(now)

@@ -16,16 +16,19 @@ from retention.test_nightly_deletes import customer
 
 TREE = Path(__file__).resolve().parents[2]
 RUN = """
+import os
+import sys
 from contextlib import closing
 from orchestration import pipeline
 from orchestration.ledger import Ledger
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import read_settings
 
-settings = read_settings()
-with closing(Ledger(settings.ledger_path)) as ledger:
-    pipeline.land(settings, ledger)
-    delete_expired(settings, ledger, run_id="zone")
+for now in sys.argv[1:]:
+    settings = read_settings({**os.environ, "AGENTSTATS_NOW": now})
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        pipeline.land(settings, ledger)
+        delete_expired(settings, ledger, run_id=now)
 """
 CUTOFF = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -42,19 +45,17 @@ def test_the_seconds_around_the_cutoff(zone: str, tmp_path: Path) -> None:
             for step in (-1, 0, 1)
         ],
     )
-    for now, kept in (
-        ("2026-03-08T23:59:59Z", {"event--1", "event-0", "event-1"}),
-        ("2026-03-09T00:00:00Z", {"event-0", "event-1"}),
-        ("2026-03-09T23:59:59Z", {"event-0", "event-1"}),
-        ("2026-03-10T00:00:00Z", set()),
+    environment = {
+        **os.environ,
+        "TZ": zone,
+        "PYTHONPATH": str(TREE),
+        "AGENTSTATS_HOME": str(tmp_path),
+        "AGENTSTATS_RETENTION_MAX_DELETE_FRACTION": "1",
+    }
+    for clocks, kept in (
+        (["2026-03-08T12:00:00Z", "2026-03-08T23:59:59Z"], {"event--1", "event-0", "event-1"}),
+        (["2026-03-09T00:00:00Z", "2026-03-09T23:59:59Z"], {"event-0", "event-1"}),
+        (["2026-03-10T00:00:00Z"], set()),
     ):
-        environment = {
-            **os.environ,
-            "TZ": zone,
-            "PYTHONPATH": str(TREE),
-            "AGENTSTATS_HOME": str(tmp_path),
-            "AGENTSTATS_NOW": now,
-            "AGENTSTATS_RETENTION_MAX_DELETE_FRACTION": "1",
-        }
-        subprocess.run([sys.executable, "-c", RUN], env=environment, check=True)
+        subprocess.run([sys.executable, "-c", RUN, *clocks], env=environment, check=True)
         assert {row["event_id"] for row in lake.rows("agent_usage_events")} == kept
