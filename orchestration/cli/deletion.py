@@ -50,6 +50,7 @@ def retention(
                 "now": settings.clock(),
                 "rows": plan.rows,
                 "rows_in_lake": plan.rows_in_lake,
+                "rows_at_stake": plan.rows_at_stake,
                 "share": round(plan.share, 6),
                 "allowed_share": allowed,
                 "is_allowed": plan.share <= allowed,
@@ -66,7 +67,10 @@ def retention(
             for group in plan.groups
         ],
     )
-    out.print(f"{plan.rows} of {plan.rows_in_lake} rows ({plan.share:.1%}) would go.")
+    out.print(
+        f"{plan.rows} of {plan.rows_in_lake} rows would go; {plan.refused} of them were refused as "
+        f"expired when they landed. That is {plan.share:.1%} of what is kept."
+    )
     if plan.share > allowed:
         err.print(
             f"The nightly run would stop: AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g}.",

@@ -83,12 +83,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes, in the steps it goes in. `customers_without_policy` have events, but no row."""
+    """What goes, in the steps it goes in. `customers_without_policy` have events, but no row.
+
+    Rows that landing refused as expired hold nothing but that: `refused_in_lake` of them are among
+    the `rows_in_lake`, `refused` among those that go.
+    """
 
     rule: Rule
     steps: Sequence[Step]
     groups: Sequence[Group]
     rows_in_lake: int
+    refused_in_lake: int
+    refused: int
     customers_without_policy: Sequence[int]
 
     @property
@@ -96,9 +102,15 @@ class Plan:
         return sum(group.rows for group in self.groups)
 
     @property
+    def rows_at_stake(self) -> int:
+        """Rows that go and hold something."""
+        return self.rows - self.refused
+
+    @property
     def share(self) -> float:
-        """The part of all rows that goes, 0 to 1."""
-        return self.rows / self.rows_in_lake if self.rows_in_lake else 0.0
+        """The part of all rows that hold something which goes, 0 to 1."""
+        held = self.rows_in_lake - self.refused_in_lake
+        return self.rows_at_stake / held if held else 0.0
 
 
 def retention_rule(
@@ -125,7 +137,8 @@ def refuse_too_much(plan: Plan, settings: Settings) -> None:
     allowed = settings.retention_max_delete_fraction
     if plan.share > allowed:
         raise TooMuch(
-            f"nothing was deleted: {plan.rows} of {plan.rows_in_lake} rows ({plan.share:.1%}) are "
+            f"nothing was deleted: {plan.rows_at_stake} of "
+            f"{plan.rows_in_lake - plan.refused_in_lake} rows ({plan.share:.1%}) are "
             f"past their retention, and AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g} "
             f"allows {allowed:.1%}. By the clock it is {settings.clock():%Y-%m-%d %H:%M} UTC: if "
             "that is wrong, correct AGENTSTATS_NOW or the machine's clock; if a tier was "
@@ -139,11 +152,14 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
     """Look through the lake; nothing is changed."""
     steps: list[Step] = []
     rows_by_group: dict[tuple[int | None, str], int] = {}
+    refused_in_lake = refused = 0
     with closing(connect(settings)) as connection:
         prepare(connection, rule)
         for folder in ledger.lake_folders():
             files = ledger.lake_files_in(folder)
             doomed_paths: set[str] = set()
+            if folder == REJECTED_FOLDER:
+                refused_in_lake, refused = _refused(connection, settings, rule, files)
             for path, customer_id, rows in _doomed_rows(connection, settings, rule, folder, files):
                 doomed_paths.add(path)
                 group = (customer_id, folder)
@@ -160,6 +176,8 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
             )
         ],
         ledger.rows_in_lake(),
+        refused_in_lake,
+        refused,
         without_policy,
     )
 
@@ -234,6 +252,25 @@ def _doomed_rows(
         """,
         {"paths": full_paths(settings, files)},
     ).fetchall()
+
+
+def _refused(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    rule: Rule,
+    files: Sequence[tuple[LakeFile, int]],
+) -> tuple[int, int]:
+    """(rows that landing refused as expired, those of them that go)."""
+    rows: list[tuple[int, int]] = connection.execute(
+        f"""
+        select count(*), count(*) filter ({is_doomed(rule, REJECTED_FOLDER, "null")})
+        from read_parquet($paths, hive_partitioning = false) as lake_row
+        left join cutoff on lake_row.customer_id = cutoff.customer_id
+        where lake_row.reason = 'expired'
+        """,
+        {"paths": full_paths(settings, files)},
+    ).fetchall()
+    return rows[0]
 
 
 def _steps(folder: str, files: Sequence[tuple[LakeFile, int]]) -> Iterator[Step]:
