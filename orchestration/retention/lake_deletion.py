@@ -149,7 +149,10 @@ def _delete(
         added += [(new, load_seq) for new in written]
     ledger.replace_lake_files(
         Replacement([file.path for file, _ in step.files], added),
-        touched=(step.folder, step.occurred_date) if step.folder in STREAMS_BY_NAME else None,
+        # Whatever has dates may be in a mart; so are names, which have none.
+        touched=(step.folder, step.occurred_date)
+        if step.occurred_date or step.folder in STREAMS_BY_NAME
+        else None,
         deletions=deletions,
     )
     unlink_lake_files(settings.lake, [file.path for file, _ in step.files])
