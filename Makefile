@@ -48,6 +48,14 @@ test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which 
 fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
 	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
+.PHONY: retention-kills
+retention-kills: $(READY) ## Retention killed at 50 places, and finished by the next run
+	RETENTION_KILLS=50 $(BIN)/pytest --numprocesses 0 tests/retention/test_kills.py $(TEST_ARGS)
+
+.PHONY: retention-cost
+retention-cost: $(READY) ## Time and disk that retention takes for 10 M rows (RETENTION_ROWS=1000000)
+	$(BIN)/python tests/retention/measure.py $(RETENTION_ROWS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .

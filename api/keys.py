@@ -120,6 +120,21 @@ class KeyStore:
             )
             return cursor.rowcount == 1
 
+    def remove_customer(self, customer_id: int) -> int:
+        """Delete all keys of a customer, and every byte of them; return how many there were."""
+        if not self._path.exists():
+            return 0
+        with closing(self._writable()) as connection:
+            connection.execute("pragma secure_delete = on")
+            with connection:
+                connection.execute(TABLE)
+                removed = connection.execute(
+                    "delete from api_keys where customer_id = ?", (customer_id,)
+                ).rowcount
+            # Also what a version before, or a revoked key, left in pages that are free.
+            connection.execute("vacuum")
+        return removed
+
     def verify(self, key: str | None, now: datetime) -> KeyRecord | None:
         """The record of a key that is valid at `now`, else None.
 

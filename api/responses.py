@@ -106,7 +106,11 @@ def answering(
     now = services.settings.clock()
     with services.snapshots.lease() as lease:
         snapshot = lease.snapshot
-        kept_from = covered_from(now, snapshot.retention_days.get(customer_id))
+        kept_from = covered_from(
+            now,
+            snapshot.retention_days.get(customer_id),
+            snapshot.deleted_before.get(customer_id),
+        )
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
         headers = request.state.answer_headers
         headers["X-Snapshot-Id"] = snapshot.snapshot_id

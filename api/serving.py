@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Snapshot:
     """Newest load in it, aware and in UTC; None if nothing was ever loaded."""
     retention_days: dict[int, int | None]
     """Days kept, by customer id; None or no entry: nothing is deleted."""
+    deleted_before: dict[int, date]
+    """What was deleted already, by customer id: a longer retention does not bring it back."""
     connection: duckdb.DuckDBPyConnection
     users: int = field(default=0)
     retired: bool = field(default=False)
@@ -186,6 +188,10 @@ class Snapshots:
             retention = connection.execute(
                 "select customer_id, retention_days from marts.customers"
             ).fetchall()
+            deleted = connection.execute(
+                "select customer_id, cast(max(cutoff) as date) from marts.retention_ledger "
+                "where customer_id is not null group by customer_id"
+            ).fetchall()
         except BaseException:
             connection.close()
             raise
@@ -195,6 +201,7 @@ class Snapshots:
             snapshot_id=snapshot_id,
             data_as_of=None if data_as_of is None else data_as_of.replace(tzinfo=UTC),
             retention_days=dict(retention),
+            deleted_before=dict(deleted),
             connection=connection,
         )
 

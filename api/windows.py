@@ -120,11 +120,17 @@ class Window:
         return Span(min(self.whole_days.end, self.to_instant), self.to_instant)
 
 
-def covered_from(now: datetime, retention_days: int | None) -> date | None:
-    """The first UTC date that retention lets a customer see; None if nothing is deleted."""
+def covered_from(
+    now: datetime, retention_days: int | None, deleted_before: date | None = None
+) -> date | None:
+    """The first UTC date that retention lets a customer see; None if nothing is deleted.
+
+    Nothing before `deleted_before` is there any more, however long the retention is by now.
+    """
     if retention_days is None:
-        return None
-    return now.astimezone(UTC).date() - ONE_DAY * retention_days
+        return deleted_before
+    by_policy = now.astimezone(UTC).date() - ONE_DAY * retention_days
+    return by_policy if deleted_before is None else max(by_policy, deleted_before)
 
 
 def today(now: datetime, tz: str) -> date:

@@ -15,9 +15,17 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from orchestration import pipeline
 from orchestration.dbt import MANIFEST, NodeResult
 from orchestration.landing.streams import STREAMS
+from orchestration.retention import warehouse_file
+from orchestration.retention.compaction import compact
+from orchestration.retention.lake_deletion import LakeDamaged
+from orchestration.retention.nightly import delete_expired
+from orchestration.retention.plan import TooMuch
+from orchestration.retention.policy import PolicyInvalid
 from orchestration.writer import Writer
 
 SNAPSHOT = dg.AssetKey("snapshot")
+RETENTION = dg.AssetKey("retention")
+WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
 
 LANDING_SPECS = [
@@ -52,6 +60,15 @@ class Translator(DagsterDbtTranslator):
         """A check does not hold back what comes after: the roll-up fails where a test does."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         return spec._replace(blocking=False) if spec else None
+
+    def get_asset_spec(
+        self, manifest: Any, unique_id: str, project: Any | None = None
+    ) -> dg.AssetSpec:
+        """Where a run deletes, it does so before it stages: models see what is left."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.key.path[0] == "staging":
+            return spec.merge_attributes(deps=[RETENTION])
+        return spec
 
 
 class DbtEvents:
@@ -95,6 +112,22 @@ class DbtEvents:
                     yield dg.MaterializeResult(
                         asset_key=asset_key, metadata={"seconds": round(result.seconds, 3)}
                     )
+
+
+def recount(writer: Writer) -> pipeline.Reconciliation:
+    """Compare marts and lake. Raises `dagster.Failure` where they differ."""
+    proof = pipeline.reconcile(writer.settings, writer.ledger)
+    writer.note(
+        events_recounted=proof.events,
+        differences=len(proof.differences) + len(proof.file_differences),
+    )
+    if not proof.adds_up:
+        raise dg.Failure(
+            description=f"{len(proof.differences)} groups and {len(proof.file_differences)} "
+            "files do not add up; `agentstats reconcile` lists them",
+            allow_retries=False,
+        )
+    return proof
 
 
 def build_assets(manifest: Path = MANIFEST) -> list[Any]:
@@ -147,6 +180,33 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 },
             )
 
+    @dg.asset(
+        key=RETENTION, group_name="retention", deps=[["raw", stream.name] for stream in STREAMS]
+    )
+    def retention(writer: Writer) -> dg.MaterializeResult[None]:
+        """Delete what is past its customer's retention from the lake, then merge small files."""
+        settings, ledger = writer.settings, writer.ledger
+        try:
+            deleted = delete_expired(
+                settings,
+                ledger,
+                run_id=writer.run_id,
+                report=lambda done: writer.note(retention_step=f"{done.step}/{done.steps}"),
+            )
+        except (PolicyInvalid, TooMuch, LakeDamaged) as problem:
+            # Another try would find the same.
+            raise dg.Failure(description=str(problem), allow_retries=False) from problem
+        compaction = compact(settings, ledger)
+        told: dict[str, Any] = {
+            "rows_deleted": deleted.rows,
+            "failed_files_deleted": len(deleted.failed_files),
+            "exports_deleted": len(deleted.exports),
+            "customers_without_policy": list(deleted.plan.customers_without_policy),
+            "files_merged": compaction.files_before,
+        }
+        writer.note(**told)
+        return dg.MaterializeResult(metadata=told)
+
     @dbt_assets(
         manifest=manifest,
         exclude="tag:reconciliation",
@@ -183,17 +243,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     )
     def reconcile(context: dg.AssetExecutionContext, writer: Writer) -> Any:
         """Recount every event in the lake; a difference fails the run before it publishes."""
-        proof = pipeline.reconcile(writer.settings, writer.ledger)
-        writer.note(
-            events_recounted=proof.events,
-            differences=len(proof.differences) + len(proof.file_differences),
-        )
-        if not proof.adds_up:
-            raise dg.Failure(
-                description=f"{len(proof.differences)} groups and {len(proof.file_differences)} "
-                "files do not add up; `agentstats reconcile` lists them",
-                allow_retries=False,
-            )
+        proof = recount(writer)
         for key in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=key, metadata={"events": proof.events})
         for check in context.selected_asset_check_keys:
@@ -201,16 +251,27 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
 
     @dg.asset(key="landing_archive", group_name="landing", deps=[RECONCILIATION])
     def landing_archive(writer: Writer) -> dg.MaterializeResult[None]:
-        """Delete landed files once their load is verified in the lake."""
+        """Delete landed files once their load is verified, and those past their retention."""
         deleted = pipeline.clear_archive(writer.settings, writer.ledger)
         writer.note(archived_files_deleted=len(deleted))
         return dg.MaterializeResult(metadata={"deleted": len(deleted)})
 
+    @dg.asset(key=WAREHOUSE_FILE, group_name="retention", deps=[RECONCILIATION])
+    def warehouse(writer: Writer) -> dg.MaterializeResult[None]:
+        """Write the warehouse's file anew after a deletion: DuckDB keeps deleted bytes in it."""
+        rewritten = pipeline.settle_deletions(writer.settings, writer.ledger)
+        writer.note(warehouse_rewritten=rewritten)
+        return dg.MaterializeResult(metadata={"rewritten": rewritten})
+
     marts = [key for key in roll_up.keys if key.path[0] == "marts"]
 
-    @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION])
+    @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION, WAREHOUSE_FILE])
     def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
         """Publish the marts: a new immutable file, then one move of the pointer."""
+        if warehouse_file.is_behind(writer.settings, writer.ledger):
+            # A nightly run was cut off after it deleted.
+            recount(writer)
+            pipeline.settle_deletions(writer.settings, writer.ledger)
         published = pipeline.publish_if_changed(
             writer.settings, writer.ledger, run_id=writer.run_id
         )
@@ -223,4 +284,13 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             }
         )
 
-    return [*LANDING_SPECS, land, roll_up, reconcile, landing_archive, snapshot]
+    return [
+        *LANDING_SPECS,
+        land,
+        retention,
+        roll_up,
+        reconcile,
+        landing_archive,
+        warehouse,
+        snapshot,
+    ]

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
-import duckdb
 import structlog
 
 from orchestration import dbt, publication, rollups
@@ -20,6 +19,8 @@ from orchestration.landing.land import land_waiting_files
 from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
+from orchestration.retention import warehouse_file
+from orchestration.retention.leftovers import expiry
 from orchestration.rollups import Scope
 from orchestration.settings import Settings
 
@@ -138,11 +139,13 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
         groups=sum(groups for _, _, groups in totals),
         files=len(loads),
         differences=[Difference(*row) for row in differences],
-        file_differences=_file_differences(loads, in_lake),
+        file_differences=_file_differences(loads, in_lake, ledger.deleted_events()),
     )
 
 
-def _file_differences(loads: Sequence[Load], in_lake: dict[str, int]) -> list[FileDifference]:
+def _file_differences(
+    loads: Sequence[Load], in_lake: dict[str, int], deleted: dict[str, int]
+) -> list[FileDifference]:
     found = [
         FileDifference(
             load.source_file,
@@ -154,18 +157,21 @@ def _file_differences(loads: Sequence[Load], in_lake: dict[str, int]) -> list[Fi
     ]
     for stream in EVENT_STREAMS:
         booked = sum(load.accepted for load in loads if load.stream == stream.name)
-        if booked != in_lake.get(stream.name, 0):
+        gone = deleted.get(stream.name, 0)
+        if booked != in_lake.get(stream.name, 0) + gone:
             found.append(
                 FileDifference(
                     stream.name,
-                    f"{booked} accepted by the ledger, {in_lake.get(stream.name, 0)} in the lake",
+                    f"{booked} accepted by the ledger, {in_lake.get(stream.name, 0)} in the lake "
+                    f"and {gone} deleted",
                 )
             )
     return found
 
 
 def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
-    """Delete landed files whose load is verified in the lake and old enough.
+    """Delete landed files whose load is verified in the lake, and which are old enough or hold
+    what is past its retention.
 
     Verified: every lake file of the load is there with the bytes that the ledger booked. Returns
     the files deleted, relative to the landing folder.
@@ -173,39 +179,56 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
     archive = settings.landing / LOADED_FOLDER
     keep_from = settings.clock() - timedelta(days=settings.archive_days)
     deleted: list[str] = []
-    for path in sorted(archive.rglob("*")):
-        if not path.is_file():
-            continue
-        content = content_of(path)
-        stream = path.relative_to(archive).parts[0]
-        deliveries = [
-            load for load in ledger.deliveries_of(stream, content.sha256) if load.status == "loaded"
-        ]
-        if not deliveries:
-            log.warning("archived_file_unknown", path=str(path), then="kept")
-            continue
-        broken = [
-            file.path
-            for load in deliveries
-            for file in ledger.lake_files_of_load(load.load_seq or 0)
-            if not (settings.lake / file.path).exists()
-            or content_of(settings.lake / file.path).sha256 != file.sha256
-        ]
-        if broken:
-            log.error("load_not_verified", source=str(path), lake_files=broken, then="kept")
-        elif max(load.loaded_at for load in deliveries) <= keep_from.astimezone(UTC):
-            path.unlink()
-            deleted.append(str(path.relative_to(settings.landing)))
+    with expiry(settings, ledger) as find_expired:
+        for path in sorted(archive.rglob("*")):
+            if not path.is_file():
+                continue
+            content = content_of(path)
+            stream = path.relative_to(archive).parts[0]
+            deliveries = [
+                load
+                for load in ledger.deliveries_of(stream, content.sha256)
+                if load.status == "loaded"
+            ]
+            if not deliveries:
+                log.warning("archived_file_unknown", path=str(path), then="kept")
+                continue
+            broken = [
+                file.path
+                for load in deliveries
+                for file in ledger.lake_files_of_load(load.load_seq or 0)
+                if not (settings.lake / file.path).exists()
+                or content_of(settings.lake / file.path).sha256 != file.sha256
+            ]
+            loaded_at = max(load.loaded_at for load in deliveries)
+            if broken:
+                log.error("load_not_verified", source=str(path), lake_files=broken, then="kept")
+            elif loaded_at <= keep_from.astimezone(UTC) or find_expired(path, stream, loaded_at):
+                path.unlink()
+                deleted.append(str(path.relative_to(settings.landing)))
     return deleted
 
 
+def settle_deletions(settings: Settings, ledger: Ledger) -> bool:
+    """Make the warehouse's file anew, if something was deleted since that was done last.
+
+    The marts, the recount included, must be rebuilt. Returns whether it was done.
+    """
+    if not warehouse_file.is_behind(settings, ledger):
+        return False
+    warehouse_file.rewrite(settings, ledger)
+    return True
+
+
 def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Snapshot | None:
-    """Publish, unless the current snapshot already holds just this. None where it does."""
-    marts_version = rollups.marts_version(settings)
-    here = (ledger.newest_load_seq(), marts_version)
-    try:
-        if publication.published_content(settings.snapshots) == here:
-            return None
-    except duckdb.Error as error:
-        log.warning("current_snapshot_unreadable", reason=str(error), then="published anew")
-    return publication.publish(settings, ledger, run_id=run_id, marts_version=marts_version)
+    """Publish, unless the current snapshot already holds just this. None where it does.
+
+    Older snapshots that hold what was deleted since are unlinked.
+    """
+    content = publication.content_of_marts(ledger, rollups.marts_version(settings))
+    published = None
+    if publication.published_content(publication.current_snapshot(settings.snapshots)) != content:
+        published = publication.publish(settings, ledger, run_id=run_id, content=content)
+    for name in publication.drop_snapshots_before(settings.snapshots, content.deletion_seq):
+        log.info("snapshot_unlinked", name=name, reason="it held what was deleted since")
+    return published

@@ -24,7 +24,7 @@ from orchestration.database import connect
 from orchestration.descriptions import Description, read_descriptions
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.lake import sync_folder
-from orchestration.ledger import Ledger, Load
+from orchestration.ledger import Deletion, Ledger, Load
 from orchestration.metrics import read_metrics
 from orchestration.settings import Settings
 
@@ -62,12 +62,17 @@ _LEDGER_TYPES = {
     "loaded_at": "timestamp",
 }
 
-_RETENTION_LEDGER = """
-create table snapshot.marts.retention_ledger (
-    run_id varchar, customer_id bigint, table_name varchar, cutoff timestamp, rows_deleted bigint,
-    oldest_deleted timestamp, newest_deleted timestamp, deleted_at timestamp
-)
-"""
+_RETENTION_LEDGER_TYPES = {
+    "run_id": "varchar",
+    "customer_id": "bigint",
+    "table_name": "varchar",
+    "cause": "varchar",
+    "cutoff": "timestamp",
+    "rows_deleted": "bigint",
+    "oldest_deleted": "timestamp",
+    "newest_deleted": "timestamp",
+    "deleted_at": "timestamp",
+}
 
 log = structlog.get_logger()
 
@@ -91,24 +96,52 @@ def current_snapshot(snapshots: Path) -> Path | None:
     return snapshots / name
 
 
-def published_content(snapshots: Path) -> tuple[int, str] | None:
-    """(newest load, version of the marts) of the current snapshot; None without a readable one."""
-    path = current_snapshot(snapshots)
+@dataclass(frozen=True)
+class Content:
+    """What a snapshot is of: the newest load in it, the version of the marts, and the newest
+    deletion that it is without."""
+
+    load_seq: int
+    marts_version: str
+    deletion_seq: int
+
+
+def content_of_marts(ledger: Ledger, marts_version: str) -> Content:
+    """What a snapshot would be of, if it was published now."""
+    return Content(ledger.newest_load_seq(), marts_version, ledger.newest_deletion_seq())
+
+
+def published_content(path: Path | None) -> Content | None:
+    """What the snapshot is of; None where there is no readable one."""
     if path is None or not path.exists():
         return None
-    connection = duckdb.connect(str(path), read_only=True)
     try:
-        rows = connection.execute(
-            "select load_seq, marts_version from marts.snapshot_info"
-        ).fetchall()
-        return rows[0]
-    except duckdb.Error:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            rows = connection.execute(
+                "select load_seq, marts_version, deletion_seq from marts.snapshot_info"
+            ).fetchall()
+    except duckdb.Error as error:
+        log.warning("snapshot_unreadable", path=str(path), reason=str(error))
         return None
-    finally:
-        connection.close()
+    return Content(*rows[0])
 
 
-def publish(settings: Settings, ledger: Ledger, *, run_id: str, marts_version: str) -> Snapshot:
+def drop_snapshots_before(snapshots: Path, deletion_seq: int) -> list[str]:
+    """Unlink the snapshots that hold what was deleted since; never the current one.
+
+    Whoever has one open reads on until it is closed. Returns the names.
+    """
+    current = current_snapshot(snapshots)
+    dropped = []
+    for path in sorted(snapshots.glob("marts-*.duckdb")):
+        content = published_content(path) if path != current else None
+        if path != current and (content is None or content.deletion_seq < deletion_seq):
+            path.unlink()
+            dropped.append(path.name)
+    return dropped
+
+
+def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content) -> Snapshot:
     """Write a snapshot of the marts as they are, point CURRENT to it, and drop the oldest ones."""
     now = settings.clock()
     snapshots = settings.snapshots
@@ -124,7 +157,7 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, marts_version: s
         ledger,
         snapshot_id=snapshot_id,
         run_id=run_id,
-        marts_version=marts_version,
+        content=content,
         now=now,
     )
     with unfinished.open("rb") as file:
@@ -143,7 +176,7 @@ def _write(
     *,
     snapshot_id: str,
     run_id: str,
-    marts_version: str,
+    content: Content,
     now: datetime,
 ) -> int:
     """Copy every mart, sorted, into a new file. Returns the number of rows."""
@@ -157,15 +190,16 @@ def _write(
         descriptions = read_descriptions(dbt.prepare_manifest())
         rows = sum(_copy(connection, table) for table in _marts(connection, descriptions))
         _write_load_ledger(connection, ledger.loads(), ledger.touched_dates_by_load())
-        connection.execute(_RETENTION_LEDGER)
+        _write_retention_ledger(connection, ledger.deletions())
         _write_info(
             connection,
             {
                 "snapshot_id": snapshot_id,
                 "published_at": _utc(now),
                 "data_as_of": _utc(ledger.newest_load_at()),
-                "marts_version": marts_version,
-                "load_seq": ledger.newest_load_seq(),
+                "marts_version": content.marts_version,
+                "load_seq": content.load_seq,
+                "deletion_seq": content.deletion_seq,
                 "run_id": run_id,
                 "schema_version": SCHEMA_VERSION,
                 "agentstats_version": version("agentstats"),
@@ -232,11 +266,36 @@ def _write_load_ledger(
     )
 
 
+def _write_retention_ledger(
+    connection: duckdb.DuckDBPyConnection, deletions: Sequence[Deletion]
+) -> None:
+    rows = [
+        {
+            "run_id": deletion.run_id,
+            "customer_id": deletion.customer_id,
+            "table_name": deletion.table_name,
+            "cause": deletion.cause,
+            "cutoff": _utc(deletion.cutoff),
+            "rows_deleted": deletion.rows,
+            "oldest_deleted": _utc(deletion.oldest),
+            "newest_deleted": _utc(deletion.newest),
+            "deleted_at": _utc(deletion.deleted_at),
+        }
+        for deletion in deletions
+    ]
+    connection.execute(
+        "create table snapshot.marts.retention_ledger as "
+        "select unnest(from_json(?, ?), recursive := true)",
+        [json.dumps(rows), json.dumps([_RETENTION_LEDGER_TYPES])],
+    )
+
+
 def _write_info(connection: duckdb.DuckDBPyConnection, info: dict[str, object]) -> None:
     types = {
         "published_at": "timestamp",
         "data_as_of": "timestamp",
         "load_seq": "bigint",
+        "deletion_seq": "bigint",
         "schema_version": "integer",
         "toxicity_threshold": "double",
     }

@@ -2,19 +2,27 @@
 
 import dagster as dg
 
-from orchestration.assets import RECONCILIATION, SNAPSHOT
+from orchestration.assets import LANDING_SPECS, RECONCILIATION, RETENTION, WAREHOUSE_FILE
+from orchestration.landing.streams import STREAMS
 
 # A run brings everything up to date, whatever ticks were missed: no partitions, no catching up.
 hourly = dg.define_asset_job(
     "hourly",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(RECONCILIATION, "landing_archive"),
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets(RETENTION, RECONCILIATION, "landing_archive", WAREHOUSE_FILE),
     description="Load what was dropped, rebuild the dates it touched, test them, publish.",
 )
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets(RECONCILIATION, "landing_archive", SNAPSHOT),
-    description="Recount all that is there, clear the landing archive, publish.",
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets(
+        *(spec.key for spec in LANDING_SPECS), *(["raw", stream.name] for stream in STREAMS)
+    ),
+    description=(
+        "Delete what is past its retention, merge small files, rebuild the dates touched, recount "
+        "all that is there, clear the landing archive, publish."
+    ),
 )
 
 hourly_schedule = dg.ScheduleDefinition(

@@ -41,6 +41,12 @@ class Settings(ServingSettings):
     snapshots_kept: int = Field(
         default=3, ge=1, description="Published snapshots kept, the newest included."
     )
+    retention_max_delete_fraction: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Part of all rows (0 to 1) that a nightly run may delete; above it, it stops.",
+    )
     memory_limit: str = Field(
         default="4GB",
         pattern=r"^\d+(\.\d+)?\s?[KMG]i?B$",

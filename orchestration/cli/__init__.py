@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestration.cli import analysts, jobs, proof
+from orchestration.cli import analysts, deletion, jobs, proof
 from orchestration.cli.keys import keys_app
 from orchestration.cli.output import err, log_to_stderr
 from orchestration.settings import SettingsError
@@ -25,6 +25,8 @@ for command in (
     jobs.dagster,
     proof.reconcile,
     proof.status,
+    deletion.retention,
+    deletion.erase,
     analysts.export,
     analysts.sql,
 ):
@@ -36,6 +38,9 @@ def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
     from orchestration.dbt import DbtFailed
     from orchestration.reading import ReadingProblem
+    from orchestration.retention.erasure import ErasureIncomplete
+    from orchestration.retention.lake_deletion import LakeDamaged
+    from orchestration.retention.policy import PolicyInvalid
     from orchestration.rollups import WarehouseUnusable
     from orchestration.writer_lock import WriterBusy
 
@@ -48,6 +53,6 @@ def main() -> None:
     except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
         sys.exit(1)
-    except ReadingProblem as problem:
+    except (ReadingProblem, PolicyInvalid, LakeDamaged, ErasureIncomplete) as problem:
         err.print(f"error: {problem}", markup=False)
         sys.exit(1)

@@ -169,4 +169,9 @@ def reason_of_rejection(stream: Stream, present: set[str]) -> str:
             f"when occurred_at > now_instant + {FUTURE_TOLERANCE} then 'occurred_in_future'"
         )
         branches.append("when occurred_at < kept_from then 'expired'")
+    else:
+        # NULL sorts before every time.
+        branches.append(
+            "when coalesce(updated_at, timestamp '0001-01-01') < kept_from then 'expired'"
+        )
     return "case " + " ".join(branches) + " end"

@@ -6,6 +6,8 @@ import csv
 import gzip
 import hashlib
 import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,12 +132,31 @@ def open_rows(
     return _ndjson_rows(connection, file, one_by_one=one_by_one)
 
 
+def without_content(error: BaseException, path: Path) -> str:
+    """What went wrong with a file, without the values that messages quote.
+
+    Reasons are kept for longer than a row may be, in the ledger, beside the file and in logs.
+    """
+    line = (str(error).strip() or type(error).__name__).split("\n")[0]
+    return re.sub(r"[\"'`].*[\"'`]", "…", line.replace(str(path), path.name))
+
+
+def _told(names: Sequence[str], stream: Stream) -> str:
+    """The names that the stream has, and how many others: those may be the values of a row."""
+    known = {column.name for column in stream.columns}
+    told = [name for name in names if name in known]
+    others = len(names) - len(told)
+    if others:
+        told.append(f"{others} unknown column{'s' if others > 1 else ''}")
+    return ", ".join(told) or "none"
+
+
 def _split_columns(stream: Stream, found: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """(contract columns that are there, other columns). Raises where a required one is absent."""
     absent = [name for name in stream.required if name not in found]
     if absent:
         raise UnreadableFile(
-            f"missing required column {', '.join(absent)}; it has {', '.join(found) or 'none'}"
+            f"missing required column {', '.join(absent)}; it has {_told(found, stream)}"
         )
     known = {column.name for column in stream.columns}
     present = [column.name for column in stream.columns if column.name in found]
@@ -163,7 +184,8 @@ def _csv_rows(
 ) -> RowSource:
     header = _csv_header(file)
     if len(set(header)) < len(header):
-        raise UnreadableFile(f"the header names a column twice: {', '.join(header)}")
+        twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+        raise UnreadableFile(f"the header names a column twice: {_told(twice, file.stream)}")
     present, unknown = _split_columns(file.stream, header)
     fields = ", ".join(f"{literal(name)}: {quoted(name)}" for name in header)
     raws = ", ".join(f"{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)

@@ -51,7 +51,7 @@ def write_good_rows(
     if stream.is_reference:
         path = f"{stream.name}/{load_id}.parquet"
         query = f"select {columns} from checked where {written} order by {columns}"
-        return _write(connection, query, path, stream.name, None, lake)
+        return write_file(connection, query, path, stream.name, None, lake)
     # The identity makes the order total, so that the same rows give the same bytes.
     order = f"customer_id, occurred_at, {stream.identity[-1]}, {stream.version_column}"
     source = f"(select * from checked where {written})"
@@ -69,7 +69,7 @@ def write_good_rows(
             f"order by {order}"
         )
         path = f"{partition(stream.name, day)}/{load_id}.parquet"
-        lake_files += _write(connection, query, path, stream.name, day, lake)
+        lake_files += write_file(connection, query, path, stream.name, day, lake)
     return lake_files
 
 
@@ -103,10 +103,10 @@ def write_rejected_rows(
         order by row_number
     """
     path = f"{REJECTED_FOLDER}/{stream.name}/{load_id}.parquet"
-    return _write(connection, query, path, REJECTED_FOLDER, None, lake)
+    return write_file(connection, query, path, REJECTED_FOLDER, None, lake)
 
 
-def _write(
+def write_file(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     path: str,

@@ -13,21 +13,17 @@ from pathlib import Path
 
 import duckdb
 import structlog
-from jinja2 import Template
 
 from orchestration.database import connect
 from orchestration.landing import files, lake
-from orchestration.landing.checks import literal
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
-from orchestration.landing.streams import CUSTOMERS, STREAMS, STREAMS_BY_NAME, Stream
-from orchestration.landing.verdict import check_rows, content_hash, dates_of, judge
+from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
+from orchestration.landing.verdict import check_rows, dates_of, judge
 from orchestration.ledger import Ledger, Load
-from orchestration.settings import CHECKOUT, Settings
+from orchestration.retention.policy import cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.settings import Settings
 
 LOAD_ID_LENGTH = 20
-
-_RETENTION_MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
-_POLICIES = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
 
 # Whatever reading a broken file can raise.
 _BROKEN = (duckdb.Error, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
@@ -69,6 +65,8 @@ def land_waiting_files(
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with closing(connect(settings)) as database:
         landing = _Landing(database, settings, ledger)
+        # A name that was told before its customer was erased does not come back either.
+        fill_cutoffs(database, "erased", ledger.kept_from("erasure"))
         retention_is_known = False
         for number, (stream, path) in enumerate(waiting, start=1):
             if not stream.is_reference and not retention_is_known:
@@ -97,30 +95,16 @@ def land_waiting_files(
 
 
 def _read_retention(landing: _Landing) -> None:
-    """Make the table `retention` (customer_id, kept_from): the first instant that is kept."""
-    database, settings = landing.database, landing.settings
-    paths = [str(settings.lake / path) for path in landing.ledger.lake_paths_of(CUSTOMERS.name)]
-    database.execute("create or replace table retention (customer_id bigint, kept_from timestamp)")
-    if not paths:
-        return
-    macro = Template(_RETENTION_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}")
-    today = settings.clock().date().isoformat()
-    database.execute(
-        f"""
-        insert into retention
-        select
-            customer.customer_id,
-            cast(date {literal(today)} - cast({macro.render().strip()} as integer) as timestamp)
-        from (
-            select * from read_parquet($paths)
-            qualify row_number() over (
-                partition by customer_id
-                order by updated_at desc nulls last, {content_hash(CUSTOMERS)} desc
-            ) = 1
-        ) as customer
-        inner join read_csv({literal(str(_POLICIES))}) as policy on customer.tier = policy.tier
-        """,
-        {"paths": paths},
+    """Make the table `retention` (customer_id, kept_from): the first instant that is kept.
+
+    What was deleted once stays deleted, though the customer's policy may be longer by now.
+    """
+    settings, ledger = landing.settings, landing.ledger
+    policies = read_policies(landing.database, settings, ledger)
+    fill_cutoffs(
+        landing.database,
+        "retention",
+        latest(cutoffs(policies, settings.clock()), ledger.kept_from()),
     )
 
 
@@ -170,7 +154,7 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
     settings = landing.settings
     connection = landing.database.cursor()
     try:
-        rows = _read_rows(connection, files.recognise(path, stream), settings.clock())
+        rows = read_rows(connection, files.recognise(path, stream), settings.clock())
         dates = [] if stream.is_reference else dates_of(connection)
         known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
         verdict = judge(connection, stream, [str(settings.lake / path) for path in known])
@@ -201,7 +185,7 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
     )
 
 
-def _read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: datetime) -> RowSource:
+def read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: datetime) -> RowSource:
     """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
 
     Only what goes wrong here is the file's own fault; a full disk while the lake is written, say,
@@ -222,7 +206,7 @@ def _read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: dat
     except duckdb.OutOfMemoryException:
         raise
     except _BROKEN as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = files.without_content(error, file.path)
         raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
     return rows
 

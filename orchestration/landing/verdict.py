@@ -42,7 +42,8 @@ class Verdict:
 def check_rows(
     connection: duckdb.DuckDBPyConnection, file: LandedFile, rows: RowSource, now: datetime
 ) -> None:
-    """Fill `checked`. For events, a table `retention` (customer_id, kept_from) must exist.
+    """Fill `checked`. Of the first instant that is kept of a customer there must be a table
+    (customer_id, kept_from): `retention` for events, `erased` for reference rows.
 
     Raises `duckdb.Error` where the file cannot be read to its end.
     """
@@ -61,11 +62,8 @@ def check_rows(
         else quoted(name)
         for name, _ in stream.lake_columns
     ]
-    deadline = "cast(null as timestamp) as kept_from"
-    retention = ""
+    retention = "erased" if stream.is_reference else "retention"
     if not stream.is_reference:
-        deadline = "retention.kept_from"
-        retention = "left join retention on typed.customer_id = retention.customer_id"
         lake_values.append("cast(occurred_at as date) as occurred_date")
     connection.execute(
         f"""
@@ -76,8 +74,11 @@ def check_rows(
             from delivered
         ),
         dated as (
-            select typed.*, {deadline}, timestamp {literal(_sql_instant(now))} as now_instant
-            from typed {retention}
+            select
+                typed.*,
+                {retention}.kept_from,
+                timestamp {literal(_sql_instant(now))} as now_instant
+            from typed left join {retention} on typed.customer_id = {retention}.customer_id
         ),
         judged as (
             select *, {reason_of_rejection(stream, set(rows.types))} as reason from dated

@@ -7,12 +7,13 @@ written to the lake counts only once the ledger says so, in one transaction.
 
 from __future__ import annotations
 
+from orchestration.ledger.deletions import Deletion, DeletionBook
 from orchestration.ledger.lake import LakeBook, LakeFile
 from orchestration.ledger.loads import Load, LoadBook
 from orchestration.ledger.runs import Run, RunBook
 
-__all__ = ["LakeFile", "Ledger", "Load", "Run"]
+__all__ = ["Deletion", "LakeFile", "Ledger", "Load", "Run"]
 
 
-class Ledger(LoadBook, LakeBook, RunBook):
+class Ledger(LoadBook, LakeBook, DeletionBook, RunBook):
     """Open `ledger.db` under the home folder, made if it is not there."""

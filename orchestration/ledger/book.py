@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestration.ledger.schema import SCHEMA
+from orchestration.ledger.schema import prepare_schema
 
 
 class Book:
@@ -21,10 +21,16 @@ class Book:
         # FULL: a load that the ledger knows must still be known after a power cut.
         self._connection.execute("pragma synchronous = full")
         self._connection.execute("pragma foreign_keys = on")
-        self._connection.executescript(SCHEMA)
+        # What is deleted is overwritten: paths and reasons of files may name somebody.
+        self._connection.execute("pragma secure_delete = on")
+        prepare_schema(self._connection)
 
     def close(self) -> None:
         self._connection.close()
+
+    def vacuum(self) -> None:
+        """Write the file anew, without what free pages may still hold."""
+        self._connection.execute("vacuum")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -102,3 +102,30 @@ class LakeBook(Book):
             LakeFile(path, folder, date.fromisoformat(day) if day else None, count, size, sha256)
             for path, folder, day, count, size, sha256 in rows
         ]
+
+    def lake_folders(self) -> list[str]:
+        """The folders of the lake that hold files, by name."""
+        rows = self._connection.execute("select distinct folder from lake_file order by folder")
+        return [folder for (folder,) in rows]
+
+    def lake_files_in(self, folder: str) -> list[tuple[LakeFile, int]]:
+        """Each file of a folder with the number of its load, by date and path."""
+        rows = self._connection.execute(
+            "select path, folder, occurred_date, rows, bytes, sha256, load_seq from lake_file "
+            "where folder = ? order by occurred_date, path",
+            (folder,),
+        )
+        return [
+            (
+                LakeFile(path, name, date.fromisoformat(day) if day else None, count, size, digest),
+                load_seq,
+            )
+            for path, name, day, count, size, digest, load_seq in rows
+        ]
+
+    def rows_in_lake(self) -> int:
+        """Rows of every file that counts."""
+        (rows,) = self._connection.execute(
+            "select coalesce(sum(rows), 0) from lake_file"
+        ).fetchone()
+        return int(rows)

@@ -1,5 +1,9 @@
 """The tables of `ledger.db`."""
 
+from __future__ import annotations
+
+import sqlite3
+
 SCHEMA = """
 create table if not exists load (
     load_seq integer primary key autoincrement,
@@ -46,11 +50,12 @@ create index if not exists touch_by_load on touch (load_seq);
 create table if not exists deletion (
     deletion_seq integer primary key autoincrement,
     run_id text not null,
-    customer_id integer not null,
+    customer_id integer,
     table_name text not null,
     cause text not null check (cause in ('retention', 'erasure')),
-    cutoff text,
+    cutoff text not null,
     rows integer not null,
+    events integer not null,
     oldest text,
     newest text,
     deleted_at text not null
@@ -66,3 +71,12 @@ create table if not exists run (
     detail text not null
 );
 """
+
+
+def prepare_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables that are not there."""
+    deletion = [name for _, name, *_ in connection.execute("pragma table_info(deletion)")]
+    if deletion and "events" not in deletion:
+        # Of the version before, which had the table and wrote nothing to it.
+        connection.execute("drop table deletion")
+    connection.executescript(SCHEMA)

@@ -1,0 +1,132 @@
+"""Commands that delete: what retention would take, and the erasure of a customer."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.settings import read_settings
+
+
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go; nothing is deleted.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the next nightly run would delete, by customer and table."""
+    if not dry_run:
+        err.print(
+            "error: this command deletes nothing: `agentstats retention --dry-run` says what would "
+            "go, `agentstats run nightly` deletes it",
+            markup=False,
+        )
+        raise typer.Exit(2)
+    from orchestration.ledger import Ledger
+    from orchestration.retention.nightly import plan_retention
+    from orchestration.writer_lock import writer_lock
+
+    settings = read_settings()
+    # A run in the midst of it would take files away under the count.
+    with (
+        writer_lock(
+            settings.home,
+            task="retention --dry-run",
+            now=settings.clock(),
+            wait_seconds=settings.lock_wait_seconds,
+        ),
+        closing(Ledger(settings.ledger_path)) as ledger,
+    ):
+        plan = plan_retention(settings, ledger)
+    allowed = settings.retention_max_delete_fraction
+    if as_json:
+        print_json(
+            {
+                "now": settings.clock(),
+                "rows": plan.rows,
+                "rows_in_lake": plan.rows_in_lake,
+                "rows_at_stake": plan.rows_at_stake,
+                "share": round(plan.share, 6),
+                "allowed_share": allowed,
+                "is_allowed": plan.share <= allowed,
+                "customers_without_policy": list(plan.customers_without_policy),
+                "groups": [dataclasses.asdict(group) for group in plan.groups],
+            }
+        )
+        return
+    print_table(
+        "What would go",
+        ["customer_id", "table", "older than (UTC)", "rows"],
+        [
+            (group.customer_id, group.table_name, f"{group.cutoff:%Y-%m-%d %H:%M}", group.rows)
+            for group in plan.groups
+        ],
+    )
+    out.print(
+        f"{plan.rows} of {plan.rows_in_lake} rows would go; {plan.refused} of them were refused as "
+        f"expired when they landed. That is {plan.share:.1%} of what is kept."
+    )
+    if plan.share > allowed:
+        err.print(
+            f"The nightly run would stop: AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g}.",
+            markup=False,
+        )
+    for customer_id in plan.customers_without_policy:
+        err.print(f"Customer {customer_id} has no row in customers: nothing of it is deleted.")
+
+
+def erase(
+    customer: Annotated[int, typer.Option("--customer", min=1, help="Who is erased.")],
+    as_json: AsJson = False,
+) -> None:
+    """Remove one customer from every file, and prove it by a search. Ends with 1 if any is left."""
+    from orchestration.ledger import Ledger
+    from orchestration.retention.erasure import erase as erase_customer
+    from orchestration.writer_lock import writer_lock
+
+    settings = read_settings()
+    with (
+        writer_lock(
+            settings.home,
+            task=f"erase --customer {customer}",
+            now=settings.clock(),
+            wait_seconds=settings.lock_wait_seconds,
+        ),
+        closing(Ledger(settings.ledger_path)) as ledger,
+    ):
+        done = erase_customer(
+            settings,
+            ledger,
+            customer,
+            run_id=str(uuid.uuid4()),
+            report=lambda line: err.print(line, markup=False),
+        )
+    proof = done.proof
+    if as_json:
+        print_json(dataclasses.asdict(done))
+    else:
+        out.print(
+            f"Customer {customer} is erased: {done.rows_deleted} rows, {done.keys_deleted} keys, "
+            f"{len(done.files_deleted)} files."
+        )
+        out.print(
+            f"Proof: {proof.files_searched} files ({proof.bytes_searched} bytes) searched for rows "
+            f"of the customer and {proof.words_searched} words of its own; "
+            f"{len(proof.hits)} hits."
+        )
+        print_table(
+            "What is left", ["file", "where", "found"], [dataclasses.astuple(h) for h in proof.hits]
+        )
+    for path in proof.unfinished:
+        err.print(f"Not finished by its producer, so look into it yourself: {path}", markup=False)
+    if proof.hits:
+        err.print(
+            "error: something of the customer is left: delete the files listed, or run this again",
+            markup=False,
+        )
+        raise typer.Exit(1)

@@ -1,0 +1,218 @@
+"""Taking the doomed rows out of the lake, one step at a time.
+
+A file whose rows all go is dropped; of a mixed one, what stays is written to a file of another
+name. Then one transaction of the ledger lets the new files count instead of the old ones and books
+the deletion, and the old files are unlinked. Wherever that is cut off, the lake is as the ledger
+says, what the ledger does not know is removed by the next run, and that finishes the plan.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from orchestration.database import connect
+from orchestration.landing.checks import literal
+from orchestration.landing.files import content_of
+from orchestration.landing.lake import REJECTED_FOLDER, sync_folder, write_file
+from orchestration.landing.streams import STREAMS_BY_NAME
+from orchestration.ledger import Deletion, LakeFile, Ledger
+from orchestration.ledger.deletions import Replacement
+from orchestration.retention.plan import Plan, Rule, Step, full_paths, is_doomed, prepare
+from orchestration.settings import Settings
+
+log = structlog.get_logger()
+
+
+class LakeDamaged(Exception):
+    """A lake file is not what the ledger booked; the message says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a deletion is: steps done of all, and the rows that went."""
+
+    step: int
+    steps: int
+    folder: str
+    occurred_date: str | None
+    rows: int
+
+
+def delete_from_lake(
+    settings: Settings,
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    run_id: str,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> int:
+    """Do the plan's steps, oldest date first. Returns the rows deleted.
+
+    Raises `LakeDamaged` before the step that a damaged file is part of; the steps before it stay
+    done, and nothing of that file is lost.
+    """
+    deleted = 0
+    with closing(connect(settings)) as connection:
+        prepare(connection, plan.rule)
+        for number, step in enumerate(plan.steps, start=1):
+            rows = _delete(connection, settings, ledger, plan.rule, step, run_id)
+            deleted += rows
+            progress = Progress(
+                number,
+                len(plan.steps),
+                step.folder,
+                step.occurred_date.isoformat() if step.occurred_date else None,
+                rows,
+            )
+            log.info(
+                "deleted",
+                folder=progress.folder,
+                occurred_date=progress.occurred_date,
+                rows=rows,
+                step=f"{number}/{len(plan.steps)}",
+            )
+            report(progress)
+    return deleted
+
+
+def verify(lake: Path, file: LakeFile) -> None:
+    """Raise `LakeDamaged` unless the file is there with the bytes that the ledger booked."""
+    path = lake / file.path
+    problem = None
+    if not path.exists():
+        problem = "is missing"
+    elif content_of(path).sha256 != file.sha256:
+        problem = "does not have the bytes that the ledger booked"
+    if problem:
+        raise LakeDamaged(
+            f"{path} {problem}; it was left as it is. Restore it from the backup of lake/, or drop "
+            "its events again, and run this again: what was deleted until here stays deleted"
+        )
+
+
+def unlink_lake_files(lake: Path, paths: Sequence[str]) -> None:
+    """Unlink files that count no more, and folders that nothing is left in."""
+    for folder in sorted({(lake / path).parent for path in paths}):
+        for path in paths:
+            if (lake / path).parent == folder:
+                (lake / path).unlink(missing_ok=True)
+        sync_folder(folder)
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def new_name(file: LakeFile) -> str:
+    """A path for what is left of a file, in the same folder, that no file ever had."""
+    folder, _, name = file.path.rpartition("/")
+    return f"{folder}/{name.split('.')[0]}.{uuid.uuid4().hex[:12]}.parquet"
+
+
+def _delete(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    ledger: Ledger,
+    rule: Rule,
+    step: Step,
+    run_id: str,
+) -> int:
+    for file, _ in step.files:
+        verify(settings.lake, file)
+    deletions = _find(connection, settings, rule, step, run_id)
+    doomed = dict(connection.execute("select file, count(*) from doomed group by file").fetchall())
+    added: list[tuple[LakeFile, int]] = []
+    for file, load_seq in step.files:
+        path = str(settings.lake / file.path)
+        if doomed.get(path, 0) == file.rows:
+            continue
+        rest = (
+            f"select * exclude (file_row_number) "
+            f"from read_parquet({literal(path)}, file_row_number = true, "
+            "hive_partitioning = false) where file_row_number not in "
+            f"(select row from doomed where file = {literal(path)}) order by file_row_number"
+        )
+        written = write_file(
+            connection, rest, new_name(file), file.folder, file.occurred_date, settings.lake
+        )
+        if sum(new.rows for new in written) + doomed.get(path, 0) != file.rows:
+            raise LakeDamaged(
+                f"{path} has other rows than the ledger booked ({file.rows}); it was left as it "
+                "is. Restore ledger.db and lake/ from the same backup, and run this again"
+            )
+        added += [(new, load_seq) for new in written]
+    ledger.replace_lake_files(
+        Replacement([file.path for file, _ in step.files], added),
+        # Whatever has dates may be in a mart; so are names, which have none.
+        touched=(step.folder, step.occurred_date)
+        if step.occurred_date or step.folder in STREAMS_BY_NAME
+        else None,
+        deletions=deletions,
+    )
+    unlink_lake_files(settings.lake, [file.path for file, _ in step.files])
+    return sum(deletion.rows for deletion in deletions)
+
+
+def _find(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    rule: Rule,
+    step: Step,
+    run_id: str,
+) -> list[Deletion]:
+    """Fill `doomed` (file, row) for the step's files; what goes, by customer."""
+    reader = (
+        "read_parquet($paths, filename = 'file', file_row_number = true, hive_partitioning = false)"
+    )
+    paths = {"paths": full_paths(settings, step.files)}
+    columns = {name for name, *_ in connection.execute(f"describe from {reader}", paths).fetchall()}
+    time = next((name for name in ("occurred_at", "updated_at") if name in columns), "null")
+    if step.folder == REJECTED_FOLDER:
+        time = "least(rejected_at, occurred_at)"
+    stream = STREAMS_BY_NAME.get(step.folder)
+    identity = stream.identity[-1] if stream and step.occurred_date else "null"
+    day = f"date '{step.occurred_date}'" if step.occurred_date else "null"
+    connection.execute(
+        f"""
+        create or replace temp table doomed as
+        select
+            lake_row.file,
+            lake_row.file_row_number as row,
+            lake_row.customer_id,
+            {identity} as identity,
+            cast({time} as timestamp) as instant
+        from {reader} as lake_row
+        left join cutoff on lake_row.customer_id = cutoff.customer_id
+        where {is_doomed(rule, step.folder, day)}
+        """,
+        paths,
+    )
+    groups = connection.execute(
+        "select customer_id, count(*), count(distinct identity), min(instant), max(instant) "
+        "from doomed group by customer_id order by customer_id"
+    ).fetchall()
+    return [
+        Deletion(
+            run_id,
+            customer_id,
+            step.folder,
+            rule.cause,
+            rule.cutoff_of(customer_id),
+            rows,
+            events,
+            _aware(oldest),
+            _aware(newest),
+            settings.clock(),
+        )
+        for customer_id, rows, events, oldest, newest in groups
+    ]
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant else None

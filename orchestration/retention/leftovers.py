@@ -1,0 +1,143 @@
+"""Copies beside the lake and the marts that hold what is past its retention: landed files, files
+that were set aside, exports below the home folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from orchestration import export
+from orchestration.database import connect
+from orchestration.landing import files
+from orchestration.landing.checks import literal
+from orchestration.landing.land import read_rows
+from orchestration.landing.streams import STREAMS_BY_NAME, Stream
+from orchestration.ledger import Ledger
+from orchestration.retention.plan import Rule, retention_rule
+from orchestration.retention.policy import fill_cutoffs
+from orchestration.settings import Settings
+
+log = structlog.get_logger()
+
+# Whether a landed file, of a stream and loaded at a time, holds what is past its retention.
+FindExpired = Callable[[Path, str, datetime], bool]
+
+
+@contextmanager
+def expiry(settings: Settings, ledger: Ledger) -> Iterator[FindExpired]:
+    """A look into landed files for rows that are past their customer's retention."""
+    with closing(connect(settings)) as connection:
+        rule = retention_rule(connection, settings, ledger)
+        fill_cutoffs(connection, "retention", rule.kept_from)
+        fill_cutoffs(connection, "erased", ledger.kept_from("erasure"))
+
+        def find_expired(path: Path, stream: str, loaded_at: datetime) -> bool:
+            return _holds_expired(
+                connection, STREAMS_BY_NAME[stream], path, loaded_at, rule, settings.clock()
+            )
+
+        yield find_expired
+
+
+def remove_failed_files(settings: Settings, kept_from: datetime) -> list[str]:
+    """Delete files that were set aside, and their reasons, last written before `kept_from`.
+
+    Nobody can tell whose rows are in them. Returns their paths below the landing folder.
+    """
+    removed = []
+    failed = settings.landing / files.FAILED_FOLDER
+    for path in sorted(failed.rglob("*")):
+        reason = path.with_name(f"{path.name}.reason.txt")
+        if not path.is_file() or path.name.endswith(".reason.txt"):
+            continue
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < kept_from:
+            path.unlink()
+            reason.unlink(missing_ok=True)
+            removed.append(str(path.relative_to(settings.landing)))
+            log.info("failed_file_deleted", path=str(path), reason="past the shortest retention")
+    return removed
+
+
+def remove_exports(settings: Settings, kept_from: dict[int, datetime]) -> list[str]:
+    """Delete exports below the home folder that hold rows from before their customer's instant.
+
+    An instant far ahead takes all rows of the customer. Returns the folders.
+    """
+    removed = []
+    with closing(connect(settings)) as connection:
+        fill_cutoffs(connection, "cutoff", kept_from)
+        for folder in exports_below(settings.home):
+            if any(_is_outdated(connection, path) for path in folder.glob("*.parquet")):
+                shutil.rmtree(folder)
+                removed.append(str(folder))
+                log.info("export_deleted", folder=str(folder), reason="it held what was deleted")
+    return removed
+
+
+def exports_below(home: Path) -> list[Path]:
+    """Folders that `agentstats export` wrote, whole or cut off."""
+    return [
+        folder
+        for folder in sorted(path for path in home.rglob("*") if path.is_dir())
+        if (folder.name.startswith(".") and folder.name.endswith((".unfinished", ".earlier")))
+        or _is_export(folder)
+    ]
+
+
+def _is_export(folder: Path) -> bool:
+    try:
+        return "agentstats_version" in json.loads((folder / export.MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+
+
+def _is_outdated(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    try:
+        return _holds_rows_before_cutoff(connection, path)
+    except duckdb.Error:
+        # Nobody can tell what is in it.
+        return True
+
+
+def _holds_rows_before_cutoff(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    reader = f"read_parquet({literal(str(path))})"
+    columns = {name for name, *_ in connection.execute(f"describe from {reader}").fetchall()}
+    if "customer_id" not in columns or path.stem == "retention_ledger":
+        return False
+    day = "mart.occurred_date" if "occurred_date" in columns else "date '9998-01-01'"
+    return bool(
+        connection.execute(
+            f"select 1 from {reader} as mart inner join cutoff "
+            f"on mart.customer_id = cutoff.customer_id where {day} < cutoff.kept_from limit 1"
+        ).fetchall()
+    )
+
+
+def _holds_expired(
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    path: Path,
+    loaded_at: datetime,
+    rule: Rule,
+    now: datetime,
+) -> bool:
+    read_rows(connection, files.recognise(path, stream), now)
+    if stream.is_reference:
+        is_expired = "reason = 'expired'"
+    else:
+        is_expired = "occurred_at < retention.kept_from"
+        if loaded_at < rule.kept_from_of_nobody:
+            is_expired += " or customer_id is null or occurred_at is null"
+    return bool(
+        connection.execute(
+            f"select 1 from checked left join retention using (customer_id) "
+            f"where {is_expired} limit 1"
+        ).fetchall()
+    )

@@ -1,0 +1,71 @@
+"""The retention of the nightly job, as far as the lake: the marts follow from the dates touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import structlog
+
+from orchestration.database import connect
+from orchestration.landing.lake import remove_orphans
+from orchestration.ledger import Ledger
+from orchestration.retention.lake_deletion import Progress, delete_from_lake
+from orchestration.retention.leftovers import remove_exports, remove_failed_files
+from orchestration.retention.plan import Plan, Rule, make_plan, refuse_too_much, retention_rule
+from orchestration.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What a run of retention did. `rows` of the lake; files by their paths."""
+
+    plan: Plan
+    rows: int
+    failed_files: list[str]
+    exports: list[str]
+
+
+def plan_retention(settings: Settings, ledger: Ledger) -> Plan:
+    """What the next nightly run would delete. Raises `PolicyInvalid`."""
+    return make_plan(settings, ledger, current_rule(settings, ledger))
+
+
+def delete_expired(
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    run_id: str,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Deleted:
+    """Delete what is past its retention from the lake and from copies beside it.
+
+    Raises `PolicyInvalid` or `TooMuch` before anything is deleted, `LakeDamaged` later.
+    """
+    rule = current_rule(settings, ledger)
+    remove_orphans(settings.lake, ledger)
+    plan = make_plan(settings, ledger, rule)
+    for customer_id in plan.customers_without_policy:
+        log.warning(
+            "customer_without_policy",
+            customer_id=customer_id,
+            then="nothing of it is deleted until a row of landing/customers/ tells its tier",
+        )
+    refuse_too_much(plan, settings)
+    rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=report)
+    return Deleted(
+        plan,
+        rows,
+        remove_failed_files(settings, rule.kept_from_of_nobody),
+        remove_exports(settings, rule.kept_from),
+    )
+
+
+def current_rule(settings: Settings, ledger: Ledger) -> Rule:
+    """What is kept by now. Raises `PolicyInvalid`."""
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with closing(connect(settings)) as connection:
+        return retention_rule(connection, settings, ledger)

@@ -1,0 +1,148 @@
+"""How long each customer's data is kept: the customers in the lake, the tiers of the seed.
+
+The days come from the macro that the customers mart uses, so that landing, deletion and the API
+cannot disagree.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+import duckdb
+from jinja2 import Template
+
+from orchestration.landing.checks import literal
+from orchestration.landing.streams import CUSTOMERS
+from orchestration.landing.verdict import content_hash
+from orchestration.ledger import Ledger
+from orchestration.settings import CHECKOUT, Settings
+
+MAX_RETENTION_DAYS = 2557
+
+_MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
+_TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
+
+
+class PolicyInvalid(Exception):
+    """A customer's retention cannot be told; the message names each such customer."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a customer's newest row says, and the `days` that are kept by it.
+
+    `days` is None where there is no valid policy.
+    """
+
+    customer_id: int
+    tier: str
+    days_given: int | None
+    days: int | None
+
+
+def read_policies(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
+) -> list[Policy]:
+    """The policy of each customer that the lake has a row of, by customer."""
+    paths = [str(settings.lake / path) for path in ledger.lake_paths_of(CUSTOMERS.name)]
+    if not paths:
+        return []
+    days = Template(_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}").render()
+    rows = connection.execute(
+        f"""
+        select customer.customer_id, customer.tier, customer.retention_days, {days.strip()}
+        from (
+            select * from read_parquet($paths)
+            qualify row_number() over (
+                partition by customer_id
+                order by updated_at desc nulls last, {content_hash(CUSTOMERS)} desc
+            ) = 1
+        ) as customer
+        left join read_csv({literal(str(_TIERS))}) as policy on customer.tier = policy.tier
+        order by customer.customer_id
+        """,
+        {"paths": paths},
+    ).fetchall()
+    return [Policy(*row) for row in rows]
+
+
+def check_policies(policies: Sequence[Policy]) -> None:
+    """Raise `PolicyInvalid` unless every policy is a valid one."""
+    tiers = [tier["tier"] for tier in _tiers()]
+    problems = [
+        f"customer {policy.customer_id}: tier {policy.tier!r} is unknown"
+        if policy.tier not in tiers
+        else f"customer {policy.customer_id}: retention_days {policy.days_given} "
+        f"is not within 1 to {MAX_RETENTION_DAYS}"
+        for policy in policies
+        if policy.days is None or not 1 <= policy.days <= MAX_RETENTION_DAYS
+    ]
+    if problems:
+        shown = "; ".join(problems[:10])
+        more = f" and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise PolicyInvalid(
+            f"nothing was deleted, because a retention policy is invalid: {shown}{more}. "
+            f"Drop a corrected row with a later updated_at under landing/{CUSTOMERS.name}/ (tiers: "
+            f"{', '.join(tiers)}; retention_days counts for enterprise), run the hourly job, "
+            "then the nightly one"
+        )
+
+
+def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:
+    """The first instant that is kept, by customer; none for a customer without a valid policy.
+
+    It is the midnight of UTC that is the policy's days before the UTC date of `now`.
+    """
+    return {
+        policy.customer_id: midnight(now) - timedelta(days=policy.days)
+        for policy in policies
+        if policy.days is not None
+    }
+
+
+def strictest_cutoff(policies: Sequence[Policy], now: datetime) -> datetime:
+    """The cutoff of what belongs to nobody can tell whom: that of the shortest policy."""
+    of_tiers = [int(tier["retention_days"]) for tier in _tiers() if tier["retention_days"]]
+    of_customers = [policy.days for policy in policies if policy.days is not None]
+    return midnight(now) - timedelta(days=min(of_tiers + of_customers))
+
+
+def midnight(instant: datetime) -> datetime:
+    """The start of the UTC date of `instant`."""
+    return datetime.combine(instant.astimezone(UTC).date(), time.min, tzinfo=UTC)
+
+
+def fill_cutoffs(
+    connection: duckdb.DuckDBPyConnection, table: str, kept_from: Mapping[int, datetime]
+) -> None:
+    """Make the table (customer_id, kept_from) anew; DuckDB's instants have no zone and are UTC."""
+    connection.execute(f"create or replace table {table} (customer_id bigint, kept_from timestamp)")
+    rows = [
+        {"customer_id": customer_id, "kept_from": _naive(instant).isoformat(sep=" ")}
+        for customer_id, instant in kept_from.items()
+    ]
+    connection.execute(
+        f"insert into {table} select unnest(from_json(?, ?), recursive := true)",
+        [json.dumps(rows), json.dumps([{"customer_id": "bigint", "kept_from": "timestamp"}])],
+    )
+
+
+def latest(*kept_from: Mapping[int, datetime]) -> dict[int, datetime]:
+    """For each customer of any of them the latest instant."""
+    return {
+        customer_id: max(each[customer_id] for each in kept_from if customer_id in each)
+        for customer_id in sorted(set().union(*kept_from))
+    }
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def _tiers() -> list[dict[str, str]]:
+    with _TIERS.open(newline="") as file:
+        return list(csv.DictReader(file))

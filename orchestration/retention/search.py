@@ -1,0 +1,216 @@
+"""The proof of an erasure: every file below the home folder, opened, decoded and searched.
+
+Two searches: rows that carry the customer's id, in whatever holds rows; and words that were only
+the customer's (names, ids of events, digests of keys), in decoded text and in the raw bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from orchestration.database import connect
+from orchestration.landing.checks import literal, quoted
+from orchestration.landing.files import is_finished
+from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
+from orchestration.ledger import Ledger
+from orchestration.retention.plan import full_paths
+from orchestration.settings import Settings
+
+# Enough to find any copy of the data, few enough to look for them in gigabytes.
+_IDS_OF_A_STREAM = 20
+_NAMES = 200
+# A shorter word is found everywhere by chance.
+_FEWEST_CHARACTERS = 6
+
+# These record that the customer was erased; they hold its number, counts and times.
+_RECORDS = {"retention_ledger", "deletion"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something of the customer that is left: in which file, where in it, and how often."""
+
+    file: str
+    where: str
+    found: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was searched, and what was found. `unfinished` files are still being written by their
+    producer, under the landing folder: nobody can tell what will be in them."""
+
+    files_searched: int
+    bytes_searched: int
+    words_searched: int
+    hits: Sequence[Hit]
+    unfinished: Sequence[str]
+
+
+def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
+    """Names, ids and key digests that only this customer has: to be taken before it is erased."""
+    words: list[str] = []
+    with closing(connect(settings)) as connection:
+        for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
+            paths = full_paths(settings, ledger.lake_files_in(stream.name))
+            names = [name for name, _ in stream.lake_columns if name.endswith("_name")]
+            for column in names if stream.is_reference else [stream.identity[-1]]:
+                if not paths:
+                    continue
+                limit = _NAMES if stream.is_reference else _IDS_OF_A_STREAM
+                words += [
+                    word
+                    for (word,) in connection.execute(
+                        f"""
+                        with mine as (
+                            select distinct {column} as word
+                            from read_parquet($paths, hive_partitioning = false)
+                            where customer_id = $customer_id
+                                and length({column}) >= {_FEWEST_CHARACTERS}
+                            limit {limit}
+                        )
+                        select word from mine where word not in (
+                            select {column} from read_parquet($paths, hive_partitioning = false)
+                            where customer_id <> $customer_id and {column} is not null
+                        )
+                        """,
+                        {"paths": paths, "customer_id": customer_id},
+                    ).fetchall()
+                ]
+    if settings.keys_path.exists():
+        with closing(sqlite3.connect(f"file:{settings.keys_path}?mode=ro", uri=True)) as keys:
+            words += [
+                digest
+                for (digest,) in keys.execute(
+                    "select key_sha256 from api_keys where customer_id = ?", (customer_id,)
+                )
+            ]
+    return sorted(set(words))
+
+
+def search(settings: Settings, customer_id: int, words: Sequence[str]) -> Proof:
+    """Look through every file below the home folder."""
+    paths = sorted(
+        path for path in settings.home.rglob("*") if path.is_file() and not path.is_symlink()
+    )
+    hits: list[Hit] = []
+    with closing(connect(settings)) as connection:
+        connection.execute("create table word (word varchar)")
+        if words:
+            connection.executemany("insert into word values (?)", [[word] for word in words])
+        for path in paths:
+            name = str(path.relative_to(settings.home))
+            hits += [
+                Hit(name, where, found)
+                for where, found in _hits_in(connection, path, customer_id, words)
+            ]
+    unfinished = [
+        path
+        for path in paths
+        if settings.landing in path.parents
+        and not all(is_finished(Path(part)) for part in path.relative_to(settings.landing).parts)
+    ]
+    return Proof(
+        len(paths),
+        sum(path.stat().st_size for path in paths),
+        len(words),
+        hits,
+        [str(path.relative_to(settings.home)) for path in unfinished],
+    )
+
+
+def _hits_in(
+    connection: duckdb.DuckDBPyConnection, path: Path, customer_id: int, words: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    """(where, how often) in one file."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head.startswith(b"PAR1"):
+        reader = f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+        if path.stem not in _RECORDS:
+            yield from _rows_in(connection, reader, "rows", customer_id)
+    elif head[8:12] == b"DUCK":
+        yield from _tables_in(connection, path, customer_id)
+    elif head.startswith(b"SQLite format 3"):
+        yield from _sqlite_rows_in(path, customer_id)
+    elif head.startswith(b"\x1f\x8b"):
+        try:
+            yield from _words_in(gzip.decompress(path.read_bytes()), "unzipped text", words)
+        except (OSError, EOFError):
+            yield "cannot be unzipped", 1
+    if head:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            yield from _words_in(raw, "raw bytes", words)
+
+
+def _words_in(
+    content: bytes | mmap.mmap, where: str, words: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    found = sum(content.find(word.encode()) >= 0 for word in words)
+    if found:
+        yield where, found
+
+
+def _tables_in(
+    connection: duckdb.DuckDBPyConnection, path: Path, customer_id: int
+) -> Iterator[tuple[str, int]]:
+    connection.execute(f"attach {literal(str(path))} as searched (read_only)")
+    try:
+        for schema, table in connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"
+        ).fetchall():
+            if table not in _RECORDS:
+                relation = f"searched.{quoted(schema)}.{quoted(table)}"
+                yield from _rows_in(connection, relation, f"{schema}.{table}", customer_id)
+    finally:
+        connection.execute("detach searched")
+
+
+def _rows_in(
+    connection: duckdb.DuckDBPyConnection, relation: str, where: str, customer_id: int
+) -> Iterator[tuple[str, int]]:
+    """Rows with the customer's id, or with a word of the customer's in a column of text."""
+    types = {
+        name: kind for name, kind, *_ in connection.execute(f"describe from {relation}").fetchall()
+    }
+    conditions = [
+        f"{quoted(name)} in (select word from word)"
+        for name, kind in types.items()
+        if kind == "VARCHAR"
+    ]
+    if "original" in types:
+        conditions.append("exists (select 1 from word where contains(original, word))")
+    if "customer_id" in types:
+        conditions.append(f"customer_id = {customer_id}")
+    if conditions:
+        (found,) = connection.execute(
+            f"select count(*) from {relation} where {' or '.join(conditions)}"
+        ).fetchall()[0]
+        if found:
+            yield where, found
+
+
+def _sqlite_rows_in(path: Path, customer_id: int) -> Iterator[tuple[str, int]]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        tables = [
+            name
+            for (name,) in database.execute("select name from sqlite_master where type = 'table'")
+            if re.fullmatch(r"\w+", name) and name not in _RECORDS
+        ]
+        for table in tables:
+            columns = [column for _, column, *_ in database.execute(f"pragma table_info({table})")]
+            if "customer_id" in columns:
+                (found,) = database.execute(
+                    f"select count(*) from {table} where customer_id = ?", (customer_id,)
+                ).fetchone()
+                if found:
+                    yield table, found
