@@ -12,13 +12,15 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration import pipeline
+from orchestration import pipeline, reconciliation
 from orchestration.dbt import MANIFEST, NodeResult
-from orchestration.landing.streams import STREAMS
+from orchestration.landing.lake import COUNTS_FOLDER
+from orchestration.landing.streams import EVENT_STREAMS, STREAMS
 from orchestration.writer import Writer
 
 SNAPSHOT = dg.AssetKey("snapshot")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
+DELIVERY_COUNTS = dg.AssetKey(["raw", COUNTS_FOLDER])
 
 LANDING_SPECS = [
     dg.AssetSpec(
@@ -116,6 +118,14 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 description=f"Checked rows of {stream.name}, as Parquet in the lake.",
             )
             for stream in STREAMS
+        ]
+        + [
+            dg.AssetSpec(
+                DELIVERY_COUNTS,
+                deps=[["landing", stream.name] for stream in EVENT_STREAMS],
+                group_name="lake",
+                description="What came of each delivered row, by customer and quarter hour.",
+            )
         ],
     )
     def land(
@@ -146,6 +156,10 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                     "rejected": sum(load.rejected for load in of_stream),
                 },
             )
+        yield dg.MaterializeResult(
+            asset_key=DELIVERY_COUNTS,
+            metadata={"rows": sum(load.rows_read for load in loads)},
+        )
 
     @dbt_assets(
         manifest=manifest,
@@ -183,9 +197,13 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     )
     def reconcile(context: dg.AssetExecutionContext, writer: Writer) -> Any:
         """Recount every event in the lake; a difference fails the run before it publishes."""
-        proof = pipeline.reconcile(writer.settings, writer.ledger)
+        proof = reconciliation.reconcile(writer.settings, writer.ledger)
         writer.note(
             events_recounted=proof.events,
+            rows_delivered=proof.delivered,
+            total_mismatches=proof.total_mismatches,
+            conflicting_duplicates=proof.conflicting_duplicates,
+            ids_on_two_dates=proof.ids_on_two_dates,
             differences=len(proof.differences) + len(proof.file_differences),
         )
         if not proof.adds_up:

@@ -18,6 +18,7 @@ from jinja2 import Template
 from orchestration.database import connect
 from orchestration.landing import files, lake
 from orchestration.landing.checks import literal
+from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
 from orchestration.landing.streams import CUSTOMERS, STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.landing.verdict import check_rows, content_hash, dates_of, judge
@@ -58,6 +59,7 @@ def land_waiting_files(
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     lake.remove_orphans(settings.lake, ledger)
+    count_earlier_loads(settings, ledger)
     _move_what_is_booked(settings, ledger)
     waiting = [
         (stream, path)
@@ -173,8 +175,11 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
         rows = _read_rows(connection, files.recognise(path, stream), settings.clock())
         dates = [] if stream.is_reference else dates_of(connection)
         known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
-        verdict = judge(connection, stream, [str(settings.lake / path) for path in known])
+        known_paths = [str(settings.lake / path) for path in known]
+        verdict = judge(connection, stream, known_paths, settings.clock())
         lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
+        if not stream.is_reference:
+            lake_files += lake.write_counts(connection, stream.name, load.load_id, settings.lake)
         if verdict.rejected:
             lake_files += lake.write_rejected_rows(
                 connection,
