@@ -20,7 +20,15 @@ from api.queries import Queries
 from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
-from api.stats import agent_types, compliance, feedback, latency, usage
+from api.stats import (
+    agent_types,
+    compliance,
+    data_quality,
+    feedback,
+    latency,
+    retention,
+    usage,
+)
 from api.throttle import MemoryThrottle, SharedThrottle, WrongKeys
 
 DESCRIPTION = (
@@ -79,7 +87,8 @@ def create_app(
     )
     app.state.services = services
     errors.install(app, allowed_values)
-    for family in (usage, latency, compliance, feedback, agent_types):
+    families = (usage, latency, compliance, feedback, agent_types, data_quality, retention)
+    for family in families:
         app.include_router(family.router)
     app.include_router(pages.router)
     registry = CollectorRegistry()

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from fastapi import Request
@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.answers import StoredAnswer
 from api.errors import AnsweredBefore, ErrorBody, NotModified
-from api.parameters import Format, Grouping, Period
+from api.parameters import FIRST_END, Format, Grouping, Period
 from api.services import Services, services_of
 from api.serving import Lease, Row
 from api.windows import Window, covered_from, window
@@ -45,18 +45,31 @@ class Answering:
         *,
         customer_id: int,
         window: Window,
+        kept_from: date | None,
         etag: str,
     ) -> None:
         self._services = services
         self._lease = lease
         self._customer_id = customer_id
         self._etag = etag
+        self._kept_from = kept_from
         self.window = window
 
-    def rows(self, query: str) -> list[Row]:
+    @property
+    def covered_from(self) -> date:
+        """The first UTC date that retention shows."""
+        return self._kept_from or FIRST_END
+
+    @property
+    def whole_window(self) -> Window:
+        """The window with what lies before retention: for rows that are not subject to it."""
+        asked = self.window
+        return window(days=asked.days, tz=asked.tz, end=asked.end, kept_from=None)
+
+    def rows(self, query: str, window: Window | None = None) -> list[Row]:
         """The rows of the query with this name, about the customer who asks."""
         return self._services.queries.run(
-            self._lease, query, customer_id=self._customer_id, window=self.window
+            self._lease, query, customer_id=self._customer_id, window=window or self.window
         )
 
     def json(self, body: BaseModel) -> Response:
@@ -114,7 +127,7 @@ def answering(
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
         headers = request.state.answer_headers
         headers["X-Snapshot-Id"] = snapshot.snapshot_id
-        headers["X-Covered-From"] = "1970-01-01" if kept_from is None else kept_from.isoformat()
+        headers["X-Covered-From"] = (kept_from or FIRST_END).isoformat()
         if snapshot.data_as_of is not None:
             headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
         etag = _etag(
@@ -127,13 +140,21 @@ def answering(
             period.tz,
             [asked.end.isoformat(), asked.days],
             [boundary.isoformat() for boundary in asked.boundaries],
+            headers["X-Covered-From"],
         )
         if _has_already(request.headers.getlist("If-None-Match"), etag):
             raise NotModified({"ETag": etag, **CACHING})
         stored = services.answers.find(customer_id, etag)
         if stored is not None:
             raise AnsweredBefore(_response_of(stored))
-        yield Answering(services, lease, customer_id=customer_id, window=asked, etag=etag)
+        yield Answering(
+            services,
+            lease,
+            customer_id=customer_id,
+            window=asked,
+            kept_from=kept_from,
+            etag=etag,
+        )
 
 
 def _response_of(answer: StoredAnswer) -> Response:

@@ -12,9 +12,10 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration import pipeline
+from orchestration import pipeline, reconciliation
 from orchestration.dbt import MANIFEST, NodeResult
-from orchestration.landing.streams import STREAMS
+from orchestration.landing.lake import COUNTS_FOLDER
+from orchestration.landing.streams import EVENT_STREAMS, STREAMS
 from orchestration.retention import warehouse_file
 from orchestration.retention.compaction import compact
 from orchestration.retention.lake_deletion import LakeDamaged
@@ -27,6 +28,7 @@ SNAPSHOT = dg.AssetKey("snapshot")
 RETENTION = dg.AssetKey("retention")
 WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
+DELIVERY_COUNTS = dg.AssetKey(["raw", COUNTS_FOLDER])
 
 LANDING_SPECS = [
     dg.AssetSpec(
@@ -114,11 +116,15 @@ class DbtEvents:
                     )
 
 
-def recount(writer: Writer) -> pipeline.Reconciliation:
-    """Compare marts and lake. Raises `dagster.Failure` where they differ."""
-    proof = pipeline.reconcile(writer.settings, writer.ledger)
+def recount(writer: Writer) -> reconciliation.Reconciliation:
+    """Compare deliveries, lake and marts. Raises `dagster.Failure` where they differ."""
+    proof = reconciliation.reconcile(writer.settings, writer.ledger)
     writer.note(
         events_recounted=proof.events,
+        rows_delivered=proof.delivered,
+        total_mismatches=proof.total_mismatches,
+        conflicting_duplicates=proof.conflicting_duplicates,
+        ids_on_two_dates=proof.ids_on_two_dates,
         differences=len(proof.differences) + len(proof.file_differences),
     )
     if not proof.adds_up:
@@ -149,6 +155,14 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 description=f"Checked rows of {stream.name}, as Parquet in the lake.",
             )
             for stream in STREAMS
+        ]
+        + [
+            dg.AssetSpec(
+                DELIVERY_COUNTS,
+                deps=[["landing", stream.name] for stream in EVENT_STREAMS],
+                group_name="lake",
+                description="What came of each delivered row, by customer and quarter hour.",
+            )
         ],
     )
     def land(
@@ -179,9 +193,15 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                     "rejected": sum(load.rejected for load in of_stream),
                 },
             )
+        yield dg.MaterializeResult(
+            asset_key=DELIVERY_COUNTS,
+            metadata={"rows": sum(load.rows_read for load in loads)},
+        )
 
     @dg.asset(
-        key=RETENTION, group_name="retention", deps=[["raw", stream.name] for stream in STREAMS]
+        key=RETENTION,
+        group_name="retention",
+        deps=[*(["raw", stream.name] for stream in STREAMS), DELIVERY_COUNTS],
     )
     def retention(writer: Writer) -> dg.MaterializeResult[None]:
         """Delete what is past its customer's retention from the lake, then merge small files."""

@@ -16,15 +16,13 @@ import structlog
 from orchestration import dbt, publication, rollups
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
-from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
+from orchestration.reconciliation import RECONCILIATION
 from orchestration.retention import warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import Scope
 from orchestration.settings import Settings
-
-RECONCILIATION = "tag:reconciliation"
 
 log = structlog.get_logger()
 
@@ -39,40 +37,6 @@ class RollUp:
     @property
     def failed(self) -> list[dbt.NodeResult]:
         return [result for result in self.results if not result.is_ok]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One stream, customer and UTC date where the marts count other than the lake holds."""
-
-    stream: str
-    customer_id: int
-    occurred_date: str
-    accepted: int
-    in_marts: int
-
-
-@dataclass(frozen=True)
-class FileDifference:
-    """A delivered file whose rows do not add up, or whose stream's totals do not."""
-
-    source: str
-    problem: str
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """The proof that it adds up: nothing in `differences` and `file_differences`."""
-
-    events: int
-    groups: int
-    files: int
-    differences: Sequence[Difference]
-    file_differences: Sequence[FileDifference]
-
-    @property
-    def adds_up(self) -> bool:
-        return not self.differences and not self.file_differences
 
 
 def clear_scratch(settings: Settings) -> None:
@@ -109,64 +73,6 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     if not done.failed:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
-
-
-def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
-    """Recount every accepted event in the lake and compare with the marts, by customer and date.
-
-    Raises `DbtFailed` where the recount itself fails.
-    """
-    scope = rollups.whole_lake(ledger)
-    rollups.hand_over(settings, ledger, scope)
-    results = dbt.build(settings, select=[RECONCILIATION], exclude=[], full_refresh=False)
-    failed = [result for result in results if not result.is_ok]
-    if failed:
-        raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
-    with rollups.open_warehouse(settings) as warehouse:
-        rollups.renew_marts_version(warehouse)
-        totals = warehouse.execute(
-            "select stream, cast(sum(accepted) as bigint), count(*) from marts.reconciliation "
-            "group by stream"
-        ).fetchall()
-        differences = warehouse.execute(
-            "select stream, customer_id, cast(occurred_date as varchar), accepted, in_marts "
-            "from marts.reconciliation where difference <> 0 order by all"
-        ).fetchall()
-    in_lake = {stream: accepted for stream, accepted, _ in totals}
-    loads = ledger.loads()
-    return Reconciliation(
-        events=sum(in_lake.values()),
-        groups=sum(groups for _, _, groups in totals),
-        files=len(loads),
-        differences=[Difference(*row) for row in differences],
-        file_differences=_file_differences(loads, in_lake, ledger.deleted_events()),
-    )
-
-
-def _file_differences(
-    loads: Sequence[Load], in_lake: dict[str, int], deleted: dict[str, int]
-) -> list[FileDifference]:
-    found = [
-        FileDifference(
-            load.source_file,
-            f"{load.rows_read} read, but {load.accepted} accepted + {load.duplicates} duplicates "
-            f"+ {load.rejected} rejected",
-        )
-        for load in loads
-        if load.rows_read != load.accepted + load.duplicates + load.rejected
-    ]
-    for stream in EVENT_STREAMS:
-        booked = sum(load.accepted for load in loads if load.stream == stream.name)
-        gone = deleted.get(stream.name, 0)
-        if booked != in_lake.get(stream.name, 0) + gone:
-            found.append(
-                FileDifference(
-                    stream.name,
-                    f"{booked} accepted by the ledger, {in_lake.get(stream.name, 0)} in the lake "
-                    f"and {gone} deleted",
-                )
-            )
-    return found
 
 
 def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:

@@ -14,9 +14,14 @@ import structlog
 
 from orchestration import dbt
 from orchestration.database import connect
+from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
+
+# What of the lake is read by date, each with dates of its own.
+_DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
+_UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 
 log = structlog.get_logger()
 
@@ -38,7 +43,7 @@ class WarehouseUnusable(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """What a run has to rebuild: UTC event dates by stream, up to change number `touch_seq`.
+    """What a run has to rebuild: UTC dates by stream, and of counts, up to change `touch_seq`.
 
     `is_full` rebuilds every table from nothing, `reason` says why.
     """
@@ -111,19 +116,18 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
     touched = ledger.touched_since(since)
-    names = {stream.name for stream in REFERENCE_STREAMS}
     return Scope(
         newest,
-        {stream: days for stream, days in touched.items() if stream not in names},
-        has_new_names=bool(names & set(touched)),
+        {stream: days for stream, days in touched.items() if stream not in _UNDATED},
+        has_new_names=any(stream in touched for stream in _UNDATED),
         is_full=False,
         reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
     )
 
 
 def whole_lake(ledger: Ledger) -> Scope:
-    """Every date of every stream, to read but not to rebuild."""
-    touched = {stream.name: ledger.dates_in_lake(stream.name) for stream in EVENT_STREAMS}
+    """Every date of every stream, and of the counts, to read but not to rebuild."""
+    touched = {stream: ledger.dates_in_lake(stream) for stream in _DATED}
     return Scope(
         ledger.newest_touch_seq(), touched, has_new_names=False, is_full=False, reason="all dates"
     )
@@ -137,10 +141,10 @@ def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> None:
         for day in days
     ]
     files = [
-        {"stream": stream.name, "path": str(settings.lake / path)}
-        for stream in (*EVENT_STREAMS, *REFERENCE_STREAMS)
+        {"stream": stream, "path": str(settings.lake / path)}
+        for stream in (*_DATED, *_UNDATED)
         for path in ledger.lake_paths_of(
-            stream.name, None if stream.is_reference else scope.touched.get(stream.name, [])
+            stream, None if stream in _UNDATED else scope.touched.get(stream, [])
         )
     ]
     with open_warehouse(settings) as warehouse:

@@ -2,7 +2,13 @@
 
 import dagster as dg
 
-from orchestration.assets import LANDING_SPECS, RECONCILIATION, RETENTION, WAREHOUSE_FILE
+from orchestration.assets import (
+    DELIVERY_COUNTS,
+    LANDING_SPECS,
+    RECONCILIATION,
+    RETENTION,
+    WAREHOUSE_FILE,
+)
 from orchestration.landing.streams import STREAMS
 
 # A run brings everything up to date, whatever ticks were missed: no partitions, no catching up.
@@ -17,7 +23,9 @@ nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all()
     - dg.AssetSelection.assets(
-        *(spec.key for spec in LANDING_SPECS), *(["raw", stream.name] for stream in STREAMS)
+        *(spec.key for spec in LANDING_SPECS),
+        *(["raw", stream.name] for stream in STREAMS),
+        DELIVERY_COUNTS,
     ),
     description=(
         "Delete what is past its retention, merge small files, rebuild the dates touched, recount "

@@ -1,1 +1,1 @@
-"""The nine stats endpoints, one module for each family."""
+"""The stats endpoints, one module for each family."""

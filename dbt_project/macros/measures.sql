@@ -20,6 +20,13 @@
     ]) }}
 {%- endmacro %}
 
+{% macro delivery_measures() -%}
+    {{ return([
+        'delivered', 'accepted', 'duplicates', 'rejected', 'total_mismatches',
+        'conflicting_duplicates',
+    ]) }}
+{%- endmacro %}
+
 {# The sum of each measure under its own name, as a list of select items. #}
 {% macro summed(measures) -%}
     {%- for measure in measures %}

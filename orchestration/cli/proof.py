@@ -8,12 +8,13 @@ import json
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.reconciliation import Difference, FileDifference, IdOnTwoDates, Reconciliation
 from orchestration.settings import read_settings
 
 
 def reconcile(as_json: AsJson = False) -> None:
-    """Recount the marts against the lake. Ends with 1 and a table where they differ."""
-    from orchestration import pipeline
+    """Recount marts, lake and deliveries. Ends with 1 and a table where they differ."""
+    from orchestration import pipeline, reconciliation
     from orchestration.ledger import Ledger
     from orchestration.writer_lock import writer_lock
 
@@ -27,33 +28,52 @@ def reconcile(as_json: AsJson = False) -> None:
         pipeline.clear_scratch(settings)
         ledger = Ledger(settings.ledger_path)
         try:
-            proof = pipeline.reconcile(settings, ledger)
+            proof = reconciliation.reconcile(settings, ledger)
         finally:
             ledger.close()
     if as_json:
         print_json({"adds_up": proof.adds_up, **dataclasses.asdict(proof)})
-    elif proof.adds_up:
+    else:
+        _print_proof(proof)
+    if not proof.adds_up:
+        raise typer.Exit(1)
+
+
+def _print_proof(proof: Reconciliation) -> None:
+    if proof.adds_up:
         out.print(
             f"It adds up: {proof.events} events in {proof.groups} groups of stream, customer and "
             f"date, from {proof.files} files; no difference."
         )
-    else:
-        print_table(
-            "Groups that differ",
-            ["stream", "customer_id", "occurred_date", "accepted", "in_marts"],
-            [dataclasses.astuple(difference) for difference in proof.differences],
+        out.print(
+            f"{proof.delivered} rows of event streams delivered = {proof.events} accepted + "
+            f"{proof.duplicates} duplicates + {proof.rejected} rejected"
         )
-        print_table(
-            "Files that do not add up",
-            ["source", "problem"],
-            [dataclasses.astuple(difference) for difference in proof.file_differences],
-        )
+    out.print(
+        f"Anomalies: {proof.total_mismatches} total_mismatch, "
+        f"{proof.conflicting_duplicates} conflicting_duplicate, "
+        f"{proof.ids_on_two_dates} id_on_two_dates"
+    )
+    print_table(
+        "Ids on two dates (the first of them)",
+        [field.name for field in dataclasses.fields(IdOnTwoDates)],
+        [dataclasses.astuple(each) for each in proof.on_two_dates],
+    )
+    print_table(
+        "Groups that differ",
+        [field.name for field in dataclasses.fields(Difference)],
+        [dataclasses.astuple(difference) for difference in proof.differences],
+    )
+    print_table(
+        "Files that do not add up",
+        [field.name for field in dataclasses.fields(FileDifference)],
+        [dataclasses.astuple(difference) for difference in proof.file_differences],
+    )
+    if not proof.adds_up:
         err.print(
             "If files were loaded since the last hourly run, run that first; "
             "`agentstats run hourly --full-refresh` rebuilds every mart from the lake."
         )
-    if not proof.adds_up:
-        raise typer.Exit(1)
 
 
 def status(as_json: AsJson = False) -> None:

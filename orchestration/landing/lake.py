@@ -16,6 +16,7 @@ from orchestration.landing.streams import Stream
 from orchestration.ledger import LakeFile, Ledger
 
 REJECTED_FOLDER = "rejected_rows"
+COUNTS_FOLDER = "delivery_counts"
 
 log = structlog.get_logger()
 
@@ -104,6 +105,27 @@ def write_rejected_rows(
     """
     path = f"{REJECTED_FOLDER}/{stream.name}/{load_id}.parquet"
     return write_file(connection, query, path, REJECTED_FOLDER, None, lake)
+
+
+def write_counts(
+    connection: duckdb.DuckDBPyConnection, stream_name: str, load_id: str, lake: Path
+) -> list[LakeFile]:
+    """Write what came of the rows of `counted`, a file for each date, sorted as events are.
+
+    `occurred_at` is the newest time that a row stands for; all of them are of one quarter hour.
+    """
+    days = connection.execute("select distinct occurred_date from counted order by 1").fetchall()
+    lake_files: list[LakeFile] = []
+    for (day,) in days:
+        query = f"""
+            select {literal(stream_name)} as stream, * exclude (occurred_date)
+            from counted
+            where occurred_date = date {literal(day.isoformat())}
+            order by customer_id, occurred_at, reason, is_dated
+        """
+        path = f"{partition(COUNTS_FOLDER, day)}/{stream_name}-{load_id}.parquet"
+        lake_files += write_file(connection, query, path, COUNTS_FOLDER, day, lake)
+    return lake_files
 
 
 def write_file(

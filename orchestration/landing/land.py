@@ -16,6 +16,7 @@ import structlog
 
 from orchestration.database import connect
 from orchestration.landing import files, lake
+from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.landing.verdict import check_rows, dates_of, judge
@@ -54,6 +55,7 @@ def land_waiting_files(
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     lake.remove_orphans(settings.lake, ledger)
+    count_earlier_loads(settings, ledger)
     _move_what_is_booked(settings, ledger)
     waiting = [
         (stream, path)
@@ -157,8 +159,11 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
         rows = read_rows(connection, files.recognise(path, stream), settings.clock())
         dates = [] if stream.is_reference else dates_of(connection)
         known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
-        verdict = judge(connection, stream, [str(settings.lake / path) for path in known])
+        known_paths = [str(settings.lake / path) for path in known]
+        verdict = judge(connection, stream, known_paths, settings.clock())
         lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
+        if not stream.is_reference:
+            lake_files += lake.write_counts(connection, stream.name, load.load_id, settings.lake)
         if verdict.rejected:
             lake_files += lake.write_rejected_rows(
                 connection,

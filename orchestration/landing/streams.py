@@ -14,6 +14,7 @@ from enum import Enum
 MAX_COUNT = 10**12
 MAX_ID_LENGTH = 128
 MAX_RESPONSE_TIME_MS = 86_400_000
+MAX_RETENTION_DAYS = 2557
 
 
 class Kind(Enum):

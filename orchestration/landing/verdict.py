@@ -3,7 +3,8 @@
 The rows of the file at hand live in tables of one connection:
 
 - `checked`: every row, typed, with its `reason` (NULL for a good row);
-- `dropped`: the rowids of good rows that say nothing new and are not written to the lake.
+- `dropped`: the rowids of good rows that say nothing new and are not written to the lake;
+- `counted`: for events, what came of the rows of each customer, quarter hour and reason.
 """
 
 from __future__ import annotations
@@ -13,9 +14,25 @@ from datetime import date, datetime
 
 import duckdb
 
-from orchestration.landing.checks import literal, quoted, reason_of_rejection, typed_value
+from orchestration.landing.checks import (
+    FUTURE_TOLERANCE,
+    literal,
+    quoted,
+    reason_of_rejection,
+    typed_value,
+)
 from orchestration.landing.files import LandedFile, RowSource
-from orchestration.landing.streams import Kind, Stream
+from orchestration.landing.streams import MAX_RETENTION_DAYS, Kind, Stream
+
+# Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
+# that is wrong, yet to come, or past its retention: such a row counts when it was delivered.
+_IS_DATED = f"""
+    reason is null or coalesce(
+        occurred_at <= now_instant + {FUTURE_TOLERANCE}
+        and occurred_at >= coalesce(kept_from, now_instant - interval {MAX_RETENTION_DAYS} day),
+        false
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -23,8 +40,8 @@ class Verdict:
     """Counts of rows of one file; rows_read = accepted + duplicates + rejected.
 
     `conflicting_duplicates` are duplicates whose content differs from what was known, counted
-    once for each different content; `total_mismatches` are good rows whose total_tokens is not
-    the sum of its parts.
+    once for each different content; `total_mismatches` are good rows, accepted or duplicate, whose
+    total_tokens is not the sum of its parts.
     """
 
     rows_read: int
@@ -65,6 +82,7 @@ def check_rows(
     retention = "erased" if stream.is_reference else "retention"
     if not stream.is_reference:
         lake_values.append("cast(occurred_at as date) as occurred_date")
+        lake_values.append(f"{_IS_DATED} as is_dated")
     connection.execute(
         f"""
         create or replace temp table checked as
@@ -102,33 +120,96 @@ def dates_of(connection: duckdb.DuckDBPyConnection) -> list[date]:
     return [day for (day,) in rows]
 
 
-def judge(connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str]) -> Verdict:
-    """Compare the good rows with each other and with the lake; fill `dropped` and count.
+def judge(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str], now: datetime
+) -> Verdict:
+    """Compare the good rows with each other and with the lake; fill `dropped`, `counted`, count.
 
     `known_paths` are the lake files that may hold the same identities: those of the same event
     dates. A good row is written when no row of its identity, in the file or in the lake, has the
     same content and is as new; so exact repeats leave no trace, and what differs is all kept, for
-    staging to choose from whatever order it came in.
+    staging to choose from whatever order it came in. `now` is when the file was delivered.
     """
-    connection.execute("create or replace temp table dropped (row bigint)")
+    _compare_contents(connection, stream, known_paths)
+    if stream.is_reference:
+        return _verdict_on_reference_rows(connection)
+    _count(connection, stream, now)
     by_reason = connection.execute(
-        "select reason, count(*) from checked group by reason order by reason"
+        "select reason, sum(rejected)::bigint from counted where reason is not null "
+        "group by reason order by reason"
     ).fetchall()
-    rejected_by_reason = {reason: count for reason, count in by_reason if reason is not None}
-    good = next((count for reason, count in by_reason if reason is None), 0)
-    mismatches = 0
-    if any(column.kind is Kind.UNTRUSTED_TOTAL for column in stream.columns):
-        mismatches = _scalar(
-            connection, "select count(*) from checked where reason is null and is_total_mismatch"
+    read, accepted, duplicates, conflicts, mismatches = connection.execute(
+        "select "
+        + ", ".join(
+            f"coalesce(sum({measure}), 0)::bigint"
+            for measure in (
+                *("delivered", "accepted", "duplicates"),
+                *("conflicting_duplicates", "total_mismatches"),
+            )
         )
-    accepted, conflicts = _compare_contents(connection, stream, known_paths, good)
-    return Verdict(
-        rows_read=good + sum(rejected_by_reason.values()),
-        accepted=accepted,
-        duplicates=good - accepted,
-        rejected_by_reason=rejected_by_reason,
-        conflicting_duplicates=conflicts,
-        total_mismatches=mismatches,
+        + " from counted"
+    ).fetchall()[0]
+    return Verdict(read, accepted, duplicates, dict(by_reason), conflicts, mismatches)
+
+
+def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict:
+    """Each version of a name is a row of its own, so what is written is what is accepted."""
+    by_reason = dict(
+        connection.execute(
+            "select reason, count(*) from checked group by reason order by reason"
+        ).fetchall()
+    )
+    good = by_reason.pop(None, 0)
+    duplicates = _scalar(connection, "select count(*) from dropped")
+    read = good + sum(by_reason.values())
+    return Verdict(read, good - duplicates, duplicates, by_reason, 0, 0)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime) -> None:
+    """Fill `counted`: one row per customer, quarter hour and reason, with the newest time in it.
+
+    Of the rows of one identity that the lake did not have, the first is accepted.
+    """
+    mismatches = "cast(0 as bigint)"
+    if any(column.kind is Kind.UNTRUSTED_TOTAL for column in stream.columns):
+        mismatches = "count(*) filter (reason is null and is_total_mismatch)"
+    connection.execute(
+        f"""
+        create or replace temp table counted as
+        with repeated as (
+            select
+                versions.row,
+                firsts.row is not null and firsts.contents_known = 0 as is_new,
+                coalesce(firsts.contents - greatest(firsts.contents_known, 1), 0) as conflicts
+            from versions left join firsts on versions.row = firsts.row
+            where versions.row is not null
+        ),
+        rows as (
+            select
+                checked.*,
+                case
+                    when is_dated then occurred_at
+                    else timestamp {literal(_sql_instant(now))}
+                end as counted_at,
+                reason is null and coalesce(repeated.is_new, true) as is_accepted,
+                coalesce(repeated.conflicts, 0) as conflicts
+            from checked left join repeated on checked.rowid = repeated.row
+        )
+        select
+            customer_id,
+            reason,
+            is_dated,
+            count(*) as delivered,
+            count(*) filter (is_accepted) as accepted,
+            count(*) filter (reason is null and not is_accepted) as duplicates,
+            count(*) filter (reason is not null) as rejected,
+            {mismatches} as total_mismatches,
+            sum(conflicts)::bigint as conflicting_duplicates,
+            max(counted_at) as occurred_at,
+            cast(max(counted_at) as date) as occurred_date
+        from rows
+        group by customer_id, reason, is_dated, time_bucket(interval 15 minutes, counted_at)
+        """
     )
 
 
@@ -144,9 +225,12 @@ def content_hash(stream: Stream) -> str:
 
 
 def _compare_contents(
-    connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str], good: int
-) -> tuple[int, int]:
-    """(accepted rows, conflicting duplicates); fills `dropped`."""
+    connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str]
+) -> None:
+    """Fill `dropped`; `versions`, the rows whose identity is there more than once; and `firsts`,
+    the first of the rows of each such identity, with its number of contents, and of known ones.
+    """
+    connection.execute("create or replace temp table dropped (row bigint)")
     keys = ", ".join(stream.identity)
     day = "" if stream.is_reference else ", occurred_date"
     version = stream.version_column
@@ -175,8 +259,6 @@ def _compare_contents(
             f"insert into contested select distinct {keys}{day} from known "
             f"except select {keys}{day} from contested"
         )
-    if _scalar(connection, "select count(*) from contested") == 0:
-        return good, 0
     # NULL sorts before every time.
     newness = f"coalesce({version}, timestamp '0001-01-01')"
     using = f"({keys}{day})"
@@ -203,25 +285,16 @@ def _compare_contents(
         ) where row is not null and place > 1
         """
     )
-    if stream.is_reference:
-        # Each version of a name is a row of its own.
-        return good - _scalar(connection, "select count(*) from dropped"), 0
-    identities, known_identities, conflicts = connection.execute(
+    connection.execute(
         f"""
+        create or replace temp table firsts as
         select
-            count(*),
-            count(*) filter (contents_known > 0),
-            coalesce(sum(contents - greatest(contents_known, 1)), 0)::bigint
-        from (
-            select
-                count(distinct content) as contents,
-                count(distinct content) filter (row is null) as contents_known
-            from versions group by {keys}{day}
-        )
+            min(row) as row,
+            count(distinct content) as contents,
+            count(distinct content) filter (row is null) as contents_known
+        from versions group by {keys}{day}
         """
-    ).fetchall()[0]
-    uncontested = good - _scalar(connection, "select count(row) from versions")
-    return uncontested + identities - known_identities, conflicts
+    )
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +14,7 @@ from orchestration.ledger.book import Book
 class LakeFile:
     """A Parquet file of the lake; `path` relative to the lake, `sha256` of its bytes.
 
-    `folder` is the first part of the path: a stream, or `rejected_rows`.
+    `folder` is the first part of the path: a stream, `rejected_rows` or `delivery_counts`.
     """
 
     path: str
@@ -22,6 +23,41 @@ class LakeFile:
     rows: int
     bytes: int
     sha256: str
+
+
+def insert_lake_files(
+    connection: sqlite3.Connection, load_seq: int, files: Iterable[LakeFile]
+) -> None:
+    """Book files as written by a load, inside of the caller's transaction."""
+    connection.executemany(
+        "insert into lake_file (path, load_seq, folder, occurred_date, rows, bytes, sha256) "
+        "values (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                file.path,
+                load_seq,
+                file.folder,
+                file.occurred_date.isoformat() if file.occurred_date else None,
+                file.rows,
+                file.bytes,
+                file.sha256,
+            )
+            for file in files
+        ],
+    )
+
+
+def insert_touches(
+    connection: sqlite3.Connection, load_seq: int, places: Iterable[tuple[str, date | None]]
+) -> None:
+    """Book what a load changed, by folder and date, inside of the caller's transaction."""
+    connection.executemany(
+        "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
+        [
+            (folder, day.isoformat() if day else None, load_seq)
+            for folder, day in sorted(places, key=str)
+        ],
+    )
 
 
 class LakeBook(Book):
@@ -35,7 +71,7 @@ class LakeBook(Book):
         return int(newest)
 
     def touched_since(self, touch_seq: int) -> dict[str, list[date]]:
-        """What changed in the lake after change number `touch_seq`, by stream.
+        """What changed in the lake after change `touch_seq`, by stream (or folder of counts).
 
         Event dates, ascending; a reference stream has no dates, and is there with none.
         """
@@ -52,12 +88,12 @@ class LakeBook(Book):
         return touched
 
     def touched_dates_by_load(self) -> dict[int, list[date]]:
-        """Event dates that each load touched, by load number."""
+        """Event dates of its stream that each load touched, by load number."""
         touched: dict[int, list[date]] = {}
         for load_seq, day in self._connection.execute(
-            "select load_seq, occurred_date from touch "
-            "where load_seq is not null and occurred_date is not null "
-            "order by load_seq, occurred_date"
+            "select touch.load_seq, touch.occurred_date from touch "
+            "inner join load on touch.load_seq = load.load_seq and touch.stream = load.stream "
+            "where touch.occurred_date is not null order by 1, 2"
         ):
             touched.setdefault(load_seq, []).append(date.fromisoformat(day))
         return touched
@@ -129,3 +165,18 @@ class LakeBook(Book):
             "select coalesce(sum(rows), 0) from lake_file"
         ).fetchone()
         return int(rows)
+
+    def first_counted_load(self) -> int | None:
+        """The number of the first load that was counted by delivery; None before it is known."""
+        row = self._connection.execute("select first_load_seq from counting").fetchone()
+        return int(row[0]) if row else None
+
+    def start_counting(self, earlier: Sequence[LakeFile]) -> None:
+        """Note that every load from now on is counted; `earlier` holds counts of those before."""
+        with self._transaction() as connection:
+            (newest,) = connection.execute("select coalesce(max(load_seq), 0) from load").fetchone()
+            insert_lake_files(connection, newest, earlier)
+            insert_touches(
+                connection, newest, {(file.folder, file.occurred_date) for file in earlier}
+            )
+            connection.execute("insert into counting values (?)", (newest + 1,))

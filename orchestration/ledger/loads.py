@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from orchestration.ledger.book import Book, from_text, to_text
-from orchestration.ledger.lake import LakeFile
+from orchestration.ledger.lake import LakeFile, insert_lake_files, insert_touches
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,26 @@ class Load:
 
     @property
     def stream_files(self) -> list[LakeFile]:
-        """The lake files of the stream itself, without those of rejected rows."""
+        """The lake files of the stream itself, without those of rejected rows and of counts."""
         return [file for file in self.lake_files if file.folder == self.stream]
 
     @property
     def dates_touched(self) -> tuple[date, ...]:
-        """UTC dates whose marts this load may change, ascending."""
-        return tuple(sorted({file.occurred_date for file in self.lake_files if file.occurred_date}))
+        """UTC dates of which this load brought something of its stream, ascending."""
+        days = {file.occurred_date for file in self.stream_files if file.occurred_date}
+        return tuple(sorted(days))
+
+    @property
+    def places_touched(self) -> set[tuple[str, date | None]]:
+        """Folders and dates of the lake whose marts this load may change.
+
+        A reference row has no date, but touches the names; rejected rows are in no mart.
+        """
+        return {
+            (file.folder, file.occurred_date)
+            for file in self.lake_files
+            if file.folder == self.stream or file.occurred_date
+        }
 
 
 class LoadBook(Book):
@@ -83,30 +96,8 @@ class LoadBook(Book):
             )
             load_seq = cursor.lastrowid
             assert load_seq is not None
-            connection.executemany(
-                "insert into lake_file (path, load_seq, folder, occurred_date, rows, bytes, "
-                "sha256) values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        file.path,
-                        load_seq,
-                        file.folder,
-                        file.occurred_date.isoformat() if file.occurred_date else None,
-                        file.rows,
-                        file.bytes,
-                        file.sha256,
-                    )
-                    for file in load.lake_files
-                ],
-            )
-            connection.executemany(
-                "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
-                [
-                    (load.stream, day.isoformat() if day else None, load_seq)
-                    # A reference row has no date, but touches the names.
-                    for day in sorted({file.occurred_date for file in load.stream_files}, key=str)
-                ],
-            )
+            insert_lake_files(connection, load_seq, load.lake_files)
+            insert_touches(connection, load_seq, load.places_touched)
         return load_seq
 
     def deliveries_of(self, stream: str, sha256: str) -> list[Load]:

@@ -47,6 +47,10 @@ create table if not exists touch (
     load_seq integer references load
 );
 create index if not exists touch_by_load on touch (load_seq);
+create table if not exists counting (
+    -- Earlier loads are of a version that kept no delivery counts.
+    first_load_seq integer not null
+);
 create table if not exists deletion (
     deletion_seq integer primary key autoincrement,
     run_id text not null,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.keys import KeyStore
-from orchestration import pipeline
+from orchestration import pipeline, reconciliation
 from orchestration.landing.files import FAILED_FOLDER, LOADED_FOLDER
 from orchestration.landing.lake import remove_orphans
 from orchestration.ledger import Deletion, Ledger
@@ -109,7 +109,7 @@ def _erase(
             + "; ".join(str(node.message) for node in built.failed)
             + ". Run this again when that is mended"
         )
-    proof_of_sums = pipeline.reconcile(settings, ledger)
+    proof_of_sums = reconciliation.reconcile(settings, ledger)
     if not proof_of_sums.adds_up:
         raise ErasureIncomplete(
             "the lake is free of the customer, but the marts do not add up, so nothing was "

@@ -93,6 +93,10 @@ class Marts:
     """customer, agent, agent type, name"""
     agent_types: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent type, name, model"""
+    deliveries: list[tuple[Any, ...]] = field(default_factory=list)
+    """stream, customer, reason, is dated, 6 counts, newest event, bucket_start: see `delivery`"""
+    deletions: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, table, cutoff, rows, oldest and newest deleted, deleted at"""
 
 
 def ratings(*counts: int) -> tuple[int, ...]:
@@ -118,6 +122,22 @@ def usage(
     values = {**dict.fromkeys(USAGE, 0), "total_tokens": total, **measures}
     kept = sorted(response_times)
     return (customer, agent, agent_type, model, kept, *(values[name] for name in USAGE), bucket)
+
+
+def delivery(
+    stream: str,
+    customer: int | None,
+    bucket: str,
+    *,
+    reason: str | None = None,
+    is_dated: bool = True,
+    newest: str | None = None,
+    **counts: int,
+) -> tuple[Any, ...]:
+    """Rows of one quarter hour: `accepted` and `duplicates`, or `rejected` with a reason."""
+    parts = [counts.get(name, 0) for name in ("accepted", "duplicates", "rejected")]
+    anomalies = [counts.get(name, 0) for name in ("total_mismatches", "conflicting_duplicates")]
+    return (stream, customer, reason, is_dated, sum(parts), *parts, *anomalies, newest, bucket)
 
 
 def publish(
@@ -177,6 +197,22 @@ def publish(
         )
         _table(
             connection,
+            "delivery_quarter_hourly",
+            "stream varchar, customer_id bigint, reason varchar, is_dated boolean,"
+            " delivered bigint, accepted bigint, duplicates bigint, rejected bigint,"
+            " total_mismatches bigint, conflicting_duplicates bigint, newest_event_at timestamp,"
+            " bucket_start timestamp, occurred_date date",
+            [(*row, row[-1][:10]) for row in marts.deliveries],
+        )
+        _table(
+            connection,
+            "retention_ledger",
+            "customer_id bigint, table_name varchar, cutoff timestamp, rows_deleted bigint,"
+            " oldest_deleted timestamp, newest_deleted timestamp, deleted_at timestamp",
+            marts.deletions,
+        )
+        _table(
+            connection,
             "load_buckets",
             "load_bucket varchar, min_instances bigint, max_instances bigint,"
             " instances_range varchar",
@@ -224,6 +260,7 @@ def _table(
 
 
 ACME, BOREAL, QUIET, UNKNOWN_POLICY = 1, 2, 3, 4
+USAGE_STREAM, SCAN_STREAM, RATING_STREAM = "agent_usage_events", "audit_events", "feedback_events"
 
 
 def sample() -> Marts:
@@ -296,6 +333,41 @@ def sample() -> Marts:
             (ACME, 6, "medium", *ratings(0, 1, 0, 0, 4), "2026-03-05 12:00"),
             (ACME, 9, "low", *ratings(0, 0, 0, 0, 5), "2026-03-01 12:00"),
             (BOREAL, 5, "low", *ratings(9, 0, 0, 0, 0), "2026-03-10 00:00"),
+        ],
+        deliveries=[
+            delivery(USAGE_STREAM, ACME, "2026-03-10 00:00", accepted=3, duplicates=2,
+                     total_mismatches=1, conflicting_duplicates=1, newest="2026-03-10 00:14:59.5"),
+            delivery(USAGE_STREAM, ACME, "2026-03-10 00:00", reason="missing_agent_id", rejected=2),
+            delivery(USAGE_STREAM, ACME, "2026-03-10 09:45", accepted=1,
+                     newest="2026-03-10 09:46:00"),
+            delivery(USAGE_STREAM, ACME, "2026-03-10 11:00", reason="expired", is_dated=False,
+                     rejected=5),
+            # 18:15 UTC is the first quarter hour of 2026-03-10 in Kathmandu.
+            delivery(SCAN_STREAM, ACME, "2026-03-09 18:00", accepted=4,
+                     newest="2026-03-09 18:14:59"),
+            delivery(SCAN_STREAM, ACME, "2026-03-09 18:15", reason="invalid_is_toxic", rejected=2),
+            delivery(RATING_STREAM, ACME, "2026-03-05 12:00", duplicates=7,
+                     newest="2026-03-05 12:00:00"),
+            # Older than the 90 days that are kept (2025-12-10).
+            delivery(USAGE_STREAM, ACME, "2025-12-10 00:00", accepted=100,
+                     newest="2025-12-10 00:00:00"),
+            delivery(USAGE_STREAM, ACME, "2025-12-09 23:45", accepted=1000,
+                     newest="2025-12-09 23:59:59"),
+            delivery(USAGE_STREAM, BOREAL, "2026-03-10 00:00", accepted=7, duplicates=70,
+                     newest="2026-03-10 00:14:59.999999"),
+            delivery(USAGE_STREAM, None, "2026-03-10 00:00", reason="invalid_customer_id",
+                     rejected=99),
+        ],
+        deletions=[
+            (ACME, "agent_usage_events", "2025-12-10", 20, "2025-12-09 01:00",
+             "2025-12-09 23:59", "2026-03-10 03:00"),
+            (ACME, "feedback_events", "2025-12-10", 2, None, None, "2026-03-10 03:00"),
+            (ACME, "agent_usage_events", "2025-12-09", 10, "2025-12-08 01:00",
+             "2025-12-08 23:59", "2026-03-09 18:15"),
+            (ACME, "agent_usage_events", "2025-01-01", 5, "2024-12-31 01:00",
+             "2024-12-31 23:59", "2025-03-31 03:00"),
+            (BOREAL, "agent_usage_events", "2026-03-03", 77, "2026-03-02", "2026-03-02",
+             "2026-03-10 03:00"),
         ],
     )  # fmt: skip
 

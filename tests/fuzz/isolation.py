@@ -17,7 +17,17 @@ from api.app import create_app
 from api.keys import KeyStore
 from api.settings import ServingSettings
 from fuzz.outcome import Outcome
-from snapshot_fixture import ACME, BOREAL, NOW, Marts, publish, ratings, sample, usage
+from snapshot_fixture import (
+    ACME,
+    BOREAL,
+    NOW,
+    Marts,
+    delivery,
+    publish,
+    ratings,
+    sample,
+    usage,
+)
 
 STATS = "/api/stats"
 PATHS = tuple(
@@ -34,6 +44,9 @@ PATHS = tuple(
         "feedback/summary",
         "feedback/by-agent-type",
         "agent-types/comparison?days=2557",
+        "data-quality?days=5&tz=Asia/Kathmandu",
+        "data-quality?days=7&format=csv",
+        "retention?days=2557",
     )
 )
 
@@ -59,8 +72,22 @@ stars = st.builds(
     lambda kind, load, n, bucket: (BOREAL, kind, load, *ratings(n, n, n, n, n), bucket),
     ids, st.sampled_from(["low", "medium", "high", "unknown"]), counts, buckets,
 )  # fmt: skip
+deliveries = st.builds(
+    lambda stream, reason, n, bucket: delivery(
+        stream, BOREAL, bucket, reason=reason, rejected=n, newest=None
+    )
+    if reason
+    else delivery(stream, BOREAL, bucket, accepted=n, duplicates=n, newest=bucket),
+    st.sampled_from(["agent_usage_events", "audit_events"]), st.none() | names, counts, buckets,
+)  # fmt: skip
+deletions = st.tuples(
+    st.just(BOREAL), names, buckets, counts, buckets, buckets,
+    st.sampled_from(["2026-03-10 03:00", "2026-03-09 18:15"]),
+)  # fmt: skip
 others = st.builds(
     Marts,
+    deliveries=st.lists(deliveries, max_size=4),
+    deletions=st.lists(deletions, max_size=4),
     usage=st.lists(usages, max_size=6),
     compliance=st.lists(scans, max_size=4),
     pii=st.lists(redactions, max_size=4),

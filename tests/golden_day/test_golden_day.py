@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from installation import Installation
+from recount.deliveries import recount
 from recount.latency import differences
+from recount.quality import data_quality
 
 FOLDER = Path(__file__).parent
 EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
@@ -104,6 +107,22 @@ def test_response_times_are_within_one_percent_of_those_worked_out(
             assert differences(response.json(), case["groups"]) == []
 
 
+def test_each_customer_is_told_what_came_of_its_rows(golden_day: Installation) -> None:
+    """By day, stream and reason, in UTC and in Asia/Kathmandu, what the recount says."""
+    now = datetime.fromisoformat(EXPECTED["now"])
+    truth = recount(FOLDER / "landing", now, EXPECTED["toxicity_threshold"])
+    with golden_day.client() as client:
+        for customer in (501, 502):
+            key = golden_day.key(customer)
+            for tz in ("UTC", "Asia/Kathmandu"):
+                params = {"days": "10", "tz": tz}
+                answer = client.get(
+                    "/api/stats/data-quality", params=params, headers={"X-API-Key": key}
+                )
+                expected = data_quality(truth, customer, params, now)
+                assert json.dumps(answer.json()) == json.dumps(expected), (customer, tz)
+
+
 def test_the_day_reconciles(golden_day: Installation) -> None:
     """The nightly recount finds no difference and publishes it."""
     golden_day.run("nightly")
@@ -114,3 +133,45 @@ def test_the_day_reconciles(golden_day: Installation) -> None:
         file["accepted"] for file in EXPECTED["files"] if file["stream"].endswith("_events")
     )
     assert rows == [{"a": accepted, "d": 0}]
+    (anomalies,) = golden_day.marts(
+        "select sum(conflicting_duplicates) as conflicting_duplicate, "
+        "sum(total_mismatches) as total_mismatch from marts.reconciliation"
+    )
+    assert anomalies == EXPECTED["anomalies"]
+    by_file = {
+        stream: [file for file in EXPECTED["files"] if file["stream"] == stream]
+        for stream in ("agent_usage_events", "audit_events", "feedback_events")
+    }
+    delivered = golden_day.marts(
+        "select stream, sum(delivered) as d, sum(accepted) as a, sum(duplicates) as u, "
+        "sum(rejected) as r from marts.reconciliation group by stream order by stream"
+    )
+    assert delivered == [
+        {
+            "stream": stream,
+            "d": sum(file["rows_read"] for file in files),
+            "a": sum(file["accepted"] for file in files),
+            "u": sum(file["duplicates"] for file in files),
+            "r": sum(sum(file["rejected"].values()) for file in files),
+        }
+        for stream, files in by_file.items()
+    ]
+
+
+def test_usage_events_of_each_date_are_those_of_the_table(golden_day: Installation) -> None:
+    """WORKED_OUT.md, section 2: messages by customer and date, and its three duplicates."""
+    rows = golden_day.marts(
+        "select customer_id, cast(occurred_date as varchar) as day, sum(accepted) as accepted, "
+        "sum(duplicates) as duplicates, sum(conflicting_duplicates) as conflicts, "
+        "sum(total_mismatches) as mismatches from marts.delivery_quarter_hourly "
+        "where stream = 'agent_usage_events' and reason is null group by all order by all"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        (501, "2026-02-27", 1, 0, 0, 0),  # e-08
+        (501, "2026-03-02", 2, 1, 1, 0),  # e-05, e-06; e-06 again, and otherwise
+        (501, "2026-03-03", 3, 2, 1, 0),  # e-01, e-02, e-03; e-02 again, e-01 otherwise
+        (501, "2026-03-04", 1, 0, 0, 1),  # e-04, whose total says 60
+        (502, "2026-03-01", 1, 0, 0, 0),  # e-08
+        (502, "2026-03-03", 3, 0, 0, 0),  # e-01, e-02, e-07
+        (502, "2026-03-04", 1, 0, 0, 0),  # e-09
+    ]

@@ -422,7 +422,8 @@ def test_loading_again_from_nothing_writes_the_same_bytes(
     installation.drop("agent_usage_events", "a.csv.gz", events)
     land(installation)
     first = lake_files()
-    assert len(first) == 8
+    # Of each date its events, and what came of its rows.
+    assert len(first) == 16
     again = Installation(tmp_path / "again", installation.environment, installation.now)
     again.drop("agent_usage_events", "b.csv", events)
     source = installation.home / "landing/_loaded/agent_usage_events/a.csv.gz"

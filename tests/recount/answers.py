@@ -136,6 +136,7 @@ class Period:
             return begin <= row.occurred_at < after
 
         self.days, self.first, self.zone = days, first, zone
+        self.begin, self.after = begin, after
         self.truth, self.customer_id = truth, customer_id
         self.events = [e for e in truth.events if e.customer_id == customer_id and inside(e)]
         self.ratings = [r for r in truth.ratings if r.customer_id == customer_id and inside(r)]

@@ -98,6 +98,24 @@ class RejectedRow:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of one delivered row of an event stream.
+
+    `customer_id` and `occurred_at` are null where they cannot be read, `reason` is null unless the
+    row was rejected. `kept_from` is the first instant that counts for the customer, null for all.
+    """
+
+    stream: str
+    customer_id: int | None
+    occurred_at: datetime | None
+    reason: str | None
+    is_accepted: bool
+    is_mismatch: bool
+    is_conflict: bool
+    kept_from: datetime | None
+
+
+@dataclass(frozen=True)
 class Truth:
     """Everything that counts after loading a landing folder.
 
@@ -114,6 +132,7 @@ class Truth:
     files: list[FileCount]
     rejected_rows: list[RejectedRow]
     anomalies: Mapping[str, int]
+    outcomes: list[Outcome]
 
     def retention_days(self, customer_id: int) -> int | None:
         """Days kept for the customer; null when it has no row or an invalid policy."""
@@ -151,6 +170,43 @@ class _Counting:
         default_factory=lambda: {stream: {} for stream in IDENTITIES}
     )
     anomalies: Counter[str] = field(default_factory=Counter)
+    contents: dict[tuple[Any, ...], list[dict[str, Any]]] = field(default_factory=dict)
+
+    def outcome(
+        self,
+        stream: str,
+        written: Mapping[str, object],
+        row: dict[str, Any],
+        reason: str | None,
+        is_accepted: bool,
+    ) -> Outcome:
+        """What became of a row of events that was just taken or refused."""
+        customer_id = _readable(stream, written, "customer_id")
+        days = days_kept(self.references["customers"].get((customer_id,)))
+        known: list[dict[str, Any]] = []
+        content: dict[str, Any] = {}
+        is_mismatch = False
+        if reason is None:
+            is_mismatch = row.get("total_tokens") is not None and (
+                row["total_tokens"] != row["input_tokens"] + row["output_tokens"]
+            )
+            key = (stream, row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
+            known = self.contents.setdefault(key, [])
+            # A total is never trusted: only whether it is wrong tells rows apart.
+            content = {**_content(row), "total_tokens": is_mismatch}
+        is_conflict = bool(known) and content not in known
+        if reason is None and content not in known:
+            known.append(content)
+        return Outcome(
+            stream=stream,
+            customer_id=customer_id,
+            occurred_at=_readable(stream, written, "occurred_at"),
+            reason=reason,
+            is_accepted=is_accepted,
+            is_mismatch=is_mismatch,
+            is_conflict=is_conflict,
+            kept_from=None if days is None else kept_from(self.now, days),
+        )
 
     def take(self, stream: str, row: dict[str, Any]) -> bool:
         """Keep a valid row; True if it is accepted, False if it is a duplicate."""
@@ -195,6 +251,7 @@ def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Tr
     state = _Counting(now.astimezone(UTC))
     files: list[FileCount] = []
     rejected_rows: list[RejectedRow] = []
+    outcomes: list[Outcome] = []
     for stream in STREAMS:
         for path in _waiting(landing / stream):
             name = path.relative_to(landing).as_posix()
@@ -209,11 +266,14 @@ def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Tr
                 row, reason = _understood(stream, written)
                 if reason is None and stream in IDENTITIES:
                     reason = state.outside_time(row)
+                is_accepted = reason is None and state.take(stream, row)
                 if reason is None:
-                    outcome[state.take(stream, row)] += 1
+                    outcome[is_accepted] += 1
                 else:
                     reasons[reason] += 1
                     rejected_rows.append(RejectedRow(stream, name, row_number, reason))
+                if stream in IDENTITIES:
+                    outcomes.append(state.outcome(stream, written, row, reason, is_accepted))
             files.append(
                 FileCount(stream, name, len(cells), outcome[True], outcome[False], dict(reasons))
             )
@@ -234,6 +294,7 @@ def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Tr
         files=files,
         rejected_rows=rejected_rows,
         anomalies=dict(state.anomalies),
+        outcomes=outcomes,
     )
 
 
@@ -255,6 +316,16 @@ def _understood(stream: str, written: Mapping[str, object]) -> tuple[dict[str, A
         except Invalid:
             return row, f"invalid_{column.name}"
     return row, None
+
+
+def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
+    """The value of one column, whatever the others say; null where it cannot be read."""
+    (column,) = (column for column in STREAMS[stream] if column.name == name)
+    cell = written.get(name)
+    try:
+        return None if cell is None else column.read(cell)
+    except Invalid:
+        return None
 
 
 def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from installation import Installation
 from recount.answers import answer
 from recount.deliveries import recount
 from recount.latency import differences, response_times
+from recount.quality import data_quality
 
 TRACES = Path(
     os.environ.get(
@@ -95,11 +96,12 @@ def test_every_published_answer_is_given_field_by_field(
 def test_what_was_added_since_is_what_the_recount_says(
     installation: Installation, expected: dict[str, Any]
 ) -> None:
-    """For every customer: where ratings drop, to the letter, and response times within 1 %."""
+    """For every customer: where ratings drop and what came of its rows, to the letter, and response
+    times within 1 %."""
     now = datetime.fromisoformat(expected["now"])
     truth = recount(TRACES / "landing", now)
     wrong: list[Any] = []
-    groups = 0
+    groups = delivered = 0
     degraded: Counter[int | None] = Counter()
     with installation.client() as client:
         for customer in sorted(truth.customers):
@@ -111,6 +113,11 @@ def test_what_was_added_since_is_what_the_recount_says(
                     wrong.append((customer, path))
                 for kind in body["agent_types"]:
                     degraded[kind.get("satisfaction", kind)["rating_degrades_at_load"]] += 1
+            asked = {"days": "120", "tz": "Asia/Kathmandu"}
+            quality = client.get("/api/stats/data-quality", params=asked, headers=headers).json()
+            if json.dumps(quality) != json.dumps(data_quality(truth, customer, asked, now)):
+                wrong.append((customer, "/api/stats/data-quality"))
+            delivered += quality["delivered"]
             for by in ("agent", "model", "agent-type", "day"):
                 for tz in ("UTC", "Asia/Kathmandu"):
                     asked = {"by": by, "days": "2557" if by != "day" else "90", "tz": tz}
@@ -120,4 +127,8 @@ def test_what_was_added_since_is_what_the_recount_says(
                     groups += sum(1 for group in exact if group["count"])
     assert wrong == []
     assert groups > 0
-    print(f"{groups} groups with response times; ratings degrade at {dict(degraded)}")
+    assert delivered > 0
+    print(
+        f"{delivered} rows delivered, {groups} groups with response times; "
+        f"ratings degrade at {dict(degraded)}"
+    )

@@ -1,60 +1,111 @@
+{% set streams = [
+    ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'message_count'),
+    ('audit_events', 'audit_id', 'compliance_quarter_hourly', 'scan_count'),
+    ('feedback_events', 'feedback_id', 'feedback_quarter_hourly', 'rating_count'),
+] %}
+{% set counts = {
+    'delivery_counts': [
+        'delivered', 'accepted', 'duplicates', 'rejected', 'total_mismatches',
+        'conflicting_duplicates',
+    ],
+    'lake_counts': ['in_lake', 'other_versions'],
+    'mart_counts': ['in_marts'],
+    'ids_counted': ['ids_on_two_dates'],
+} %}
+{% set measures = counts.values() | sum(start=[]) %}
 with
 
+-- What landing said of each row that was delivered.
+delivery_counts as (
+    select * from {{ source('raw', 'delivery_counts') }}
+),
+
+-- What the lake holds, counted without staging. First one row for each id, which may spill to disk.
 lake_counts as (
-    {% for stream, identity in [
-        ('agent_usage_events', 'event_id'),
-        ('audit_events', 'audit_id'),
-        ('feedback_events', 'feedback_id'),
-    ] %}
+    {% for stream, identity, _, _ in streams %}
     select
         '{{ stream }}' as stream,
         customer_id,
-        count(distinct {{ identity }}) as accepted,
-        count(*) - count(distinct {{ identity }}) as other_versions,
-        0 as in_marts,
+        count(*) as in_lake,
+        sum(version_count) - count(*) as other_versions,
         occurred_date
-    from {{ source('raw', stream) }}
+    from (
+        select customer_id, {{ identity }}, occurred_date, count(*) as version_count
+        from {{ source('raw', stream) }}
+        group by customer_id, {{ identity }}, occurred_date
+    ) as versions_per_id
     group by customer_id, occurred_date
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
 mart_counts as (
-    {% for stream, mart, measure in [
-        ('agent_usage_events', 'usage_quarter_hourly', 'message_count'),
-        ('audit_events', 'compliance_quarter_hourly', 'scan_count'),
-        ('feedback_events', 'feedback_quarter_hourly', 'rating_count'),
-    ] %}
+    {% for stream, _, mart, measure in streams %}
     select
         '{{ stream }}' as stream,
         customer_id,
-        0 as accepted,
-        0 as other_versions,
-        sum({{ measure }}) as in_marts,
+        {{ measure }} as in_marts,
         occurred_date
     from {{ ref(mart) }}
-    group by customer_id, occurred_date
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
-both_counts as (
-    select * from lake_counts
-    union all
-    select * from mart_counts
+-- An id counts on each of its dates but the first, so that the sum over dates is how often the rule
+-- was broken.
+ids_counted as (
+    select
+        stream,
+        customer_id,
+        1 as ids_on_two_dates,
+        occurred_date
+    from {{ ref('int_ids_on_two_dates') }}
+    where occurred_date > first_date
+),
+
+all_counts as (
+    {% for relation, present in counts.items() %}
+    select
+        stream,
+        customer_id,
+        {% for measure in measures %}
+        {{ measure ~ ' as ' if measure in present else '0 as ' }}{{ measure }},
+        {% endfor %}
+        occurred_date
+    from {{ relation }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+summed_per_date as (
+    select
+        stream,
+        customer_id,
+        {{ summed(measures) }},
+        occurred_date
+    from all_counts
+    group by stream, customer_id, occurred_date
 ),
 
 compared as (
     select
         stream,
         customer_id,
-        cast(sum(accepted) as bigint) as accepted,
-        cast(sum(other_versions) as bigint) as other_versions,
-        cast(sum(in_marts) as bigint) as in_marts,
-        cast(sum(in_marts) - sum(accepted) as bigint) as difference,
+        delivered,
+        accepted,
+        duplicates,
+        rejected,
+        in_lake,
+        other_versions,
+        in_marts,
+        abs(delivered - accepted - duplicates - rejected)
+        + abs(accepted - in_lake)
+        + abs(in_lake - in_marts) as difference,
+        total_mismatches,
+        conflicting_duplicates,
+        ids_on_two_dates,
         occurred_date
-    from both_counts
-    group by stream, customer_id, occurred_date
+    from summed_per_date
 )
 
 select * from compared

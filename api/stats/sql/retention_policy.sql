@@ -1,0 +1,5 @@
+select
+    tier,
+    retention_days,
+from marts.customers
+where customer_id = $customer_id

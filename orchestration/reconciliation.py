@@ -1,0 +1,170 @@
+"""The proof that it adds up: deliveries, lake and marts, by stream, customer and UTC date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestration import dbt, rollups
+from orchestration.landing.counts import count_earlier_loads
+from orchestration.landing.streams import EVENT_STREAMS
+from orchestration.ledger import Ledger, Load
+from orchestration.settings import Settings
+
+RECONCILIATION = "tag:reconciliation"
+# With the view that it reads, so that a warehouse of an older version has it.
+RECOUNT = (RECONCILIATION, "int_ids_on_two_dates")
+IDS_NAMED = 100
+
+_TOTALS = (
+    *("delivered", "accepted", "duplicates", "rejected", "in_lake"),
+    *("total_mismatches", "conflicting_duplicates", "ids_on_two_dates"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One stream, customer and UTC date that does not add up; counts as in marts.reconciliation.
+
+    `customer_id` is None for rejected rows of which it cannot be read.
+    """
+
+    stream: str
+    customer_id: int | None
+    occurred_date: str
+    delivered: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    in_lake: int
+    in_marts: int
+
+
+@dataclass(frozen=True)
+class FileDifference:
+    """A delivered file whose rows do not add up, or a stream whose files do not."""
+
+    source: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class IdOnTwoDates:
+    """An id that came under several UTC dates, though an event keeps its time: an anomaly."""
+
+    stream: str
+    customer_id: int
+    id: str
+    occurred_dates: str
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """The proof that it adds up: nothing in `differences` and `file_differences`.
+
+    Anomalies are faults of the senders: counted, reported, and no difference. `on_two_dates` names
+    the first of the `ids_on_two_dates`.
+    """
+
+    events: int
+    groups: int
+    files: int
+    delivered: int
+    duplicates: int
+    rejected: int
+    total_mismatches: int
+    conflicting_duplicates: int
+    ids_on_two_dates: int
+    differences: Sequence[Difference]
+    file_differences: Sequence[FileDifference]
+    on_two_dates: Sequence[IdOnTwoDates]
+
+    @property
+    def adds_up(self) -> bool:
+        return not self.differences and not self.file_differences
+
+
+def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
+    """Recount every event in the lake; compare with the marts and with what landing counted.
+
+    Raises `DbtFailed` where the recount itself fails.
+    """
+    count_earlier_loads(settings, ledger)
+    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger))
+    results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
+    failed = [result for result in results if not result.is_ok]
+    if failed:
+        raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
+    with rollups.open_warehouse(settings) as warehouse:
+        rollups.renew_marts_version(warehouse)
+        totals = {
+            stream: dict(zip(_TOTALS, sums, strict=True))
+            for stream, *sums in warehouse.execute(
+                f"select stream, {', '.join(f'sum({name})::bigint' for name in _TOTALS)} "
+                "from marts.reconciliation group by stream"
+            ).fetchall()
+        }
+        groups = warehouse.execute("select count(*) from marts.reconciliation").fetchall()[0][0]
+        differences = warehouse.execute(
+            "select stream, customer_id, cast(occurred_date as varchar), delivered, accepted, "
+            "duplicates, rejected, in_lake, in_marts "
+            "from marts.reconciliation where difference <> 0 order by all"
+        ).fetchall()
+        sums = {name: sum(each[name] for each in totals.values()) for name in _TOTALS}
+        on_two_dates = []
+        if sums["ids_on_two_dates"]:
+            on_two_dates = warehouse.execute(
+                "select stream, customer_id, id, "
+                "string_agg(cast(occurred_date as varchar), ', ' order by occurred_date) "
+                "from intermediate.int_ids_on_two_dates group by 1, 2, 3 order by 1, 2, 3 limit ?",
+                [IDS_NAMED],
+            ).fetchall()
+    loads = ledger.loads()
+    return Reconciliation(
+        events=sums.pop("in_lake"),
+        groups=groups,
+        files=len(loads),
+        **{name: total for name, total in sums.items() if name != "accepted"},
+        differences=[Difference(*row) for row in differences],
+        file_differences=_file_differences(ledger, loads, totals),
+        on_two_dates=[IdOnTwoDates(*row) for row in on_two_dates],
+    )
+
+
+def _file_differences(
+    ledger: Ledger, loads: Sequence[Load], totals: Mapping[str, Mapping[str, int]]
+) -> list[FileDifference]:
+    """Files whose rows do not add up, and streams whose counts are not those of their files."""
+    found = [
+        FileDifference(
+            load.source_file,
+            f"{load.rows_read} read, but {load.accepted} accepted + {load.duplicates} duplicates "
+            f"+ {load.rejected} rejected",
+        )
+        for load in loads
+        if load.rows_read != load.accepted + load.duplicates + load.rejected
+    ]
+    first_counted = ledger.first_counted_load() or 0
+    deleted = ledger.deleted_events()
+    for stream in EVENT_STREAMS:
+        for outcome in ("accepted", "duplicates", "rejected"):
+            booked = sum(
+                getattr(load, outcome)
+                for load in loads
+                if load.stream == stream.name
+                # Of earlier loads only the events can be counted by customer.
+                and (outcome == "accepted" or (load.load_seq or 0) >= first_counted)
+            )
+            counted = totals.get(stream.name, {}).get(outcome, 0)
+            # What is deleted takes its counts with it; the book of deliveries stays as it was.
+            gone = deleted.get(stream.name, 0) if outcome == "accepted" else 0
+            missing = booked - counted - gone
+            if missing < 0 or (missing > 0 and (outcome == "accepted" or not deleted)):
+                found.append(
+                    FileDifference(
+                        stream.name,
+                        f"{booked} {outcome} by the ledger, {counted} by customer and date "
+                        f"and {gone} deleted",
+                    )
+                )
+    return found
