@@ -15,6 +15,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from orchestration import pipeline
 from orchestration.dbt import MANIFEST, NodeResult
 from orchestration.landing.streams import STREAMS
+from orchestration.retries import retried_where_it_helps
 from orchestration.writer import Writer
 
 SNAPSHOT = dg.AssetKey("snapshot")
@@ -118,6 +119,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             for stream in STREAMS
         ],
     )
+    @retried_where_it_helps
     def land(
         context: dg.AssetExecutionContext, writer: Writer
     ) -> Iterator[dg.MaterializeResult[None]]:
@@ -153,6 +155,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         name="roll_up",
         dagster_dbt_translator=translator,
     )
+    @retried_where_it_helps
     def roll_up(context: dg.AssetExecutionContext, config: RollUpConfig, writer: Writer) -> Any:
         """Rebuild the dates that were touched, and test them."""
         done = pipeline.roll_up(writer.settings, writer.ledger, full_refresh=config.full_refresh)
@@ -167,7 +170,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             raise dg.Failure(
                 description="dbt: "
                 + "; ".join(f"{node.unique_id}: {node.message}" for node in done.failed),
-                allow_retries=False,
+                allow_retries=done.failed_on_disk,
             )
         if not done.results:
             # Looked at and found up to date, so that what comes after is not skipped.
@@ -181,6 +184,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         name="reconcile",
         dagster_dbt_translator=translator,
     )
+    @retried_where_it_helps
     def reconcile(context: dg.AssetExecutionContext, writer: Writer) -> Any:
         """Recount every event in the lake; a difference fails the run before it publishes."""
         proof = pipeline.reconcile(writer.settings, writer.ledger)
@@ -200,6 +204,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             yield dg.AssetCheckResult(asset_key=check.asset_key, check_name=check.name, passed=True)
 
     @dg.asset(key="landing_archive", group_name="landing", deps=[RECONCILIATION])
+    @retried_where_it_helps
     def landing_archive(writer: Writer) -> dg.MaterializeResult[None]:
         """Delete landed files once their load is verified in the lake."""
         deleted = pipeline.clear_archive(writer.settings, writer.ledger)
@@ -209,6 +214,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     marts = [key for key in roll_up.keys if key.path[0] == "marts"]
 
     @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION])
+    @retried_where_it_helps
     def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
         """Publish the marts: a new immutable file, then one move of the pointer."""
         published = pipeline.publish_if_changed(

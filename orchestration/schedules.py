@@ -3,17 +3,27 @@
 import dagster as dg
 
 from orchestration.assets import RECONCILIATION, SNAPSHOT
+from orchestration.history import DAGSTER_HISTORY
+
+# A run that is repeated because its worker died starts anew: it finds what the dead one had done,
+# and what has arrived since.
+_RETRY_TAGS = {"dagster/retry_strategy": "ALL_STEPS"}
 
 # A run brings everything up to date, whatever ticks were missed: no partitions, no catching up.
 hourly = dg.define_asset_job(
     "hourly",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(RECONCILIATION, "landing_archive"),
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets(RECONCILIATION, "landing_archive", DAGSTER_HISTORY),
+    tags=_RETRY_TAGS,
     description="Load what was dropped, rebuild the dates it touched, test them, publish.",
 )
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets(RECONCILIATION, "landing_archive", SNAPSHOT),
+    selection=dg.AssetSelection.assets(
+        RECONCILIATION, "landing_archive", SNAPSHOT, DAGSTER_HISTORY
+    ),
+    tags=_RETRY_TAGS,
     description="Recount all that is there, clear the landing archive, publish.",
 )
 
