@@ -6,10 +6,9 @@ import uuid
 import warnings
 from dataclasses import dataclass
 
-from orchestration import alerts
+from orchestration import alerts, run_worker
 from orchestration.alerts import Alert
 from orchestration.dagster_home import prepare_dagster
-from orchestration.run_worker import alive
 from orchestration.settings import Settings
 
 # What is printed goes to the terminal, and nowhere else: Dagster would start two processes for each
@@ -61,12 +60,9 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if full_refresh:
         run_config["ops"] = {"roll_up": {"config": {"full_refresh": True}}}
-    with (
-        dg.DagsterInstance.from_ref(
-            InstanceRef.from_dir(str(home), overrides=_OVERRIDES)
-        ) as instance,
-        alive(home, run_id),
-    ):
+    run_worker.forget_dead(home)
+    storage = InstanceRef.from_dir(str(home), overrides=_OVERRIDES)
+    with dg.DagsterInstance.from_ref(storage) as instance, run_worker.alive(home, run_id):
         try:
             result = job.execute_in_process(
                 instance=instance,

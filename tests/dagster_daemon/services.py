@@ -23,6 +23,7 @@ import httpx
 from orchestration.dagster_home import prepare_dagster
 from orchestration.settings import read_settings
 
+AGENTSTATS = [sys.executable, "-c", "from orchestration.cli import main; main()"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
@@ -102,18 +103,12 @@ class Dagster:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENTSTATS_", "DAGSTER"))}
-        return {
-            **kept,
-            "PYTHONPATH": str(CHECKOUT),
-            # The daemon's loop over new failures, 5 seconds by default.
-            "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",
-            **self.settings,
-        }
+        return {**kept, "PYTHONPATH": str(CHECKOUT), **self.settings}
 
     def run_from_command_line(self, job: str) -> None:
         """`agentstats run`, which must succeed."""
         done = subprocess.run(
-            [sys.executable, "-c", "from orchestration.cli import main; main()", "run", job],
+            [*AGENTSTATS, "run", job],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -123,30 +118,15 @@ class Dagster:
         assert done.returncode == 0, done.stderr[-3000:]
 
     def start_daemon(self) -> None:
-        """Start the daemon as a service would, but in a hurry: it looks for dead runs each second.
-
-        The command writes dagster.yaml, so that the hurry goes in behind it.
-        """
-        self.hurry()
-        self._start("daemon", "dagster-daemon", "run", "--module-name", "orchestration.definitions")
-
-    def hurry(self) -> None:
-        """Write dagster.yaml with one second instead of thirty between two looks."""
-        path = self.home / "dagster.yaml"
-        prepare_dagster(read_settings(self.environment))
-        text = path.read_text()
-        assert "poll_interval_seconds: 30" in text
-        path.write_text(text.replace("poll_interval_seconds: 30", "poll_interval_seconds: 1"))
+        """Start the daemon as its service does."""
+        self._start("daemon", "dagster", "daemon")
 
     def start_webserver(self) -> None:
         """Start the webserver on a free port, and wait until it answers."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        self._start(
-            "webserver", "dagster-webserver", "--module-name", "orchestration.definitions",
-            "--host", "127.0.0.1", "--port", str(self._port),
-        )  # fmt: skip
+        self._start("webserver", "dagster", "webserver", "--port", str(self._port))
 
         def answers() -> bool:
             assert self._processes["webserver"].poll() is None, self.log("webserver")
@@ -156,15 +136,11 @@ class Dagster:
 
         wait_for("the webserver answers", answers)
 
-    def _start(self, name: str, program: str, *arguments: str) -> None:
+    def _start(self, name: str, *command: str) -> None:
         with (self.home / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [str(Path(sys.executable).with_name(program)), *arguments],
-                env={
-                    **self.environment,
-                    "DAGSTER_HOME": str(self.home),
-                    "DAGSTER_DISABLE_TELEMETRY": "1",
-                },
+                [*AGENTSTATS, *command],
+                env=self.environment,
                 cwd=CHECKOUT,
                 stdout=log,
                 stderr=log,
@@ -190,8 +166,8 @@ class Dagster:
             self.kill_all(name)
 
     def log(self, name: str) -> str:
-        """The last lines that a service wrote."""
-        return (self.home / f"{name}.log").read_text()[-4000:]
+        """What a service wrote."""
+        return (self.home / f"{name}.log").read_text()
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         """Ask the webserver's GraphQL."""
