@@ -217,6 +217,13 @@ class Dagster:
             )
         )
 
+    def wait_until_idle(self) -> None:
+        """Wait until no run is queued or under way."""
+        wait_for(
+            "every run has ended",
+            lambda: all(run.is_finished for run in self.instance.get_runs()),
+        )
+
     def wait_for_runs(self, count: int, job: str = "hourly") -> list[dg.DagsterRun]:
         """The runs of a job, once there are so many that have ended."""
         return wait_for(
