@@ -207,6 +207,11 @@ class Dagster:
             seconds,
         )
 
+    def is_in_step(self, run_id: str, step: str) -> bool:
+        """Whether the run has begun the step, and has written that down."""
+        events = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
+        return any(event.step_key == step and time.time() - event.timestamp > 2 for event in events)
+
     def wait_for_worker(self, run_id: str) -> int:
         """The process number of the run's worker, once it works."""
         path = self.home / "workers" / run_id

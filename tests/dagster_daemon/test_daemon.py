@@ -269,7 +269,9 @@ def test_a_run_that_hangs_is_ended_when_its_time_is_up(running: Running) -> None
     with _busy(running):
         answer = services.ask(_LAUNCH_WITH_TIMEOUT, seconds="8")
         run_id = answer["launchRun"]["run"]["runId"]
-        os.kill(services.wait_for_worker(run_id), signal.SIGSTOP)
+        worker = services.wait_for_worker(run_id)
+        wait_for("it waits in its first step", lambda: services.is_in_step(run_id, "land"))
+        os.kill(worker, signal.SIGSTOP)
         services.wait_until(run_id, "FAILURE")
         wait_for("it is killed", lambda: life_of(services.home, run_id) is Life.DEAD)
     services.wait_until_idle()
