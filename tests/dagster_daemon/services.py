@@ -43,11 +43,11 @@ mutation ($job: String!) {
 
 
 def wait_for(what: str, found: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
-    """The first answer of `found` that is not None or False."""
+    """The first answer of `found` that is not empty, None or False."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = found()
-        if answer is not None and answer is not False:
+        if answer:
             return answer
         time.sleep(0.2)
     raise AssertionError(f"not within {seconds} seconds: {what}")

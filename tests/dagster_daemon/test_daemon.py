@@ -182,7 +182,8 @@ def test_72_hours_of_downtime_are_caught_up_by_one_run(running: Running) -> None
             run
             for run in running.services.runs(job)
             if "dagster/schedule_name" in run.tags
-            and datetime.fromisoformat(run.tags["dagster/scheduled_execution_time"]) < running.up_at
+            and datetime.fromisoformat(run.tags[".dagster/scheduled_execution_time"])
+            < running.up_at
         ]
         assert len(missed) == 1, job
     with closing(sqlite3.connect(running.home / "ledger.db")) as ledger:
