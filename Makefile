@@ -44,6 +44,10 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
 	$(BIN)/pytest -m versions $(TEST_ARGS)
 
+.PHONY: test-dagster
+test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: dead workers, sensors, alerts
+	$(BIN)/pytest --numprocesses 0 -m daemon $(TEST_ARGS)
+
 .PHONY: fuzz
 fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
 	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from orchestration import dbt
@@ -146,6 +147,7 @@ def _allowed(field: FieldInfo) -> str:
         int: "whole number",
         float: "number",
         bool: "true or false",
+        SecretStr: "http or https address",
     }
     text = next((words[kind] for kind in kinds if kind in words), "text")
     bounds = {type(each): each for each in field.metadata}

@@ -22,6 +22,7 @@ from orchestration.retention.lake_deletion import LakeDamaged
 from orchestration.retention.nightly import delete_expired
 from orchestration.retention.plan import TooMuch
 from orchestration.retention.policy import PolicyInvalid
+from orchestration.retries import retried_where_it_helps
 from orchestration.writer import Writer
 
 SNAPSHOT = dg.AssetKey("snapshot")
@@ -165,6 +166,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             )
         ],
     )
+    @retried_where_it_helps
     def land(
         context: dg.AssetExecutionContext, writer: Writer
     ) -> Iterator[dg.MaterializeResult[None]]:
@@ -233,6 +235,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         name="roll_up",
         dagster_dbt_translator=translator,
     )
+    @retried_where_it_helps
     def roll_up(context: dg.AssetExecutionContext, config: RollUpConfig, writer: Writer) -> Any:
         """Rebuild the dates that were touched, and test them."""
         done = pipeline.roll_up(writer.settings, writer.ledger, full_refresh=config.full_refresh)
@@ -247,7 +250,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             raise dg.Failure(
                 description="dbt: "
                 + "; ".join(f"{node.unique_id}: {node.message}" for node in done.failed),
-                allow_retries=False,
+                allow_retries=done.failed_on_disk,
             )
         if not done.results:
             # Looked at and found up to date, so that what comes after is not skipped.
@@ -261,6 +264,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         name="reconcile",
         dagster_dbt_translator=translator,
     )
+    @retried_where_it_helps
     def reconcile(context: dg.AssetExecutionContext, writer: Writer) -> Any:
         """Recount every event in the lake; a difference fails the run before it publishes."""
         proof = recount(writer)
@@ -270,6 +274,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             yield dg.AssetCheckResult(asset_key=check.asset_key, check_name=check.name, passed=True)
 
     @dg.asset(key="landing_archive", group_name="landing", deps=[RECONCILIATION])
+    @retried_where_it_helps
     def landing_archive(writer: Writer) -> dg.MaterializeResult[None]:
         """Delete landed files once their load is verified, and those past their retention."""
         deleted = pipeline.clear_archive(writer.settings, writer.ledger)
@@ -277,6 +282,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         return dg.MaterializeResult(metadata={"deleted": len(deleted)})
 
     @dg.asset(key=WAREHOUSE_FILE, group_name="retention", deps=[RECONCILIATION])
+    @retried_where_it_helps
     def warehouse(writer: Writer) -> dg.MaterializeResult[None]:
         """Write the warehouse's file anew after a deletion: DuckDB keeps deleted bytes in it."""
         rewritten = pipeline.settle_deletions(writer.settings, writer.ledger)
@@ -286,6 +292,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     marts = [key for key in roll_up.keys if key.path[0] == "marts"]
 
     @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION, WAREHOUSE_FILE])
+    @retried_where_it_helps
     def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
         """Publish the marts: a new immutable file, then one move of the pointer."""
         if warehouse_file.is_behind(writer.settings, writer.ledger):

@@ -3,13 +3,18 @@
 import dagster as dg
 
 from orchestration.assets import build_assets
+from orchestration.freshness_checks import freshness_checks
+from orchestration.history import dagster_history
 from orchestration.schedules import hourly, hourly_schedule, nightly, nightly_schedule
+from orchestration.sensors import data_stops, files_arrive, runs_fail
 from orchestration.writer import Writer
 
 defs = dg.Definitions(
-    assets=build_assets(),
+    assets=[*build_assets(), dagster_history],
+    asset_checks=[freshness_checks],
     jobs=[hourly, nightly],
     schedules=[hourly_schedule, nightly_schedule],
+    sensors=[files_arrive, runs_fail, data_stops],
     resources={"writer": Writer()},
     # One process for a run: the writer's place is held from its first step to its last.
     executor=dg.in_process_executor,

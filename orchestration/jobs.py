@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
-from orchestration import dbt
+from orchestration import alerts, run_worker
+from orchestration.alerts import Alert
+from orchestration.dagster_home import prepare_dagster
 from orchestration.settings import Settings
 
-# Dagster's own files: what it needs to run unattended.
-_INSTANCE_YAML = """\
-telemetry:
-  enabled: false
-run_monitoring:
-  # A worker that was killed, or hangs, gives its place back.
-  enabled: true
-  max_runtime_seconds: 21600
-concurrency:
-  runs:
-    max_concurrent_runs: 1
-"""
+# What is printed goes to the terminal, and nowhere else: Dagster would start two processes for each
+# run to copy it, which outlive a run that is killed.
+_OVERRIDES = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -31,34 +29,64 @@ class JobOutcome:
     problem: str | None
 
 
-def prepare_dagster(settings: Settings) -> Path:
-    """Make what Dagster needs before it can load the definitions. Returns its home folder."""
-    dbt.prepare_manifest()
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    (settings.dagster_home / "dagster.yaml").write_text(_INSTANCE_YAML)
-    return settings.dagster_home
-
-
 def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> JobOutcome:
-    """Run the job to its end. Settings are read again by the job, from the same environment."""
+    """Run the job to its end. Settings are read again by the job, from the same environment.
+
+    A failure is posted to the webhook, where one is set.
+    """
+    run_id = str(uuid.uuid4())
+    try:
+        outcome = _run_job(settings, name, run_id, full_refresh=full_refresh)
+    except Exception as error:
+        _tell(settings, name, run_id, _root_cause(error))
+        raise
+    if not outcome.succeeded:
+        _tell(settings, name, run_id, outcome.problem or "it failed")
+    return outcome
+
+
+def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) -> JobOutcome:
     home = prepare_dagster(settings)
     with warnings.catch_warnings():
         # Dagster warns of its own beta parts while it imports them.
         warnings.simplefilter("ignore")
         import dagster as dg
+        from dagster._core.instance.ref import InstanceRef
 
         from orchestration.definitions import defs
+        from orchestration.retries import TAGS_OF_COMMAND_LINE
 
         job = defs.get_job_def(name)
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if full_refresh:
         run_config["ops"] = {"roll_up": {"config": {"full_refresh": True}}}
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    run_worker.forget_dead(home)
+    storage = InstanceRef.from_dir(str(home), overrides=_OVERRIDES)
+    with dg.DagsterInstance.from_ref(storage) as instance, run_worker.alive(home, run_id):
         try:
-            result = job.execute_in_process(instance=instance, run_config=run_config)
+            result = job.execute_in_process(
+                instance=instance,
+                run_config=run_config,
+                run_id=run_id,
+                tags=TAGS_OF_COMMAND_LINE,
+            )
         except Exception as error:
             return JobOutcome(succeeded=False, problem=_root_cause(error))
     return JobOutcome(result.success, None if result.success else "see the run in Dagster")
+
+
+def _tell(settings: Settings, job: str, run_id: str, problem: str) -> None:
+    alerts.post(
+        settings,
+        Alert(
+            event="run_failed",
+            job=job,
+            run_id=run_id,
+            time=settings.clock(),
+            problem=f"{job} failed: {problem}",
+            next=alerts.LOOK,
+        ),
+    )
 
 
 def _root_cause(error: BaseException) -> str:

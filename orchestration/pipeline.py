@@ -38,6 +38,12 @@ class RollUp:
     def failed(self) -> list[dbt.NodeResult]:
         return [result for result in self.results if not result.is_ok]
 
+    @property
+    def failed_on_disk(self) -> bool:
+        """Whether it was the disk that failed, and no test and no model: that may pass."""
+        causes = [node for node in self.failed if node.status != "skipped"]
+        return bool(causes) and all("IO Error" in (node.message or "") for node in causes)
+
 
 def clear_scratch(settings: Settings) -> None:
     """Remove what an interrupted run spilled."""

@@ -9,13 +9,21 @@ from orchestration.assets import (
     RETENTION,
     WAREHOUSE_FILE,
 )
+from orchestration.history import DAGSTER_HISTORY
 from orchestration.landing.streams import STREAMS
+
+# A run that is repeated because its worker died starts anew: it finds what the dead one had done,
+# and what has arrived since.
+_RETRY_TAGS = {"dagster/retry_strategy": "ALL_STEPS"}
 
 # A run brings everything up to date, whatever ticks were missed: no partitions, no catching up.
 hourly = dg.define_asset_job(
     "hourly",
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.assets(RETENTION, RECONCILIATION, "landing_archive", WAREHOUSE_FILE),
+    - dg.AssetSelection.assets(
+        RETENTION, RECONCILIATION, "landing_archive", WAREHOUSE_FILE, DAGSTER_HISTORY
+    ),
+    tags=_RETRY_TAGS,
     description="Load what was dropped, rebuild the dates it touched, test them, publish.",
 )
 
@@ -27,9 +35,10 @@ nightly = dg.define_asset_job(
         *(["raw", stream.name] for stream in STREAMS),
         DELIVERY_COUNTS,
     ),
+    tags=_RETRY_TAGS,
     description=(
         "Delete what is past its retention, merge small files, rebuild the dates touched, recount "
-        "all that is there, clear the landing archive, publish."
+        "all that is there, clear the landing archive, publish, forget old runs of Dagster."
     ),
 )
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from api.settings import ServingSettings
 
@@ -57,6 +58,39 @@ class Settings(ServingSettings):
         ge=0,
         description="Seconds that a run waits for another one to end before it gives up.",
     )
+    run_timeout_seconds: int = Field(
+        default=21_600,
+        ge=60,
+        description="A run that takes longer is stopped by Dagster's daemon, and counts as failed.",
+    )
+    arrival_interval_seconds: int = Field(
+        default=300,
+        ge=0,
+        description="Least seconds between the start of a run and one that arriving files start; "
+        "0: files wait for the schedule.",
+    )
+    freshness_hours: float = Field(
+        default=24,
+        gt=0,
+        description="Data older than that counts as stopped: its checks turn red.",
+    )
+    failure_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Address that gets a POST when a run fails or data stops; kept out of logs.",
+    )
+    dagster_history_days: int = Field(
+        default=30, ge=1, description="Days that Dagster remembers runs, ticks and checks."
+    )
+
+    @field_validator("failure_webhook_url")
+    @classmethod
+    def _can_be_posted_to(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is None or not address.get_secret_value():
+            return None
+        parts = urlsplit(address.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an address like https://host/path")
+        return address
 
     @cached_property
     def landing(self) -> Path:
@@ -120,7 +154,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(
             "; ".join(
                 f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
-                f" (it is {problem['input']!r})"
+                + ("" if problem["loc"][0] in _SECRETS else f" (it is {problem['input']!r})")
                 for problem in error.errors()
             )
         ) from error
+
+
+# Settings whose value is shown to nobody, not even where it is wrong.
+_SECRETS = {
+    name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None
+}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestration import publication
+from orchestration.freshness import Freshness, check_freshness
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
 from orchestration.landing.streams import STREAMS
 from orchestration.ledger import Ledger, Run
@@ -50,6 +51,7 @@ class Status:
     streams: Sequence[StreamStatus]
     rejected: Sequence[RejectedReason]
     runs: Sequence[Run]
+    freshness: Sequence[Freshness]
 
 
 def gather(settings: Settings) -> Status:
@@ -93,4 +95,5 @@ def gather(settings: Settings) -> Status:
             for (stream, reason), rows in sorted(by_reason.items())
         ],
         runs=runs,
+        freshness=check_freshness(settings),
     )

@@ -4,12 +4,15 @@
 import os
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from orchestration import pipeline
 from orchestration.ledger import Ledger
+from orchestration.retries import COMMAND_LINE, STARTED_BY_TAG
+from orchestration.run_worker import alive_until_exit
 from orchestration.settings import Settings, read_settings
 from orchestration.writer_lock import writer_lock
 
@@ -36,6 +39,9 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         assert context.run is not None
         self._run_id = context.run.run_id
         self._job = context.run.job_name
+        assert context.instance is not None
+        if context.run.tags.get(STARTED_BY_TAG) != COMMAND_LINE:
+            alive_until_exit(Path(context.instance.root_directory), self._run_id)
         with self._held:
             yield self
 

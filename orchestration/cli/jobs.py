@@ -79,21 +79,38 @@ def serve() -> None:
     serve_api(read_settings())
 
 
+class DagsterPart(StrEnum):
+    """Which of Dagster's processes to start."""
+
+    ALL = "all"
+    DAEMON = "daemon"
+    WEBSERVER = "webserver"
+
+
 def dagster(
-    port: Annotated[int, typer.Option(help="Port of the UI, on 127.0.0.1.")] = 3000,
+    part: Annotated[
+        DagsterPart,
+        typer.Argument(help="`all` is for a desk; services run `daemon` and `webserver`, each."),
+    ] = DagsterPart.ALL,
+    host: Annotated[str, typer.Option(help="Address of the UI.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
 ) -> None:
-    """Open Dagster: lineage, runs, and the schedules of the jobs."""
-    from orchestration.jobs import prepare_dagster
+    """Start Dagster: its UI, and the daemon that runs schedules and sensors."""
+    from orchestration.dagster_home import prepare_dagster
 
     home = prepare_dagster(read_settings())
-    command = Path(sys.executable).with_name("dagster")
+    definitions = ("--module-name", "orchestration.definitions")
+    address = ("--host", host, "--port", str(port))
+    command = {
+        DagsterPart.ALL: ["dagster", "dev", *definitions, *address],
+        DagsterPart.DAEMON: ["dagster-daemon", "run", *definitions],
+        DagsterPart.WEBSERVER: ["dagster-webserver", *definitions, *address],
+    }[part]
+    program = Path(sys.executable).with_name(command[0])
+    # In the place of this process, so that a signal to the service is one to Dagster.
     os.execve(
-        command,
-        [
-            str(command),
-            *("dev", "--module-name", "orchestration.definitions"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-        ],
+        program,
+        [str(program), *command[1:]],
         {**os.environ, "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"},
     )
 

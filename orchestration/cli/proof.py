@@ -89,6 +89,8 @@ def status(as_json: AsJson = False) -> None:
     out.print(f"Data as of    {report.data_as_of or 'nothing loaded yet'}")
     out.print(f"Snapshot      {report.snapshot or 'none published yet'}")
     out.print(f"Files waiting {report.files_waiting}, failed {report.files_failed}")
+    for each in report.freshness:
+        out.print(f"{each.check:<25}{each.problem or f'yes, {each.age_hours:g} hours old'}")
     for row_source in report.streams:
         out.print(
             f"{row_source.stream:<20} {row_source.files} files: {row_source.rows_read} read = "

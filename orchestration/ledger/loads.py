@@ -142,6 +142,15 @@ class LoadBook(Book):
         ).fetchone()
         return from_text(newest) if newest else None
 
+    def newest_accepted_at(self, streams: Sequence[str]) -> datetime | None:
+        """When a file of one of the streams was loaded last that brought at least one new row."""
+        (newest,) = self._connection.execute(
+            "select max(loaded_at) from load where accepted > 0 "
+            f"and stream in ({', '.join('?' for _ in streams)})",
+            list(streams),
+        ).fetchone()
+        return from_text(newest) if newest else None
+
     def _load(self, row: sqlite3.Row) -> Load:
         return Load(
             load_id=row["load_id"],

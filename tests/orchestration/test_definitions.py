@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from installation import Installation, usage_event
+from orchestration.dagster_home import prepare_dagster
 from orchestration.dbt import prepare_manifest
-from orchestration.jobs import prepare_dagster
 from orchestration.landing.streams import STREAMS
 
 
@@ -52,7 +52,28 @@ def test_every_data_test_is_an_asset_check(defs: dg.Definitions) -> None:
     manifest = json.loads(prepare_manifest().read_text())
     tests = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "test"}
     checks = {key.name for key in defs.resolve_asset_graph().asset_check_keys}
-    assert tests == checks
+    assert checks - tests == {"new_data_arrives", "published_data_is_recent"}
+    assert tests <= checks
+
+
+def test_every_step_of_a_job_shows_that_its_process_lives(defs: dg.Definitions) -> None:
+    """The writer does it for the run; a step without it would be taken for dead after a minute."""
+    for name in ("hourly", "nightly"):
+        for op in defs.get_job_def(name).top_level_node_defs:
+            assert isinstance(op, dg.OpDefinition)
+            assert "writer" in op.required_resource_keys, op.name
+
+
+def test_the_jobs_have_these_steps(defs: dg.Definitions) -> None:
+    """Nothing is in a job by accident."""
+    steps = {
+        name: {op.name for op in defs.get_job_def(name).top_level_node_defs}
+        for name in ("hourly", "nightly")
+    }
+    assert steps == {
+        "hourly": {"land", "roll_up", "snapshot", "freshness"},
+        "nightly": {"reconcile", "landing_archive", "snapshot", "dagster_history", "freshness"},
+    }
 
 
 def test_the_same_job_runs_from_dagsters_own_command(installation: Installation) -> None:

@@ -1,0 +1,1 @@
+"""The jobs under a real dagster-daemon and webserver."""
