@@ -228,7 +228,9 @@ class Source:
         """What went wrong and what to do, in one line, with every secret hidden."""
         state = _SQLSTATE.search(error)
         said = error.split("\n\nQuery was:")[0].split("\nQuery was:")[0]
-        said = re.sub(r"^.*\[libpq\] ", "", said, flags=re.DOTALL)
+        said = re.sub(
+            r"^.*\[libpq\] |^IO: |Failed to execute query '.*?': ", "", said, flags=re.DOTALL
+        )
         said = said.split("\n")[0].strip().rstrip(".")
         hint = next((hint for sign, hint in _HINTS if sign in said), _NEXT_RUN)
         code = f" (SQLSTATE {state[1]})" if state else ""

@@ -97,7 +97,7 @@ def _pull_and_kill(
         )
         reader = threading.Thread(target=_collect, args=(puller, lines))
         reader.start()
-        kill_at = min(time.monotonic() + chance.uniform(2, 25), end)
+        kill_at = min(time.monotonic() + chance.uniform(3, 45), end)
         while time.monotonic() < kill_at:
             time.sleep(0.2)
             if crash_at and time.monotonic() > crash_at:
