@@ -23,6 +23,8 @@ from orchestration.retention import warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import Scope
 from orchestration.settings import Settings
+from orchestration.source.pull import Pull
+from orchestration.source.pull import pull as pull_from_source
 
 log = structlog.get_logger()
 
@@ -49,6 +51,11 @@ def clear_scratch(settings: Settings) -> None:
     """Remove what an interrupted run spilled."""
     shutil.rmtree(settings.scratch, ignore_errors=True)
     settings.scratch.mkdir(parents=True, exist_ok=True)
+
+
+def pull(settings: Settings, ledger: Ledger) -> Pull:
+    """Write what is new in the source database to the landing folder; nothing without a source."""
+    return pull_from_source(settings, ledger)
 
 
 def land(settings: Settings, ledger: Ledger) -> list[Load]:

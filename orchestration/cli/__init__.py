@@ -9,6 +9,7 @@ import typer
 from orchestration.cli import analysts, deletion, jobs, proof
 from orchestration.cli.keys import keys_app
 from orchestration.cli.output import err, log_to_stderr
+from orchestration.cli.source import source_app
 from orchestration.settings import SettingsError
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(keys_app, name="keys")
+app.add_typer(source_app, name="source")
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def main() -> None:
     from orchestration.retention.lake_deletion import LakeDamaged
     from orchestration.retention.policy import PolicyInvalid
     from orchestration.rollups import WarehouseUnusable
+    from orchestration.source.connection import SourceProblem
     from orchestration.writer_lock import WriterBusy
 
     log_to_stderr()
@@ -53,6 +56,12 @@ def main() -> None:
     except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
         sys.exit(1)
-    except (ReadingProblem, PolicyInvalid, LakeDamaged, ErasureIncomplete) as problem:
+    except (
+        ReadingProblem,
+        PolicyInvalid,
+        LakeDamaged,
+        ErasureIncomplete,
+        SourceProblem,
+    ) as problem:
         err.print(f"error: {problem}", markup=False)
         sys.exit(1)

@@ -11,9 +11,10 @@ from orchestration.ledger.deletions import Deletion, DeletionBook
 from orchestration.ledger.lake import LakeBook, LakeFile
 from orchestration.ledger.loads import Load, LoadBook
 from orchestration.ledger.runs import Run, RunBook
+from orchestration.ledger.source import SourceBook
 
 __all__ = ["Deletion", "LakeFile", "Ledger", "Load", "Run"]
 
 
-class Ledger(LoadBook, LakeBook, DeletionBook, RunBook):
+class Ledger(LoadBook, LakeBook, DeletionBook, RunBook, SourceBook):
     """Open `ledger.db` under the home folder, made if it is not there."""
