@@ -48,6 +48,10 @@ test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which 
 fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
 	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
+.PHONY: torture
+torture: $(READY) ## Late, twice, killed, out of disk, bad files: the big versions (TORTURE_ARGS="crash --share 0.1")
+	PYTHONPATH=tests:tests/api $(BIN)/python -m torture $(TORTURE_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .

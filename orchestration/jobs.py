@@ -22,6 +22,8 @@ concurrency:
     max_concurrent_runs: 1
 """
 
+STOPPED = "was stopped by a signal; the next run takes its work up"
+
 
 @dataclass(frozen=True)
 class JobOutcome:
@@ -29,6 +31,7 @@ class JobOutcome:
 
     succeeded: bool
     problem: str | None
+    was_interrupted: bool = False
 
 
 def prepare_dagster(settings: Settings) -> Path:
@@ -48,6 +51,7 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
         import dagster as dg
 
         from orchestration.definitions import defs
+        from orchestration.writer import INTERRUPTIONS
 
         job = defs.get_job_def(name)
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -56,6 +60,8 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
     with dg.DagsterInstance.from_config(str(home)) as instance:
         try:
             result = job.execute_in_process(instance=instance, run_config=run_config)
+        except INTERRUPTIONS:
+            return JobOutcome(succeeded=False, problem=STOPPED, was_interrupted=True)
         except Exception as error:
             return JobOutcome(succeeded=False, problem=_root_cause(error))
     return JobOutcome(result.success, None if result.success else "see the run in Dagster")

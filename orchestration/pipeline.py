@@ -20,7 +20,7 @@ from orchestration.landing.land import land_waiting_files
 from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
-from orchestration.rollups import Scope
+from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
 
 RECONCILIATION = "tag:reconciliation"
@@ -30,10 +30,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RollUp:
-    """What a roll-up did: its scope, and the result of each dbt node (none for an empty scope)."""
+    """What a roll-up did: its scope, what it read of the lake, and the result of each dbt node
+    (none for an empty scope)."""
 
     scope: Scope
     results: Sequence[dbt.NodeResult]
+    lake_read: LakeRead
 
     @property
     def failed(self) -> list[dbt.NodeResult]:
@@ -96,15 +98,15 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     if scope.is_empty:
         # Nothing to build, but what was looked at need not be looked at again.
         rollups.mark_rolled_up(settings, scope, has_changed=False)
-        return RollUp(scope, [])
-    rollups.hand_over(settings, ledger, scope)
+        return RollUp(scope, [], LakeRead())
+    lake_read = rollups.hand_over(settings, ledger, scope)
     results = dbt.build(
         settings,
         select=["*"],
         exclude=[] if scope.is_full else [RECONCILIATION],
         full_refresh=scope.is_full,
     )
-    done = RollUp(scope, results)
+    done = RollUp(scope, results, lake_read)
     if not done.failed:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
@@ -201,6 +203,7 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
 
 def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Snapshot | None:
     """Publish, unless the current snapshot already holds just this. None where it does."""
+    publication.finish_publication(settings.snapshots, keep=settings.snapshots_kept)
     marts_version = rollups.marts_version(settings)
     here = (ledger.newest_load_seq(), marts_version)
     try:

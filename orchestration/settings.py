@@ -46,6 +46,11 @@ class Settings(ServingSettings):
         pattern=r"^\d+(\.\d+)?\s?[KMG]i?B$",
         description="Memory that DuckDB may use in a job before it spills to disk.",
     )
+    max_unpacked_gb: float = Field(
+        default=2,
+        gt=0,
+        description="Gigabytes that a gzipped landing file may unpack to, or it is set aside.",
+    )
     lock_wait_seconds: float = Field(
         default=0,
         ge=0,

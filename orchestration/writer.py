@@ -2,16 +2,21 @@
 
 # No postponed annotations here: Dagster reads them while it builds the resource.
 import os
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import PrivateAttr
 
 from orchestration import pipeline
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings, read_settings
 from orchestration.writer_lock import writer_lock
+
+# What SIGINT and SIGTERM become: Dagster's own inside of a step, Python's around it.
+INTERRUPTIONS = (DagsterExecutionInterruptedError, KeyboardInterrupt)
 
 
 class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over itself
@@ -81,6 +86,12 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         return ledger
 
     def _book_end(self, ledger: Ledger, settings: Settings) -> None:
-        ledger.end_run(self._run_id, succeeded=self._has_succeeded, at=settings.clock())
+        ledger.end_run(
+            self._run_id,
+            succeeded=self._has_succeeded,
+            at=settings.clock(),
+            # Dagster ends the run's resources while the exception is on its way out.
+            interrupted=isinstance(sys.exception(), INTERRUPTIONS),
+        )
         self._ledger = None
         self._has_succeeded = False
