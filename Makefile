@@ -70,6 +70,10 @@ retention-kills: $(READY) ## Retention killed at 50 places, and finished by the 
 retention-cost: $(READY) ## Time and disk that retention takes for 10 M rows (RETENTION_ROWS=1000000)
 	$(BIN)/python tests/retention/measure.py $(RETENTION_ROWS)
 
+.PHONY: torture
+torture: $(READY) ## Late, twice, killed, out of disk, bad files: the big versions (TORTURE_ARGS="crash --share 0.1")
+	PYTHONPATH=tests:tests/api $(BIN)/python -m torture $(TORTURE_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .

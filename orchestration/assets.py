@@ -251,6 +251,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         done = pipeline.roll_up(writer.settings, writer.ledger, full_refresh=config.full_refresh)
         writer.note(
             dates_rebuilt={stream: len(days) for stream, days in done.scope.touched.items()},
+            lake_read=vars(done.lake_read),
             full_refresh=done.scope.is_full,
             roll_up_reason=done.scope.reason,
             marts_changed=not done.scope.is_empty,

@@ -129,6 +129,9 @@ def _invoke(arguments: list[str], manifest: Any) -> Any:
         outcome = dbtRunner(manifest=manifest).invoke([*arguments, *settings_of_every_call])
     finally:
         _release_warehouse()
+    if outcome.exception is not None and not isinstance(outcome.exception, Exception):
+        # A signal stopped it, which is for the whole run to say.
+        raise outcome.exception
     if outcome.exception is not None:
         raise DbtFailed(f"dbt {arguments[0]}: {outcome.exception}") from outcome.exception
     return outcome.result

@@ -20,6 +20,8 @@ _OVERRIDES = {
     }
 }
 
+STOPPED = "was stopped by a signal; the next run takes its work up"
+
 
 @dataclass(frozen=True)
 class JobOutcome:
@@ -27,6 +29,7 @@ class JobOutcome:
 
     succeeded: bool
     problem: str | None
+    was_interrupted: bool = False
 
 
 def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> JobOutcome:
@@ -55,6 +58,7 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
 
         from orchestration.definitions import defs
         from orchestration.retries import TAGS_OF_COMMAND_LINE
+        from orchestration.writer import INTERRUPTIONS
 
         job = defs.get_job_def(name)
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -70,6 +74,8 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
                 run_id=run_id,
                 tags=TAGS_OF_COMMAND_LINE,
             )
+        except INTERRUPTIONS:
+            return JobOutcome(succeeded=False, problem=STOPPED, was_interrupted=True)
         except Exception as error:
             return JobOutcome(succeeded=False, problem=_root_cause(error))
     return JobOutcome(result.success, None if result.success else "see the run in Dagster")

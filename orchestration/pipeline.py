@@ -21,7 +21,7 @@ from orchestration.publication import Snapshot
 from orchestration.reconciliation import RECONCILIATION
 from orchestration.retention import warehouse_file
 from orchestration.retention.leftovers import expiry
-from orchestration.rollups import Scope
+from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
 from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
@@ -31,10 +31,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RollUp:
-    """What a roll-up did: its scope, and the result of each dbt node (none for an empty scope)."""
+    """What a roll-up did: its scope, what it read of the lake, and the result of each dbt node
+    (none for an empty scope)."""
 
     scope: Scope
     results: Sequence[dbt.NodeResult]
+    lake_read: LakeRead
 
     @property
     def failed(self) -> list[dbt.NodeResult]:
@@ -74,15 +76,15 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     if scope.is_empty:
         # Nothing to build, but what was looked at need not be looked at again.
         rollups.mark_rolled_up(settings, scope, has_changed=False)
-        return RollUp(scope, [])
-    rollups.hand_over(settings, ledger, scope)
+        return RollUp(scope, [], LakeRead())
+    lake_read = rollups.hand_over(settings, ledger, scope)
     results = dbt.build(
         settings,
         select=["*"],
         exclude=[] if scope.is_full else [RECONCILIATION],
         full_refresh=scope.is_full,
     )
-    done = RollUp(scope, results)
+    done = RollUp(scope, results, lake_read)
     if not done.failed:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
@@ -144,6 +146,7 @@ def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Sn
 
     Older snapshots that hold what was deleted since are unlinked.
     """
+    publication.finish_publication(settings.snapshots, keep=settings.snapshots_kept)
     content = publication.content_of_marts(ledger, rollups.marts_version(settings))
     published = None
     if publication.published_content(publication.current_snapshot(settings.snapshots)) != content:

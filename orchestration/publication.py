@@ -33,6 +33,7 @@ LINK = "marts.duckdb"
 # DuckDB names a database after its file, and some versions after the link to it: `marts.agents` is
 # then ambiguous, because the schema is called marts as well. Through this link it never is.
 LINK_OF_ANOTHER_NAME = "agentstats.duckdb"
+_LINKS = (LINK, LINK_OF_ANOTHER_NAME)
 SCHEMA_VERSION = 1
 
 # The newest format that DuckDB 1.4 and 1.5, which analysts' tools still carry, can read.
@@ -126,6 +127,23 @@ def published_content(path: Path | None) -> Content | None:
     return Content(*rows[0])
 
 
+def finish_publication(snapshots: Path, *, keep: int) -> None:
+    """Do what a publication that was cut off left undone, before or after it moved the pointer."""
+    for leftover in snapshots.glob(".*.tmp*"):
+        leftover.unlink()
+    current = current_snapshot(snapshots)
+    if current is None or not current.exists():
+        return
+    if any(os.path.realpath(snapshots / name) != os.path.realpath(current) for name in _LINKS):
+        _link_to(current)
+    finished_at = current.stat().st_mtime_ns
+    for path in snapshots.glob("marts-*.duckdb"):
+        if path.stat().st_mtime_ns > finished_at:
+            # Whole, but never pointed to: nobody reads it.
+            path.unlink()
+    _drop_old(snapshots, keep=keep)
+
+
 def drop_snapshots_before(snapshots: Path, deletion_seq: int) -> list[str]:
     """Unlink the snapshots that hold what was deleted since; never the current one.
 
@@ -146,8 +164,6 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
     now = settings.clock()
     snapshots = settings.snapshots
     snapshots.mkdir(parents=True, exist_ok=True)
-    for leftover in snapshots.glob(".*.tmp*"):
-        leftover.unlink()
     snapshot_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     path = snapshots / f"marts-{snapshot_id}.duckdb"
     unfinished = snapshots / f".{path.name}.tmp"
@@ -340,15 +356,19 @@ def _point_to(path: Path) -> None:
         file.write(path.name + "\n")
         file.flush()
         os.fsync(file.fileno())
-    links = {name: snapshots / f".{name}.tmp" for name in (LINK, LINK_OF_ANOTHER_NAME)}
-    for link in links.values():
-        link.symlink_to(path.name)
     # The file's own name must be on disk before anything points to it.
     sync_folder(snapshots)
     pointer.rename(snapshots / CURRENT)
-    for name, link in links.items():
-        link.rename(snapshots / name)
-    sync_folder(snapshots)
+    _link_to(path)
+
+
+def _link_to(path: Path) -> None:
+    """Let the links lead to `path`; each is replaced in one step."""
+    for name in _LINKS:
+        link = path.parent / f".{name}.tmp"
+        link.symlink_to(path.name)
+        link.rename(path.parent / name)
+    sync_folder(path.parent)
 
 
 def _drop_old(snapshots: Path, *, keep: int) -> None:

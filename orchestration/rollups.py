@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +64,15 @@ class Scope:
         return len({day for days in self.touched.values() for day in days})
 
 
+@dataclass(frozen=True)
+class LakeRead:
+    """How much of the lake a roll-up reads: whole files, their rows and their size in bytes."""
+
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, for this process alone; set aside and made anew where it cannot be opened.
@@ -82,7 +92,8 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     try:
         return connect(settings, path)
     except duckdb.Error as error:
-        if "lock" in str(error):
+        # Not just "lock": a damaged file is one with a bad "block".
+        if "Could not set lock" in str(error):
             raise WarehouseUnusable(
                 f"{path} is open in another program, which must close it first "
                 f"(analysts read snapshots/marts.duckdb instead): {error}"
@@ -92,7 +103,13 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         )
         for part in (path, path.with_name(path.name + ".wal")):
             if part.exists():
-                part.replace(part.with_name(f"{part.name}.broken"))
+                set_aside = part.with_name(f"{part.name}.broken")
+                if set_aside.is_dir():
+                    # A rename replaces a file by a file only.
+                    shutil.rmtree(set_aside)
+                elif part.is_dir():
+                    set_aside.unlink(missing_ok=True)
+                part.replace(set_aside)
         return connect(settings, path)
 
 
@@ -133,20 +150,24 @@ def whole_lake(ledger: Ledger) -> Scope:
     )
 
 
-def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> None:
-    """Write the scope into the warehouse, where dbt finds it: a table needs no second parse."""
+def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> LakeRead:
+    """Write the scope into the warehouse, where dbt finds it: a table needs no second parse.
+
+    Returns what dbt will read: these files, and no others.
+    """
     touched = [
         {"stream": stream, "occurred_date": day.isoformat()}
         for stream, days in scope.touched.items()
         for day in days
     ]
-    files = [
-        {"stream": stream, "path": str(settings.lake / path)}
+    read = [
+        file
         for stream in (*_DATED, *_UNDATED)
-        for path in ledger.lake_paths_of(
+        for file in ledger.lake_files_of(
             stream, None if stream in _UNDATED else scope.touched.get(stream, [])
         )
     ]
+    files = [{"stream": file.folder, "path": str(settings.lake / file.path)} for file in read]
     with open_warehouse(settings) as warehouse:
         warehouse.execute("begin")
         warehouse.execute("delete from raw.run_context")
@@ -156,6 +177,7 @@ def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> None:
         )
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
         warehouse.execute("commit")
+    return LakeRead(len(read), sum(file.rows for file in read), sum(file.bytes for file in read))
 
 
 def _fill(

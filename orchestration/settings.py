@@ -56,6 +56,11 @@ class Settings(ServingSettings):
         pattern=r"^\d+(\.\d+)?\s?[KMG]i?B$",
         description="Memory that DuckDB may use in a job before it spills to disk.",
     )
+    max_unpacked_gb: float = Field(
+        default=2,
+        gt=0,
+        description="Gigabytes that a gzipped landing file may unpack to, or it is set aside.",
+    )
     lock_wait_seconds: float = Field(
         default=0,
         ge=0,
@@ -235,18 +240,6 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         raise SettingsError(
             "; ".join(
-                f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
-                + ("" if problem["loc"][0] in _SECRETS else f" (it is {problem['input']!r})")
-                for problem in error.errors()
-            )
-        ) from error
-
-
-# Settings whose value is shown to nobody, not even where it is wrong.
-_SECRETS = {
-    name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None
-}
-
                 f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}{_as_given(problem)}"
                 for problem in error.errors()
             )
@@ -254,6 +247,12 @@ _SECRETS = {
         ) from None
 
 
+# Settings whose value is shown to nobody, not even where it is wrong.
+_SECRETS = {
+    name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None
+}
+
+
 def _as_given(problem: ErrorDetails) -> str:
     """What the setting was, unless that is a secret."""
-    return "" if problem["loc"][0] == "postgres_url" else f" (it is {problem['input']!r})"
+    return "" if problem["loc"][0] in _SECRETS else f" (it is {problem['input']!r})"

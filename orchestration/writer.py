@@ -2,11 +2,13 @@
 
 # No postponed annotations here: Dagster reads them while it builds the resource.
 import os
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import PrivateAttr
 
 from orchestration import pipeline
@@ -15,6 +17,9 @@ from orchestration.retries import COMMAND_LINE, STARTED_BY_TAG
 from orchestration.run_worker import alive_until_exit
 from orchestration.settings import Settings, read_settings
 from orchestration.writer_lock import writer_lock
+
+# What SIGINT and SIGTERM become: Dagster's own inside of a step, Python's around it.
+INTERRUPTIONS = (DagsterExecutionInterruptedError, KeyboardInterrupt)
 
 
 class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over itself
@@ -98,7 +103,13 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         return ledger
 
     def _book_end(self, ledger: Ledger, settings: Settings) -> None:
-        ledger.end_run(self._run_id, succeeded=self._has_succeeded, at=settings.clock())
+        ledger.end_run(
+            self._run_id,
+            succeeded=self._has_succeeded,
+            at=settings.clock(),
+            # Dagster ends the run's resources while the exception is on its way out.
+            interrupted=isinstance(sys.exception(), INTERRUPTIONS),
+        )
         self._ledger = None
         self._has_succeeded = False
         self._problems = []

@@ -48,11 +48,15 @@ def writer_lock(home: Path, *, task: str, now: datetime, wait_seconds: float = 0
 
 
 def _who_holds(path: Path, home: Path) -> str:
-    try:
-        holder = json.loads(path.read_text())
-        who = f"{holder['task']} (process {holder['pid']}, since {holder['since']})"
-    except (ValueError, KeyError):
-        who = "another process"
+    who = "another process"
+    for _ in range(10):
+        try:
+            holder = json.loads(path.read_text())
+            who = f"{holder['task']} (process {holder['pid']}, since {holder['since']})"
+            break
+        except (ValueError, KeyError):
+            # It has the place, and is about to write its name.
+            time.sleep(0.1)
     return (
         f"{who} is writing to {home}; try again when it is done, "
         "or set AGENTSTATS_LOCK_WAIT_SECONDS to wait for it"

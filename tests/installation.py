@@ -110,24 +110,13 @@ class Installation:
         """The rows of a query over the published snapshot."""
         path = current_snapshot(self.settings.snapshots)
         assert path is not None, "nothing is published"
-        connection = duckdb.connect(str(path), read_only=True)
-        try:
-            return query_rows(connection, query, {})
-        finally:
-            connection.close()
+        return rows_of_snapshot(path, query)
 
     def fingerprints(self) -> dict[str, str]:
         """A hash of all rows of each published mart, whatever their order."""
-        names = self.marts(
-            "select table_name from duckdb_tables() where schema_name = 'marts' and table_name "
-            "not in ('snapshot_info', 'load_ledger', 'reconciliation') order by 1"
-        )
-        found = {}
-        for row in names:
-            rows = self.marts(f"select * from marts.{row['table_name']} order by all")
-            text = json.dumps(rows, default=str)
-            found[row["table_name"]] = hashlib.sha256(text.encode()).hexdigest()
-        return found
+        path = current_snapshot(self.settings.snapshots)
+        assert path is not None, "nothing is published"
+        return fingerprints_of_snapshot(path)
 
     @contextmanager
     def client(self) -> Iterator[TestClient]:
@@ -138,6 +127,33 @@ class Installation:
     def key(self, customer_id: int) -> str:
         """A new API key of a customer."""
         return KeyStore(self.settings.keys_path).create(customer_id, "test")[1]
+
+
+def rows_of_snapshot(path: Path, query: str) -> list[dict[str, Any]]:
+    """The rows of a query over a snapshot file."""
+    connection = duckdb.connect(str(path), read_only=True)
+    try:
+        return query_rows(connection, query, {})
+    finally:
+        connection.close()
+
+
+def fingerprints_of_snapshot(path: Path) -> dict[str, str]:
+    """A hash of all rows of each mart in a snapshot file, whatever their order.
+
+    Not of those that tell of runs and of files, which differ by nature.
+    """
+    names = rows_of_snapshot(
+        path,
+        "select table_name from duckdb_tables() where schema_name = 'marts' and table_name "
+        "not in ('snapshot_info', 'load_ledger', 'reconciliation') order by 1",
+    )
+    found = {}
+    for row in names:
+        rows = rows_of_snapshot(path, f"select * from marts.{row['table_name']} order by all")
+        text = json.dumps(rows, default=str)
+        found[row["table_name"]] = hashlib.sha256(text.encode()).hexdigest()
+    return found
 
 
 def query_rows(

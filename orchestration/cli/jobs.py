@@ -15,6 +15,9 @@ from orchestration.cli.keys import key_store
 from orchestration.cli.output import AsJson, err, out, print_json
 from orchestration.settings import Settings, read_settings
 
+# What a shell says of a program that SIGTERM ended.
+STOPPED_BY_SIGNAL = 143
+
 
 class JobName(StrEnum):
     """The jobs that can be run."""
@@ -65,7 +68,8 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a Dagster job once, in this process. Ends with 0 only if all of it worked."""
+    """Run a Dagster job once, in this process. Ends with 0 only if all of it worked, with 143
+    where a signal stopped it."""
     settings = read_settings()
     if full_refresh and job is not JobName.HOURLY:
         raise typer.BadParameter("only `run hourly` rebuilds marts", param_hint="--full-refresh")
@@ -124,7 +128,7 @@ def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> dict[str, A
     if not outcome.succeeded:
         err.print("[red]error:[/red] ", end="", markup=True)
         err.print(f"{job.value}: {outcome.problem}", markup=False)
-        raise typer.Exit(1)
+        raise typer.Exit(STOPPED_BY_SIGNAL if outcome.was_interrupted else 1)
     ledger = Ledger(settings.ledger_path)
     try:
         newest = ledger.runs(1)[0]

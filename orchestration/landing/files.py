@@ -22,6 +22,12 @@ FAILED_FOLDER = "_failed"
 # How many rows of an NDJSON file are asked for the columns it has.
 KEY_SAMPLE_ROWS = 10_000
 MAX_LINE_BYTES = 32 * 1024 * 1024
+# What DuckDB reads at once: by itself it would take sixteen such lines, half a gigabyte.
+_CSV_BUFFER_BYTES = 2 * MAX_LINE_BYTES
+_CHUNK_BYTES = 1024 * 1024
+# A name longer than this is shown by its beginning.
+_SHOWN_NAME_LENGTH = 64
+_SHOWN_NAMES = 20
 
 _TEXT_SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 
@@ -116,6 +122,34 @@ def content_of(path: Path) -> Content:
     return Content(digest.hexdigest(), size, path.stat().st_mtime_ns)
 
 
+def check_text(file: LandedFile, *, unpacked_limit: int) -> None:
+    """Read a text file once, for what DuckDB does not say.
+
+    It takes no notice of the checksum at the end of a gzipped file, and so reads flipped bits as
+    other values; and it leaves out a line that is longer than its buffer. Raises `UnreadableFile`
+    for a gzipped file of more than `unpacked_limit` bytes and for a line that is too long, and
+    what `gzip` raises where the file is damaged.
+    """
+    unpacked = lines = length = 0
+    with gzip.open(file.path, "rb") if file.is_gzipped else file.path.open("rb") as binary:
+        while chunk := binary.read(_CHUNK_BYTES):
+            unpacked += len(chunk)
+            if file.is_gzipped and unpacked > unpacked_limit:
+                raise UnreadableFile(
+                    f"unpacks to more than {unpacked_limit / 10**9:g} GB; deliver it in parts, "
+                    "or raise AGENTSTATS_MAX_UNPACKED_GB"
+                )
+            first = chunk.find(b"\n")
+            length += len(chunk) if first < 0 else first
+            if length > MAX_LINE_BYTES:
+                raise UnreadableFile(
+                    f"line {lines + 1} is longer than {MAX_LINE_BYTES // 1024**2} MiB"
+                )
+            if first >= 0:
+                lines += chunk.count(b"\n")
+                length = len(chunk) - chunk.rfind(b"\n") - 1
+
+
 def open_rows(
     connection: duckdb.DuckDBPyConnection, file: LandedFile, *, one_by_one: bool
 ) -> RowSource:
@@ -160,7 +194,11 @@ def _split_columns(stream: Stream, found: list[str]) -> tuple[list[str], tuple[s
         )
     known = {column.name for column in stream.columns}
     present = [column.name for column in stream.columns if column.name in found]
-    return present, tuple(name for name in found if name not in known)
+    others = [name for name in found if name not in known]
+    shown = tuple(name[:_SHOWN_NAME_LENGTH] for name in others[:_SHOWN_NAMES])
+    if len(others) > len(shown):
+        shown += (f"and {len(others) - len(shown)} more",)
+    return present, shown
 
 
 def _parquet_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> RowSource:
@@ -225,7 +263,8 @@ def _csv_reader(
         f"header = {str(has_header).lower()}, delim = {literal(delimiter)}, "
         f"quote = {literal(quote)}, escape = {literal(quote)}, "
         f"store_rejects = {str(sets_aside).lower()}, "
-        f"max_line_size = {MAX_LINE_BYTES}, compression = {literal(file.compression)})"
+        f"max_line_size = {MAX_LINE_BYTES}, buffer_size = {_CSV_BUFFER_BYTES}, "
+        f"compression = {literal(file.compression)})"
     )
 
 

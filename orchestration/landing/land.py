@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import shutil
 import zlib
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,11 @@ LOAD_ID_LENGTH = 20
 
 # Whatever reading a broken file can raise.
 _BROKEN = (duckdb.Error, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
+# What DuckDB says when there is no room for what it spills: no fault of the file's.
+_NO_ROOM = (
+    *(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)),
+    "max_temp_directory_size",
+)
 
 log = structlog.get_logger()
 
@@ -65,12 +71,16 @@ def land_waiting_files(
     ]
     loads: list[Load] = []
     settings.scratch.mkdir(parents=True, exist_ok=True)
-    with closing(connect(settings)) as database:
-        landing = _Landing(database, settings, ledger)
-        # A name that was told before its customer was erased does not come back either.
-        fill_cutoffs(database, "erased", ledger.kept_from("erasure"))
+    with ExitStack() as held:
+        landing: _Landing | None = None
         retention_is_known = False
         for number, (stream, path) in enumerate(waiting, start=1):
+            if landing is None:
+                database = held.enter_context(closing(connect(settings)))
+                landing = _Landing(database, settings, ledger)
+                # A name that was told before its customer was erased does not come back either.
+                fill_cutoffs(database, "erased", ledger.kept_from("erasure"))
+                retention_is_known = False
             if not stream.is_reference and not retention_is_known:
                 _read_retention(landing)
                 retention_is_known = True
@@ -81,6 +91,10 @@ def land_waiting_files(
                 log.error("file_not_readable", file=str(path), reason=str(error))
                 continue
             load = _land(path, stream, content, landing)
+            if load is None or load.failure:
+                # A broken file may leave a broken database: the next one gets a new one.
+                held.close()
+                landing = None
             if load:
                 loads.append(load)
                 log.info(
@@ -156,7 +170,7 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
     settings = landing.settings
     connection = landing.database.cursor()
     try:
-        rows = read_rows(connection, files.recognise(path, stream), settings.clock())
+        rows = read_rows(connection, files.recognise(path, stream), settings)
         dates = [] if stream.is_reference else dates_of(connection)
         known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
         known_paths = [str(settings.lake / path) for path in known]
@@ -190,30 +204,41 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
     )
 
 
-def read_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile, now: datetime) -> RowSource:
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, settings: Settings
+) -> RowSource:
     """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
 
-    Only what goes wrong here is the file's own fault; a full disk while the lake is written, say,
-    fails the run and leaves the file where it is.
+    Only what goes wrong here is the file's own fault; a full disk, here or while the lake is
+    written, fails the run and leaves the file where it is.
     """
+    now = settings.clock()
     try:
+        if file.file_format != "parquet":
+            files.check_text(file, unpacked_limit=round(settings.max_unpacked_gb * 10**9))
         try:
             rows = files.open_rows(connection, file, one_by_one=False)
             check_rows(connection, file, rows, now)
-        except duckdb.OutOfMemoryException:
-            raise
-        except duckdb.Error:
-            if file.file_format == "parquet":
+        except duckdb.Error as error:
+            if file.file_format == "parquet" or _has_no_room(error):
                 raise
             # Some record is not well formed: find out which, and keep the others.
             rows = files.open_rows(connection, file, one_by_one=True)
             check_rows(connection, file, rows, now)
-    except duckdb.OutOfMemoryException:
-        raise
     except _BROKEN as error:
+        if _has_no_room(error):
+            raise
         reason = files.without_content(error, file.path)
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"it is not UTF-8 at byte {error.start + 1} of its header"
+        if isinstance(error, duckdb.OutOfMemoryException):
+            reason = "needs more memory than AGENTSTATS_MEMORY_LIMIT; raise it, or split the file"
         raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
     return rows
+
+
+def _has_no_room(error: BaseException) -> bool:
+    return any(text in str(error) for text in _NO_ROOM)
 
 
 def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:

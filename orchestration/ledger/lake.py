@@ -9,6 +9,8 @@ from datetime import date
 
 from orchestration.ledger.book import Book
 
+_COLUMNS = "path, folder, occurred_date, rows, bytes, sha256"
+
 
 @dataclass(frozen=True)
 class LakeFile:
@@ -103,20 +105,23 @@ class LakeBook(Book):
         return {path for (path,) in self._connection.execute("select path from lake_file")}
 
     def lake_paths_of(self, stream: str, dates: Sequence[date] | None = None) -> list[str]:
+        """Paths of a stream's lake files, of the given event dates only where given."""
+        return [file.path for file in self.lake_files_of(stream, dates)]
+
+    def lake_files_of(self, stream: str, dates: Sequence[date] | None = None) -> list[LakeFile]:
         """Lake files of a stream, of the given event dates only where given."""
+        query = f"select {_COLUMNS} from lake_file where folder = ?"
         if dates is None:
-            rows = self._connection.execute(
-                "select path from lake_file where folder = ? order by path", (stream,)
-            )
-            return [path for (path,) in rows]
-        found: list[str] = []
-        for day in dates:
-            rows = self._connection.execute(
-                "select path from lake_file where folder = ? and occurred_date = ? order by path",
-                (stream, day.isoformat()),
-            )
-            found.extend(path for (path,) in rows)
-        return found
+            rows = list(self._connection.execute(f"{query} order by path", (stream,)))
+        else:
+            rows = [
+                row
+                for day in dates
+                for row in self._connection.execute(
+                    f"{query} and occurred_date = ? order by path", (stream, day.isoformat())
+                )
+            ]
+        return [_lake_file(row) for row in rows]
 
     def dates_in_lake(self, stream: str) -> list[date]:
         """Event dates of which the lake holds rows of the stream, ascending."""
@@ -130,14 +135,9 @@ class LakeBook(Book):
     def lake_files_of_load(self, load_seq: int) -> list[LakeFile]:
         """What a load wrote."""
         rows = self._connection.execute(
-            "select path, folder, occurred_date, rows, bytes, sha256 from lake_file "
-            "where load_seq = ?",
-            (load_seq,),
+            f"select {_COLUMNS} from lake_file where load_seq = ?", (load_seq,)
         )
-        return [
-            LakeFile(path, folder, date.fromisoformat(day) if day else None, count, size, sha256)
-            for path, folder, day, count, size, sha256 in rows
-        ]
+        return [_lake_file(row) for row in rows]
 
     def lake_folders(self) -> list[str]:
         """The folders of the lake that hold files, by name."""
@@ -180,3 +180,8 @@ class LakeBook(Book):
                 connection, newest, {(file.folder, file.occurred_date) for file in earlier}
             )
             connection.execute("insert into counting values (?)", (newest + 1,))
+
+
+def _lake_file(row: sqlite3.Row) -> LakeFile:
+    path, folder, day, count, size, sha256 = row
+    return LakeFile(path, folder, date.fromisoformat(day) if day else None, count, size, sha256)

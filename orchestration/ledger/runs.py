@@ -47,12 +47,15 @@ class RunBook(Book):
                 (json.dumps(detail, default=str), run_id),
             )
 
-    def end_run(self, run_id: str, *, succeeded: bool, at: datetime) -> None:
-        """Book the end of a run."""
+    def end_run(
+        self, run_id: str, *, succeeded: bool, at: datetime, interrupted: bool = False
+    ) -> None:
+        """Book the end of a run, which did all it had to, was stopped by a signal, or failed."""
+        status = "succeeded" if succeeded else "interrupted" if interrupted else "failed"
         with self._transaction() as connection:
             connection.execute(
                 "update run set status = ?, ended_at = ? where run_id = ?",
-                ("succeeded" if succeeded else "failed", to_text(at), run_id),
+                (status, to_text(at), run_id),
             )
 
     def runs(self, limit: int) -> list[Run]:

@@ -40,7 +40,7 @@ def expiry(settings: Settings, ledger: Ledger) -> Iterator[FindExpired]:
 
         def find_expired(path: Path, stream: str, loaded_at: datetime) -> bool:
             return _holds_expired(
-                connection, STREAMS_BY_NAME[stream], path, loaded_at, rule, settings.clock()
+                connection, STREAMS_BY_NAME[stream], path, loaded_at, rule, settings
             )
 
         yield find_expired
@@ -126,9 +126,9 @@ def _holds_expired(
     path: Path,
     loaded_at: datetime,
     rule: Rule,
-    now: datetime,
+    settings: Settings,
 ) -> bool:
-    read_rows(connection, files.recognise(path, stream), now)
+    read_rows(connection, files.recognise(path, stream), settings)
     if stream.is_reference:
         is_expired = "reason = 'expired'"
     else:

@@ -17,7 +17,7 @@ from orchestration.dagster_home import prepare_dagster
 from orchestration.dbt import DbtFailed, NodeResult
 from orchestration.ledger import Ledger, Load
 from orchestration.pipeline import RollUp
-from orchestration.rollups import Scope, WarehouseUnusable
+from orchestration.rollups import LakeRead, Scope, WarehouseUnusable
 from orchestration.settings import Settings, SettingsError
 from orchestration.writer_lock import WriterBusy, writer_lock
 
@@ -80,7 +80,7 @@ def test_a_roll_up_is_tried_again_only_for_the_disk(
 ) -> None:
     """A data test that fails would fail again on the same data."""
     results = [NodeResult(name, status, 0.1, None, message) for name, status, message in nodes]
-    assert RollUp(_SCOPE, results).failed_on_disk is is_disk
+    assert RollUp(_SCOPE, results, LakeRead()).failed_on_disk is is_disk
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -161,7 +161,7 @@ def kept_from(now: datetime, days: int) -> datetime:
 class _Counting:
     """The state of one recount: the newest reference rows and the winners so far."""
 
-    now: datetime
+    now: datetime = _NEVER
     references: dict[str, dict[tuple[int, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in REFERENCE_STREAMS}
     )
@@ -248,10 +248,30 @@ def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Tr
 
     Reference streams come first; inside a stream, files go by their sorted relative path.
     """
-    state = _Counting(now.astimezone(UTC))
+    return recount_in_turn([(landing, now)], toxicity_threshold)
+
+
+def recount_in_turn(
+    deliveries: Sequence[tuple[Path, datetime]], toxicity_threshold: float = 0.5
+) -> Truth:
+    """Load landing folders one after the other, each at its own aware time."""
+    state = _Counting()
     files: list[FileCount] = []
     rejected_rows: list[RejectedRow] = []
     outcomes: list[Outcome] = []
+    for landing, now in deliveries:
+        state.now = now.astimezone(UTC)
+        _load(landing, state, files, rejected_rows, outcomes)
+    return _truth(state, files, rejected_rows, outcomes, Fraction(str(toxicity_threshold)))
+
+
+def _load(
+    landing: Path,
+    state: _Counting,
+    files: list[FileCount],
+    rejected_rows: list[RejectedRow],
+    outcomes: list[Outcome],
+) -> None:
     for stream in STREAMS:
         for path in _waiting(landing / stream):
             name = path.relative_to(landing).as_posix()
@@ -277,7 +297,15 @@ def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Tr
             files.append(
                 FileCount(stream, name, len(cells), outcome[True], outcome[False], dict(reasons))
             )
-    threshold = Fraction(str(toxicity_threshold))
+
+
+def _truth(
+    state: _Counting,
+    files: list[FileCount],
+    rejected_rows: list[RejectedRow],
+    outcomes: list[Outcome],
+    threshold: Fraction,
+) -> Truth:
     events = [_event(row) for row in state.winners["agent_usage_events"].values()]
     state.anomalies["total_mismatch"] = sum(
         row["total_tokens"] not in (None, row["input_tokens"] + row["output_tokens"])
