@@ -31,13 +31,18 @@ def _json_value(value: object) -> str:
     return str(value)
 
 
-def print_table(title: str, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows below their columns; nothing where there are none."""
+def print_table(
+    title: str, columns: list[str], rows: list[tuple[Any, ...]], *, unbroken: int = 0
+) -> None:
+    """Print rows below their columns; nothing where there are none.
+
+    In a narrow window cells are folded, but for those of the first `unbroken` columns.
+    """
     if not rows:
         return
     table = Table(title=title, title_justify="left", show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number < unbroken)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     out.print(table)

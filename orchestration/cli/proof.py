@@ -63,6 +63,7 @@ def _print_proof(proof: Reconciliation) -> None:
         "Groups that differ",
         [field.name for field in dataclasses.fields(Difference)],
         [dataclasses.astuple(difference) for difference in proof.differences],
+        unbroken=3,
     )
     print_table(
         "Files that do not add up",
