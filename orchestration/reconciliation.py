@@ -163,8 +163,8 @@ def _file_differences(
                 found.append(
                     FileDifference(
                         stream.name,
-                        f"{booked} {outcome} by the ledger, {counted} by customer and date "
-                        f"and {gone} deleted",
+                        f"{booked} {outcome} by the ledger, {counted} by customer and date"
+                        + (f", {gone} deleted" if gone else ""),
                     )
                 )
     return found

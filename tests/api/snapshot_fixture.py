@@ -226,14 +226,6 @@ def publish(
         )
         _table(
             connection,
-            "retention_ledger",
-            "run_id varchar, customer_id bigint, table_name varchar, cause varchar,"
-            " cutoff timestamp, rows_deleted bigint, oldest_deleted timestamp,"
-            " newest_deleted timestamp, deleted_at timestamp",
-            [],
-        )
-        _table(
-            connection,
             "snapshot_info",
             "snapshot_id varchar, published_at timestamp, data_as_of timestamp,"
             " schema_version integer, agentstats_version varchar",

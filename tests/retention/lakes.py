@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from orchestration import pipeline
+from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.ledger import Deletion, Ledger
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import Settings, read_settings
@@ -60,10 +61,11 @@ class Lake:
             return ledger.deletions()
 
     def deleted_rows(self) -> Counter[tuple[int | None, str]]:
-        """Rows that went by the ledger, by customer and table."""
+        """Rows that went by the ledger, by customer and table; the counts of deliveries aside."""
         rows: Counter[tuple[int | None, str]] = Counter()
         for deletion in self.deletions():
-            rows[deletion.customer_id, deletion.table_name] += deletion.rows
+            if deletion.table_name != COUNTS_FOLDER:
+                rows[deletion.customer_id, deletion.table_name] += deletion.rows
         return rows
 
     def rows(self, folder: str) -> list[dict[str, Any]]:

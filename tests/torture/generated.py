@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,7 +105,7 @@ _IDENTITY = {
     "audit_events": "audit_id",
     "feedback_events": "feedback_id",
 }
-_CHANGED = {
+_CHANGED: dict[str, Callable[[Row], Row]] = {
     "agent_usage_events": lambda row: {"output_tokens": row["output_tokens"] + 1},
     "audit_events": lambda row: {"is_toxic": not row["is_toxic"]},
     "feedback_events": lambda row: {"rating": row["rating"] % 5 + 1},
@@ -269,7 +270,7 @@ class _Generator:
     def _late(self, customer: int, days: int) -> datetime:
         """Some days ago, or at the very edge of what the customer's tier keeps."""
         tier = tier_of(customer)
-        kept = 200 if tier in ("enterprise", None) else DAYS_KEPT_BY_TIER[tier]
+        kept = DAYS_KEPT_BY_TIER.get(tier or "enterprise", 200)
         if days >= kept:
             edge = kept_from(NOW, kept)
             return edge if self._chance.random() < 0.1 else edge + self._within_a_day()
