@@ -44,6 +44,16 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
 	$(BIN)/pytest -m versions $(TEST_ARGS)
 
+.PHONY: test-postgres
+test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-get if it is missing
+	tests/source/install_postgres.sh
+	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
+
+.PHONY: source-torture
+source-torture: $(READY) ## A busy PostgreSQL and a puller killed at random; a first pull (SOURCE_ARGS=torture)
+	tests/source/install_postgres.sh
+	PYTHONPATH=.:tests:tests/api $(BIN)/python -m source $(SOURCE_ARGS)
+
 .PHONY: fuzz
 fuzz: $(READY) ## What a hostile client does, in the big versions, with figures (FUZZ_ARGS=swaps)
 	PYTHONPATH=tests:tests/api $(BIN)/python -m fuzz $(FUZZ_ARGS)

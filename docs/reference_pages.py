@@ -140,6 +140,8 @@ def _allowed(field: FieldInfo) -> str:
     kinds = [kind for kind in get_args(field.annotation) or [field.annotation] if kind]
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{kind}`" for kind in kinds)
+    if get_origin(field.annotation) is dict:
+        return "JSON object"
     words: dict[object, str] = {
         Path: "folder",
         datetime: "ISO 8601 time",

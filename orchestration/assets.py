@@ -121,7 +121,16 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
     def land(
         context: dg.AssetExecutionContext, writer: Writer
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """Check what was dropped and write it to the lake, one ledger entry for each file."""
+        """Check what was dropped and write it to the lake, one ledger entry for each file.
+
+        Before that, what is new in the source database is dropped too. A source that cannot be
+        read holds nothing up: the files are landed, rolled up and published, then the run fails.
+        """
+        source = pipeline.pull(writer.settings, writer.ledger)
+        if source.pulled:
+            writer.note(rows_pulled=source.rows)
+        for problem in source.problems:
+            writer.note_problem(problem)
         loads = pipeline.land(writer.settings, writer.ledger)
         writer.note(
             files_loaded=sum(load.status == "loaded" for load in loads),
@@ -215,6 +224,11 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             writer.settings, writer.ledger, run_id=writer.run_id
         )
         writer.note(snapshot_id=published.snapshot_id if published else None)
+        if writer.problems:
+            raise dg.Failure(
+                description=f"all that was there is published, but {'; '.join(writer.problems)}",
+                allow_retries=False,
+            )
         writer.succeeded()
         return dg.MaterializeResult(
             metadata={

@@ -22,6 +22,8 @@ from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
 from orchestration.rollups import Scope
 from orchestration.settings import Settings
+from orchestration.source.pull import Pull
+from orchestration.source.pull import pull as pull_from_source
 
 RECONCILIATION = "tag:reconciliation"
 
@@ -78,6 +80,11 @@ def clear_scratch(settings: Settings) -> None:
     """Remove what an interrupted run spilled."""
     shutil.rmtree(settings.scratch, ignore_errors=True)
     settings.scratch.mkdir(parents=True, exist_ok=True)
+
+
+def pull(settings: Settings, ledger: Ledger) -> Pull:
+    """Write what is new in the source database to the landing folder; nothing without a source."""
+    return pull_from_source(settings, ledger)
 
 
 def land(settings: Settings, ledger: Ledger) -> list[Load]:

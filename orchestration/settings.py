@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, Json, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from api.settings import ServingSettings
+from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME
+from orchestration.source.url import SourceUrl, parse_url
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "AGENTSTATS_"
@@ -52,6 +55,79 @@ class Settings(ServingSettings):
         description="Seconds that a run waits for another one to end before it gives up.",
     )
 
+    postgres_url: SecretStr | None = Field(
+        default=None,
+        description="A source database, postgresql://user:password@host/database. Unset: files "
+        "only.",
+    )
+    postgres_tables: Json[dict[str, str | None]] = Field(
+        default={},
+        validate_default=False,
+        description="Table or view of each stream whose name is another, like "
+        '{"agents": "app.agents"}; null: not read.',
+    )
+    postgres_columns: Json[dict[str, dict[str, str]]] = Field(
+        default={},
+        validate_default=False,
+        description="Source column of each contract column whose name is another, like "
+        '{"agents": {"agent_name": "title"}}.',
+    )
+    postgres_xid_columns: Json[dict[str, str]] = Field(
+        default={},
+        validate_default=False,
+        description="Column that carries the writing transaction (xid8), by stream, like "
+        '{"audit_events": "written_by"}.',
+    )
+    postgres_statement_timeout_seconds: float = Field(
+        default=600,
+        gt=0,
+        le=86400,
+        description="After this the source database stops a statement of ours.",
+    )
+    postgres_chunk_rows: int = Field(
+        default=1_000_000,
+        ge=1000,
+        description="Rows read from the source in one transaction, about.",
+    )
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _readable_url(cls, url: SecretStr | None) -> SecretStr | None:
+        # As in .env.example: an empty value is none.
+        if url is None or not url.get_secret_value():
+            return None
+        parse_url(url.get_secret_value())
+        return url
+
+    @field_validator("postgres_tables")
+    @classmethod
+    def _of_streams(cls, tables: dict[str, str | None]) -> dict[str, str | None]:
+        _refuse_unknown(tables, set(STREAMS_BY_NAME), "stream")
+        return tables
+
+    @field_validator("postgres_columns")
+    @classmethod
+    def _of_columns(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        _refuse_unknown(columns, set(STREAMS_BY_NAME), "stream")
+        for stream, mapping in columns.items():
+            known = {column.name for column in STREAMS_BY_NAME[stream].columns}
+            _refuse_unknown(mapping, known, f"column of {stream}")
+        return columns
+
+    @field_validator("postgres_xid_columns")
+    @classmethod
+    def _of_events(cls, by_stream: dict[str, str]) -> dict[str, str]:
+        _refuse_unknown(by_stream, {stream.name for stream in EVENT_STREAMS}, "stream of events")
+        return by_stream
+
+    def source_url(self) -> SourceUrl:
+        """The source database's URL. Raises `SettingsError` where there is none."""
+        if self.postgres_url is None:
+            raise SettingsError(
+                "AGENTSTATS_POSTGRES_URL is not set; docs/postgresql.md says what goes there"
+            )
+        return parse_url(self.postgres_url.get_secret_value())
+
     @cached_property
     def landing(self) -> Path:
         return self.home / "landing"
@@ -86,6 +162,12 @@ class Settings(ServingSettings):
         return self.home / ".dbt"
 
 
+def _refuse_unknown(given: Mapping[str, object], known: set[str], what: str) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is no {what}; known are {', '.join(sorted(known))}")
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment, and from `.env` in the checkout where that is silent.
 
@@ -113,8 +195,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         raise SettingsError(
             "; ".join(
-                f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
-                f" (it is {problem['input']!r})"
+                f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}{_as_given(problem)}"
                 for problem in error.errors()
             )
-        ) from error
+            # Without the cause: it repeats what was given, and that may be a password.
+        ) from None
+
+
+def _as_given(problem: ErrorDetails) -> str:
+    """What the setting was, unless that is a secret."""
+    return "" if problem["loc"][0] == "postgres_url" else f" (it is {problem['input']!r})"

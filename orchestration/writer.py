@@ -26,6 +26,7 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
     _settings: Settings | None = PrivateAttr(default=None)
     _ledger: Ledger | None = PrivateAttr(default=None)
     _has_succeeded: bool = PrivateAttr(default=False)
+    _problems: list[str] = PrivateAttr(default_factory=list)
     _held: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     @contextmanager
@@ -61,6 +62,16 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         """Add to what the run's record says about it."""
         self.ledger.note_in_run(self._run_id, detail)
 
+    def note_problem(self, problem: str) -> None:
+        """Say what must fail the run, but only at its end: what there is can still be published."""
+        self._problems.append(problem)
+        self.note(problems=self._problems)
+
+    @property
+    def problems(self) -> list[str]:
+        """What `note_problem` was told in this run."""
+        return list(self._problems)
+
     def succeeded(self) -> None:
         """To be called by the last step of a job."""
         self._has_succeeded = True
@@ -84,3 +95,4 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         ledger.end_run(self._run_id, succeeded=self._has_succeeded, at=settings.clock())
         self._ledger = None
         self._has_succeeded = False
+        self._problems = []

@@ -9,6 +9,7 @@ import typer
 from orchestration.cli import analysts, jobs, proof
 from orchestration.cli.keys import keys_app
 from orchestration.cli.output import err, log_to_stderr
+from orchestration.cli.source import source_app
 from orchestration.settings import SettingsError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(keys_app, name="keys")
+app.add_typer(source_app, name="source")
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
     from orchestration.dbt import DbtFailed
     from orchestration.reading import ReadingProblem
     from orchestration.rollups import WarehouseUnusable
+    from orchestration.source.connection import SourceProblem
     from orchestration.writer_lock import WriterBusy
 
     log_to_stderr()
@@ -48,6 +51,6 @@ def main() -> None:
     except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
         sys.exit(1)
-    except ReadingProblem as problem:
+    except (ReadingProblem, SourceProblem) as problem:
         err.print(f"error: {problem}", markup=False)
         sys.exit(1)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from orchestration.ledger.lake import LakeBook, LakeFile
 from orchestration.ledger.loads import Load, LoadBook
 from orchestration.ledger.runs import Run, RunBook
+from orchestration.ledger.source import SourceBook
 
 __all__ = ["LakeFile", "Ledger", "Load", "Run"]
 
 
-class Ledger(LoadBook, LakeBook, RunBook):
+class Ledger(LoadBook, LakeBook, RunBook, SourceBook):
     """Open `ledger.db` under the home folder, made if it is not there."""

@@ -65,4 +65,9 @@ create table if not exists run (
     status text not null check (status in ('running', 'succeeded', 'failed', 'interrupted')),
     detail text not null
 );
+create table if not exists source_cursor (
+    stream text primary key,
+    cursor text not null,
+    moved_at text not null
+);
 """

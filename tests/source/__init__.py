@@ -1,0 +1,1 @@
+"""The source database, against a real PostgreSQL server that the tests start."""
