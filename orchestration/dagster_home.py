@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,11 @@ _INSTANCE_YAML = """\
 # Written by agentstats at each start: what is changed here by hand is lost.
 telemetry:
   enabled: false
+event_log_storage:
+  module: orchestration.event_log
+  class: EventLog
+  config:
+    base_dir: {event_logs}
 concurrency:
   runs:
     # One writer: the second run waits in the queue. (A file lock holds outside of Dagster.)
@@ -55,6 +61,8 @@ def prepare_dagster(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     config = _INSTANCE_YAML.format(
+        # As JSON, which is YAML too, whatever is in the path.
+        event_logs=json.dumps(str(home / "history" / "runs")),
         run_timeout_seconds=settings.run_timeout_seconds,
         dagster_history_days=settings.dagster_history_days,
     )

@@ -21,7 +21,7 @@ import structlog
 from orchestration.database import connect
 from orchestration.landing.checks import literal
 from orchestration.landing.files import content_of
-from orchestration.landing.lake import REJECTED_FOLDER, sync_folder, write_file
+from orchestration.landing.lake import COUNTS_FOLDER, REJECTED_FOLDER, sync_folder, write_file
 from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.ledger import Deletion, LakeFile, Ledger
 from orchestration.ledger.deletions import Replacement
@@ -54,7 +54,7 @@ def delete_from_lake(
     run_id: str,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> int:
-    """Do the plan's steps, oldest date first. Returns the rows deleted.
+    """Do the plan's steps, oldest date first. Returns the rows deleted, counts of deliveries aside.
 
     Raises `LakeDamaged` before the step that a damaged file is part of; the steps before it stay
     done, and nothing of that file is lost.
@@ -156,7 +156,7 @@ def _delete(
         deletions=deletions,
     )
     unlink_lake_files(settings.lake, [file.path for file, _ in step.files])
-    return sum(deletion.rows for deletion in deletions)
+    return 0 if step.folder == COUNTS_FOLDER else sum(deletion.rows for deletion in deletions)
 
 
 def _find(

@@ -17,7 +17,7 @@ import duckdb
 
 from orchestration.database import connect
 from orchestration.landing.checks import literal
-from orchestration.landing.lake import REJECTED_FOLDER
+from orchestration.landing.lake import COUNTS_FOLDER, REJECTED_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.ledger import LakeFile, Ledger
 from orchestration.ledger.deletions import Cause
@@ -85,8 +85,9 @@ class Step:
 class Plan:
     """What goes, in the steps it goes in. `customers_without_policy` have events, but no row.
 
-    Rows that landing refused as expired hold nothing but that: `refused_in_lake` of them are among
-    the `rows_in_lake`, `refused` among those that go.
+    Counts of deliveries are in the steps and groups, but are rows of nobody's: `rows` and
+    `rows_in_lake` leave them aside. Rows that landing refused as expired hold nothing but that:
+    `refused_in_lake` of them are among the `rows_in_lake`, `refused` among those that go.
     """
 
     rule: Rule
@@ -99,7 +100,7 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        return sum(group.rows for group in self.groups)
+        return sum(group.rows for group in self.groups if group.table_name != COUNTS_FOLDER)
 
     @property
     def rows_at_stake(self) -> int:
@@ -175,7 +176,7 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
                 rows_by_group.items(), key=lambda item: (item[0][0] or 0, item[0][1])
             )
         ],
-        ledger.rows_in_lake(),
+        ledger.rows_in_lake(but_in=COUNTS_FOLDER),
         refused_in_lake,
         refused,
         without_policy,

@@ -16,12 +16,10 @@ import duckdb
 from jinja2 import Template
 
 from orchestration.landing.checks import literal
-from orchestration.landing.streams import CUSTOMERS
+from orchestration.landing.streams import CUSTOMERS, MAX_RETENTION_DAYS
 from orchestration.landing.verdict import content_hash
 from orchestration.ledger import Ledger
 from orchestration.settings import CHECKOUT, Settings
-
-MAX_RETENTION_DAYS = 2557
 
 _MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
 _TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"

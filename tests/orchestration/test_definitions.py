@@ -72,7 +72,10 @@ def test_the_jobs_have_these_steps(defs: dg.Definitions) -> None:
     }
     assert steps == {
         "hourly": {"land", "roll_up", "snapshot", "freshness"},
-        "nightly": {"reconcile", "landing_archive", "snapshot", "dagster_history", "freshness"},
+        "nightly": {
+            *("retention", "roll_up", "reconcile", "warehouse_file"),
+            *("landing_archive", "snapshot", "dagster_history", "freshness"),
+        },
     }
 
 

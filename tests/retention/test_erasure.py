@@ -128,6 +128,8 @@ def test_no_file_holds_a_byte_of_the_erased_customer(installation: Installation)
         "audit_events": 1,
         "customer": 0,
         "customers": 2,
+        # One for each file of events, and the customer.
+        "delivery_counts": 6,
         "feedback_events": 1,
         "rejected_rows": 1,
     }
@@ -204,10 +206,11 @@ def test_dry_run_tells_what_would_go(installation: Installation) -> None:
     ] == [
         (1, "agent_usage_events", cutoff, 2),
         (1, "audit_events", cutoff, 1),
+        (1, "delivery_counts", cutoff, 5),
         (1, "feedback_events", cutoff, 1),
         (1, "rejected_rows", cutoff, 1),
     ]
-    # Those five, and the two rows of customers.
+    # Those five, counts aside, and the two rows of customers.
     assert report["rows_in_lake"] == 7
     assert len(installation.lake("agent_usage_events")) == 2
     assert CliRunner().invoke(app, ["retention"]).exit_code == 2

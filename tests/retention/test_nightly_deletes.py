@@ -161,6 +161,7 @@ def test_the_ledger_says_what_went(installation: Installation) -> None:
     assert rows == [
         {**common, "table_name": "agent_usage_events", "rows_deleted": 2},
         {**common, "table_name": "audit_events", "rows_deleted": 1},
+        {**common, "table_name": "delivery_counts", "rows_deleted": 5},
         {**common, "table_name": "feedback_events", "rows_deleted": 1},
         {**common, "table_name": "rejected_rows", "rows_deleted": 1},
     ]
