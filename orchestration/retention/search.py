@@ -57,8 +57,12 @@ class Proof:
 
 
 def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
-    """Names, ids and key digests that only this customer has: to be taken before it is erased."""
-    words: list[str] = []
+    """Names, ids and key digests that only this customer has: to be taken before it is erased.
+
+    None of them is a part of another customer's text, such as id-1 of id-10: it would be found in
+    the raw bytes of files that are another's.
+    """
+    words: set[str] = set()
     with closing(connect(settings)) as connection:
         for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
             paths = full_paths(settings, ledger.lake_files_in(stream.name))
@@ -67,34 +71,66 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
                 if not paths:
                     continue
                 limit = _NAMES if stream.is_reference else _IDS_OF_A_STREAM
-                words += [
+                words |= {
                     word
                     for (word,) in connection.execute(
                         f"""
-                        with mine as (
-                            select distinct {column} as word
-                            from read_parquet($paths, hive_partitioning = false)
-                            where customer_id = $customer_id
-                                and length({column}) >= {_FEWEST_CHARACTERS}
-                            limit {limit}
-                        )
-                        select word from mine where word not in (
-                            select {column} from read_parquet($paths, hive_partitioning = false)
-                            where customer_id <> $customer_id and {column} is not null
-                        )
+                        select distinct {column}
+                        from read_parquet($paths, hive_partitioning = false)
+                        where customer_id = $customer_id
+                            and length({column}) >= {_FEWEST_CHARACTERS}
+                        order by {column}
+                        limit {limit}
                         """,
                         {"paths": paths, "customer_id": customer_id},
                     ).fetchall()
-                ]
+                }
+        for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
+            paths = full_paths(settings, ledger.lake_files_in(stream.name))
+            for column in [name for name, kind in stream.lake_columns if kind == "varchar"]:
+                if paths:
+                    words -= _parts_of_others(connection, paths, column, customer_id, words)
     if settings.keys_path.exists():
         with closing(sqlite3.connect(f"file:{settings.keys_path}?mode=ro", uri=True)) as keys:
-            words += [
+            words |= {
                 digest
                 for (digest,) in keys.execute(
                     "select key_sha256 from api_keys where customer_id = ?", (customer_id,)
                 )
-            ]
-    return sorted(set(words))
+            }
+    return sorted(words)
+
+
+def _parts_of_others(
+    connection: duckdb.DuckDBPyConnection,
+    paths: list[str],
+    column: str,
+    customer_id: int,
+    words: set[str],
+) -> set[str]:
+    """Those of the words that are in a value of another customer's column."""
+    found: set[str] = set()
+    # A match hides the words that overlap it, so look again without those that were found.
+    while left := sorted(words - found, key=len, reverse=True):
+        more = {
+            word
+            for (word,) in connection.execute(
+                f"""
+                select distinct unnest(regexp_extract_all({column}, $pattern))
+                from read_parquet($paths, hive_partitioning = false)
+                where customer_id <> $customer_id
+                """,
+                {
+                    "paths": paths,
+                    "customer_id": customer_id,
+                    "pattern": "|".join(re.escape(word) for word in left),
+                },
+            ).fetchall()
+        }
+        if not more:
+            break
+        found |= more
+    return found
 
 
 def search(settings: Settings, customer_id: int, words: Sequence[str]) -> Proof:

@@ -29,7 +29,7 @@ BIG: dict[str, Callable[[Path, float], Outcome]] = {
     "crash": lambda folder, share: crash.run(
         folder,
         size=SMALL_HOME,
-        names=["hourly", "first-run", "nightly"],
+        names=["hourly", "first-run", "nightly", "retention", "erasure"],
         step_share=share,
         moments=round(200 * share),
         parallel=2,

@@ -9,47 +9,28 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from api.serving import Snapshots
 from fuzz.outcome import Outcome
-from installation import fingerprints_of_snapshot
 from orchestration.ledger import Ledger
 from orchestration.publication import current_snapshot
-from orchestration.settings import Settings, read_settings
-from recount.deliveries import recount
-from torture.generated import NOW, Delivery, Size, generate
+from torture.generated import Size
+from torture.prepared import (
+    Prepared,
+    copy_home,
+    deleted_rows,
+    fingerprints,
+    prepare,
+    settings_of,
+)
 from torture.steps import Ended, Runs
-from torture.truth import Expected
 
-ENVIRONMENT = {
-    "AGENTSTATS_NOW": NOW.isoformat(),
-    # One snapshot, so that every publication also unlinks one.
-    "AGENTSTATS_SNAPSHOTS_KEPT": "1",
-}
 _LINKS = {"CURRENT", "marts.duckdb", "agentstats.duckdb"}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A home folder before the run that is to be interrupted, and what it has to come to."""
-
-    home: Path
-    job: str
-    expected: Expected
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-    steps: list[str]
-
-    @property
-    def name(self) -> str:
-        return self.home.name
 
 
 @dataclass
@@ -62,42 +43,6 @@ class Found:
     left_behind: int = 0
 
 
-def settings_of(home: Path) -> Settings:
-    """The settings that runs of this home folder have."""
-    return read_settings({**ENVIRONMENT, "AGENTSTATS_HOME": str(home)})
-
-
-def prepare(
-    folder: Path, runs: Runs, size: Size, names: Sequence[str] = ("hourly",)
-) -> list[Prepared]:
-    """Home folders that are ready for a run to be interrupted: an `hourly` one over published
-    marts, and a `first-run` and a `nightly` one."""
-    generated = generate(folder / "made", size, seed=7)
-    deliveries = [delivery for delivery in generated.deliveries if not delivery.is_month_later]
-    # Names first, every second file of events with them; the others for the run after.
-    early = [d for n, d in enumerate(deliveries) if not d.stream.endswith("_events") or n % 2]
-    late = [d for d in deliveries if d not in early]
-    expected = Expected.of(recount(folder / "made/first", NOW))
-    hourly = _dropped(folder / "hourly", early)
-    _run(runs, hourly)
-    before = _fingerprints(hourly)
-    _dropped(hourly, late)
-    _copy(hourly, whole := folder / "whole")
-    steps = _run(runs, whole).steps
-    after = _fingerprints(whole)
-    prepared = [Prepared(hourly, "hourly", expected, before, after, steps)]
-    if "first-run" in names:
-        first = _dropped(folder / "first-run", deliveries)
-        _copy(first, scratch := folder / "scratch")
-        steps = _run(runs, scratch).steps
-        prepared.append(Prepared(first, "hourly", expected, {}, after, steps))
-    if "nightly" in names:
-        _copy(whole, nightly := folder / "nightly")
-        steps = _run(runs, whole, "nightly").steps
-        prepared.append(Prepared(nightly, "nightly", expected, after, after, steps))
-    return prepared
-
-
 def run(
     folder: Path,
     *,
@@ -107,7 +52,10 @@ def run(
     moments: int,
     parallel: int,
 ) -> Outcome:
-    """Kill runs before and after each named step (a share of them), and at random moments."""
+    """Kill runs before and after each named step (a share of them), and at random moments.
+
+    `names` are those of the home folders that are prepared for it.
+    """
     outcome = Outcome()
     with at_once(folder, parallel) as pool:
         prepared = pool.prepare(folder, size, names)
@@ -120,9 +68,9 @@ def run(
         def interrupt(number: int, before: Prepared, at: int) -> None:
             def trial(runs: Runs) -> None:
                 home = folder / f"trial-{number}"
-                _copy(before.home, home)
+                copy_home(before.home, home)
                 ended = (
-                    runs.run(home, "run", before.job, environment=ENVIRONMENT, at=at)
+                    runs.run(home, *before.command, environment=before.environment, at=at)
                     if at
                     else _kill_at_random(runs, home, before, seed=number)
                 )
@@ -155,8 +103,8 @@ def run(
             interrupt(number, *to_kill[place - 1])
         for moment in range(moments):
             number += 1
-            # Most of them in an hourly run; the others in a first one and in a nightly one.
-            interrupt(number, prepared[moment % 5 if moment % 5 < len(prepared) else 0], 0)
+            # Half of them in an hourly run.
+            interrupt(number, prepared[moment // 2 % len(prepared) if moment % 2 else 0], 0)
         pool.wait()
     outcome.figures |= {
         "trials": number,
@@ -226,7 +174,7 @@ def check_readers(home: Path, before: Prepared) -> list[str]:
     if path is None:
         return ["the snapshot is gone"] if before.before else []
     problems = []
-    if fingerprints_of_snapshot(path) not in (before.before, before.after):
+    if fingerprints(home) not in (before.before, before.after):
         problems.append("readers see a snapshot that is neither the last nor the next")
     served = Snapshots(settings)
     try:
@@ -239,7 +187,7 @@ def check_readers(home: Path, before: Prepared) -> list[str]:
 
 def check_again(runs: Runs, home: Path, before: Prepared) -> tuple[list[str], Found]:
     """One plain run: what is wrong with what it came to."""
-    ended = runs.run(home, "run", before.job, environment=ENVIRONMENT)
+    ended = runs.run(home, *before.command, environment=before.environment)
     found = Found()
     if ended.status != 0:
         return [f"the run after ended with {ended.status}: {ended.output[-1500:]}"], found
@@ -248,11 +196,13 @@ def check_again(runs: Runs, home: Path, before: Prepared) -> tuple[list[str], Fo
     path = current_snapshot(settings.snapshots)
     if path is None:
         return ["the run after published nothing"], found
-    if _fingerprints(home) != before.after:
+    if fingerprints(home) != before.after:
         problems.append("the marts are others than without the interruption")
         compared = before.expected.compare(path)
         found.lost, found.doubled = compared.lost, compared.doubled
         problems.append(f"{compared}")
+    if deleted_rows(home) != before.deleted:
+        problems.append("the retention ledger says other than what went")
     left = left_behind(home)
     found.left_behind = len(left)
     if left:
@@ -307,7 +257,7 @@ def left_behind(home: Path) -> list[str]:
 def _kill_at_random(runs: Runs, home: Path, before: Prepared, *, seed: int) -> Ended:
     """Kill the run when it has taken a random number of steps, and a little later."""
     chance = random.Random(seed)
-    process = runs.start(home, "run", before.job, environment=ENVIRONMENT)
+    process = runs.start(home, *before.command, environment=before.environment)
     steps = chance.randrange(len(before.steps))
     while len(runs.steps_so_far()) < steps and not runs.has_ended():
         time.sleep(0.01)
@@ -321,31 +271,3 @@ def evenly(count: int, wanted: int) -> list[int]:
     """So many numbers from 1 to `count`, evenly spread; at least one."""
     wanted = max(1, wanted)
     return sorted({1 + number * count // wanted for number in range(wanted)})
-
-
-def _dropped(home: Path, deliveries: list[Delivery]) -> Path:
-    """Drop the files; what came twice under one name is there once."""
-    for delivery in deliveries:
-        target = home / "landing" / delivery.stream / delivery.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(delivery.path, target)
-    return home
-
-
-def _copy(home: Path, to: Path) -> None:
-    shutil.copytree(home, to, symlinks=True)
-
-
-def _run(runs: Runs, home: Path, job: str = "hourly") -> Ended:
-    ended = runs.run(home, "run", job, environment=ENVIRONMENT)
-    assert ended.status == 0, ended.output
-    return ended
-
-
-def _fingerprints(home: Path) -> dict[str, str]:
-    path = current_snapshot(settings_of(home).snapshots)
-    assert path is not None
-    try:
-        return fingerprints_of_snapshot(path)
-    except duckdb.Error as error:
-        return {"unreadable": str(error)}

@@ -18,7 +18,9 @@ from fuzz.served import serving
 from installation import usage_event, write_rows
 from orchestration.dagster_home import prepare_dagster
 from orchestration.ledger import Ledger
-from torture.crash import ENVIRONMENT, left_behind, settings_of
+from torture.crash import left_behind
+from torture.generated import NOW
+from torture.prepared import environment_at, settings_of
 from torture.steps import ROOT
 
 _WORDS_OF_THE_DATABASE = ("Could not set lock", "Conflicting lock", "database is locked")
@@ -41,7 +43,7 @@ def _start(home: Path, how: str) -> subprocess.Popen[str]:
     settings = settings_of(home)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AGENTSTATS_")},
-        **ENVIRONMENT,
+        **environment_at(NOW),
         "AGENTSTATS_HOME": str(home),
         "PYTHONPATH": str(ROOT),
         "DAGSTER_HOME": str(settings.dagster_home),
@@ -120,7 +122,7 @@ def _stopped_while_serving(outcome: Outcome, home: Path) -> None:
     write_rows(path, [usage_event(-1)])
     answers = []
     with (
-        serving(home, now=ENVIRONMENT["AGENTSTATS_NOW"]) as served,
+        serving(home, now=NOW.isoformat()) as served,
         httpx.Client(headers={"X-API-Key": key}, base_url=served.url) as client,
     ):
         run = _start(home, "command")

@@ -12,19 +12,13 @@ from pathlib import Path
 
 from fuzz.outcome import Outcome
 from orchestration.ledger import Ledger
-from torture.crash import (
-    ENVIRONMENT,
-    Prepared,
-    check_again,
-    check_readers,
-    evenly,
-    prepare,
-    settings_of,
-)
-from torture.generated import Size
+from torture.crash import check_again, check_readers, evenly
+from torture.generated import NOW, Size
+from torture.prepared import Prepared, environment_at, prepare, settings_of
 from torture.steps import Ended, Runs
 
 STOPPED_BY_SIGNAL = 143
+_ENVIRONMENT = environment_at(NOW)
 
 
 def run(
@@ -83,7 +77,7 @@ def _check_after(outcome: Outcome, runs: Runs, home: Path, before: Prepared, wha
 
 def _terminated(at: int) -> _Trial:
     def trial(outcome: Outcome, runs: Runs, home: Path, what: str) -> None:
-        ended = runs.run(home, "run", "hourly", environment=ENVIRONMENT, at=at, by=signal.SIGTERM)
+        ended = runs.run(home, "run", "hourly", environment=_ENVIRONMENT, at=at, by=signal.SIGTERM)
         step = ended.steps[at - 1] if len(ended.steps) >= at else "?"
         with closing(Ledger(settings_of(home).ledger_path)) as ledger:
             newest = ledger.runs(1)[0]
@@ -105,7 +99,7 @@ def _terminated(at: int) -> _Trial:
 
 def _limited(limit: int) -> _Trial:
     def trial(outcome: Outcome, runs: Runs, home: Path, what: str) -> None:
-        ended = runs.run(home, "run", "hourly", environment=ENVIRONMENT, file_bytes=limit)
+        ended = runs.run(home, "run", "hourly", environment=_ENVIRONMENT, file_bytes=limit)
         outcome.figures[what] = f"ended with {ended.status}: {_last_line(ended)}"
         outcome.claim(ended.status == 1, f"{what}: ended with {ended.status}")
         _check_nothing_set_aside(outcome, home, what)
@@ -123,7 +117,7 @@ def _full_disk(outcome: Outcome, folder: Path, runs: Runs, before: Prepared, fre
         ballast = home / "ballast"
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free - free_mib * 2**20)
-        ended = runs.run(home / "home", "run", "hourly", environment=ENVIRONMENT)
+        ended = runs.run(home / "home", "run", "hourly", environment=_ENVIRONMENT)
         outcome.figures[what] = f"ended with {ended.status}: {_last_line(ended)}"
         outcome.claim(ended.status == 1, f"{what}: ended with {ended.status}")
         _check_nothing_set_aside(outcome, home / "home", what)
@@ -157,7 +151,7 @@ def _damaged(damage: Callable[[Path], None]) -> _Trial:
     def trial(outcome: Outcome, runs: Runs, home: Path, what: str) -> None:
         warehouse = settings_of(home).warehouse
         damage(warehouse)
-        ended = runs.run(home, "run", "hourly", environment=ENVIRONMENT)
+        ended = runs.run(home, "run", "hourly", environment=_ENVIRONMENT)
         outcome.claim(ended.status == 0, f"{what}: ended with {ended.status}: {ended.output}")
         outcome.claim("warehouse_set_aside" in ended.output, f"{what}: not a word about it")
         set_aside = warehouse.with_name("warehouse.duckdb.broken")

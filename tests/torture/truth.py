@@ -61,6 +61,27 @@ class Expected:
             {name: _counts(name, _own(made[name])) for name in _COUNTED},
         )
 
+    def without(self, customer_id: int) -> Expected:
+        """What is left when one customer is erased."""
+
+        def is_of_others(row: str) -> bool:
+            return bool(json.loads(row)["customer_id"] != customer_id)
+
+        return Expected(
+            {
+                name: Counter({row: count for row, count in rows.items() if is_of_others(row)})
+                for name, rows in self.rows.items()
+            },
+            {
+                name: {
+                    key: count
+                    for key, count in counts.items()
+                    if not key.startswith(f"{customer_id} ")
+                }
+                for name, counts in self.counts.items()
+            },
+        )
+
     def compare(self, snapshot: Path) -> Comparison:
         """Where the snapshot differs."""
         other: list[str] = []
