@@ -110,8 +110,8 @@ ERRORS: dict[str, tuple[str, tuple[str, ...], Json]] = {
         },
     ),
     "503": (
-        "No snapshot yet or keys cannot be read (NOT_READY), or the query took too long "
-        "(QUERY_TIMEOUT).",
+        "No snapshot yet, one of an older version, or keys cannot be read (NOT_READY), or the "
+        "query took too long (QUERY_TIMEOUT).",
         ("Retry-After",),
         {
             "error": "No data has been published yet. Try again in a minute.",

@@ -91,6 +91,21 @@ class NotReady(ApiError):
         self.reason = reason
 
 
+class SnapshotOutdated(ApiError):
+    """The snapshot was published by a version that did not have what is asked for.
+
+    `reason` is for operators and is not sent.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "The published data is of an older version, which does not have this. It is there "
+            "after the next hourly run.",
+            headers={"Retry-After": "600"},
+        )
+        self.reason = reason
+
+
 class KeysUnavailable(ApiError):
     """The key store cannot be read. `reason` is for operators and is not sent."""
 
@@ -135,6 +150,7 @@ STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
     RateLimitExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     WrongKeysExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     NotReady: (503, "NOT_READY"),
+    SnapshotOutdated: (503, "NOT_READY"),
     KeysUnavailable: (503, "NOT_READY"),
     QueryTimeout: (503, "QUERY_TIMEOUT"),
 }
@@ -182,7 +198,7 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
 
     async def of_ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
-        if isinstance(error, NotReady | KeysUnavailable):
+        if isinstance(error, NotReady | SnapshotOutdated | KeysUnavailable):
             request.state.problem = error.reason
         return response_of(error)
 

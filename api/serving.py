@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from api.errors import NotReady, QueryTimeout
+from api.errors import NotReady, QueryTimeout, SnapshotOutdated
 from api.settings import ServingSettings
 
 SNAPSHOT_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.duckdb")
@@ -54,7 +54,8 @@ class Lease:
     def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a query, as dictionaries in column order.
 
-        Raises QueryTimeout if it takes longer than the setting allows.
+        Raises QueryTimeout if it takes longer than the setting allows, and SnapshotOutdated if the
+        snapshot has no such table or column.
         """
         stop = threading.Timer(self._timeout_seconds, self._cursor.interrupt)
         stop.daemon = True
@@ -64,6 +65,9 @@ class Lease:
             found = self._cursor.execute(sql, parameters).fetchall()
         except duckdb.InterruptException as error:
             raise QueryTimeout(self._timeout_seconds) from error
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            reason = f"{self.snapshot.name}: {error}; run `agentstats run hourly`"
+            raise SnapshotOutdated(reason) from error
         finally:
             stop.cancel()
         columns = [column[0] for column in self._cursor.description or ()]

@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from pathlib import Path
 
 import structlog
 
 from orchestration import dbt, publication, rollups
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
+from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
 from orchestration.reconciliation import RECONCILIATION
@@ -112,7 +114,7 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
                 if load.status == "loaded"
             ]
             if not deliveries:
-                log.warning("archived_file_unknown", path=str(path), then="kept")
+                _put_back(settings, path)
                 continue
             broken = [
                 file.path
@@ -128,6 +130,20 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
                 path.unlink()
                 deleted.append(str(path.relative_to(settings.landing)))
     return deleted
+
+
+def _put_back(settings: Settings, path: Path) -> None:
+    """Let an archived file that the ledger does not know be landed again: it may be older than a
+    restored ledger, and what is in it may be past its retention. Rows that are known are duplicates
+    then."""
+    name = path.relative_to(settings.landing / LOADED_FOLDER)
+    waiting = settings.landing / name
+    if name.parts[0] not in STREAMS_BY_NAME or waiting.exists():
+        log.warning("archived_file_unknown", path=str(path), then="kept")
+        return
+    waiting.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(waiting)
+    log.warning("archived_file_unknown", path=str(path), then="put back to be landed again")
 
 
 def settle_deletions(settings: Settings, ledger: Ledger) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,16 @@ class Service:
         sent = {"X-API-Key": self.key(customer_id), **(headers or {})}
         answer: httpx.Response = self.client.get(path, headers=sent)
         return answer
+
+    def await_snapshot(self, snapshot_id: str) -> None:
+        """Wait until requests are answered from this snapshot: another thread may be opening it."""
+        snapshots = self.app.state.services.snapshots
+        for _ in range(1000):
+            snapshots.refresh()
+            if snapshots.current and snapshots.current.snapshot_id == snapshot_id:
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{snapshot_id} is not served: {snapshots.problem}")
 
     def log_lines(self) -> list[dict[str, Any]]:
         """The request log so far."""

@@ -43,6 +43,7 @@ def test_a_new_snapshot_empties_the_memory(service: Service) -> None:
     service.get(SUMMARY)
     before = answers.size
     publish(service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002")
+    service.await_snapshot("20260310T120500Z-00000002")
     assert service.get(SUMMARY).headers["X-Snapshot-Id"] == "20260310T120500Z-00000002"
     assert 0 < answers.size < before
 

@@ -2,8 +2,12 @@
 
 import csv
 import io
+from pathlib import Path
 
-from service_fixture import Service
+import duckdb
+
+import snapshot_fixture
+from service_fixture import Service, StartService
 from snapshot_fixture import BOREAL, QUIET, RATING_STREAM, SCAN_STREAM, USAGE_STREAM
 
 PATH = "/api/stats/data-quality"
@@ -132,3 +136,18 @@ def test_what_is_asked_twice_is_answered_304(service: Service) -> None:
     assert again.status_code == 304
     other = service.get(f"{PATH}?days=31", headers={"If-None-Match": tag})
     assert other.status_code == 200
+
+
+def test_a_snapshot_of_an_older_version_lacks_this_alone(
+    start: StartService, tmp_path: Path
+) -> None:
+    """Until the next run publishes it, the answer says so; the other endpoints answer."""
+    path = snapshot_fixture.publish(tmp_path, snapshot_fixture.sample())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("drop table marts.delivery_quarter_hourly")
+    service = start()
+    answer = service.get(PATH)
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "NOT_READY")
+    assert answer.headers["Retry-After"]
+    assert "run hourly" in service.log_lines()[-1]["problem"]
+    assert service.get("/api/stats/usage/summary").status_code == 200

@@ -71,6 +71,7 @@ def test_a_new_snapshot_changes_the_tag(service: Service) -> None:
     """The answer must be asked for again even if its numbers are the same."""
     etag = service.get(SUMMARY).headers["ETag"]
     publish(service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002")
+    service.await_snapshot("20260310T120500Z-00000002")
     answer = service.get(SUMMARY, headers={"If-None-Match": etag})
     assert answer.status_code == 200
     assert answer.headers["X-Snapshot-Id"] == "20260310T120500Z-00000002"
@@ -81,6 +82,7 @@ def test_without_any_load_there_is_no_data_as_of(service: Service) -> None:
     publish(
         service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002", data_as_of=None
     )
+    service.await_snapshot("20260310T120500Z-00000002")
     assert "X-Data-As-Of" not in service.get(SUMMARY).headers
 
 

@@ -271,6 +271,23 @@ def test_the_nightly_run_recounts_and_clears_the_archive(installation: Installat
     assert current_snapshot(installation.settings.snapshots) == snapshot
 
 
+def test_an_archived_file_that_the_ledger_does_not_know_is_landed_again(
+    installation: Installation,
+) -> None:
+    """As after a restored ledger: what is in it is neither lost nor kept for ever."""
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    installation.run()
+    archived = installation.home / "landing/_loaded/agent_usage_events/deep/lost.ndjson"
+    installation.drop("agent_usage_events", "lost.ndjson", [usage_event(1), usage_event(2)])
+    archived.parent.mkdir(parents=True)
+    (installation.home / "landing/agent_usage_events/lost.ndjson").rename(archived)
+    installation.run("nightly")
+    assert not archived.exists()
+    installation.run()
+    load = installation.loads()["agent_usage_events/deep/lost.ndjson"]
+    assert (load.accepted, load.duplicates) == (1, 1)
+
+
 def test_a_file_whose_lake_files_were_damaged_stays_in_the_archive(
     installation: Installation,
 ) -> None:
