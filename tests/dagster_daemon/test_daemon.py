@@ -268,7 +268,7 @@ def test_a_run_that_hangs_is_ended_when_its_time_is_up(running: Running) -> None
     """A stopped process reacts to nothing: it is killed, so that the next run can write."""
     services = running.services
     with _busy(running):
-        answer = services.ask(_LAUNCH_WITH_TIMEOUT, seconds="8")
+        answer = services.ask(_LAUNCH_WITH_TIMEOUT, seconds="40")
         run_id = answer["launchRun"]["run"]["runId"]
         worker = services.wait_for_worker(run_id)
         wait_for("it waits in its first step", lambda: services.is_in_step(run_id, "land"))

@@ -1,7 +1,7 @@
 """Run as a program: retention that kills its own process before its n-th effect on a file.
 
 `python cut_off.py n`: an effect is a rename, an unlink, a removed folder, a file opened for
-writing, or a commit to the ledger. Ends with 0 where there are fewer effects than n.
+writing, or a commit to the ledger. `python cut_off.py 0` runs to the end, and prints how many.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ class Countdown:
 
     def __init__(self, effects: int) -> None:
         self.left = effects
+        self.seen = 0
 
     def count(self) -> None:
         self.left -= 1
+        self.seen += 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -51,6 +53,7 @@ def main() -> None:
         sys.addaudithook(countdown.see)
         delete_expired(settings, ledger, run_id=f"cut-off-{sys.argv[1]}")
         compact(settings, ledger)
+    print(countdown.seen)
 
 
 if __name__ == "__main__":

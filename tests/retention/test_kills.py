@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from retention.test_nightly_deletes import customer
 
 TREE = Path(__file__).resolve().parents[2]
 # `make retention-kills` asks for 50; each is a process of its own.
+DELETED = "2026-03-10T03:00:00Z"
 KILLS = int(os.environ.get("RETENTION_KILLS", "6"))
 
 
@@ -43,12 +44,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lake.home
 
 
-def effects() -> Iterator[int]:
-    """The effects to kill at: the first ones, then spread over the rest."""
-    yield from sorted({1 + (number * 47) // max(KILLS - 1, 1) for number in range(KILLS)})
+@pytest.fixture(scope="module")
+def effects(home: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many effects a run has that is not killed."""
+    copy = tmp_path_factory.mktemp("whole") / "home"
+    shutil.copytree(home, copy)
+    ran = run_until(copy, DELETED, 0)
+    assert ran.returncode == 0, ran.stderr
+    return int(ran.stdout.splitlines()[-1])
 
 
-def run_until(home: Path, now: str, effect: int) -> int:
+def run_until(home: Path, now: str, effect: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(Path(__file__).with_name("cut_off.py")), str(effect)],
         env={
@@ -59,25 +65,27 @@ def run_until(home: Path, now: str, effect: int) -> int:
             "AGENTSTATS_RETENTION_MAX_DELETE_FRACTION": "1",
         },
         capture_output=True,
+        text=True,
         check=False,
-    ).returncode
+    )
 
 
-@pytest.mark.parametrize("effect", list(effects()))
+@pytest.mark.parametrize("number", range(KILLS))
 def test_a_run_that_is_killed_is_finished_by_the_next(
-    home: Path, tmp_path: Path, effect: int
+    home: Path, effects: int, tmp_path: Path, number: int
 ) -> None:
     """After the kill nothing is lost that should stay; after the next run nothing is late."""
     shutil.copytree(home, tmp_path / "home")
-    lake = Lake(tmp_path / "home", "2026-03-10T03:00:00Z")
+    lake = Lake(tmp_path / "home", DELETED)
     folders = ("agent_usage_events", "feedback_events", "rejected_rows")
     before = Counter(
         (row["customer_id"], folder) for folder in folders for row in lake.rows(folder)
     )
     stays = {row["event_id"] for row in lake.rows("agent_usage_events") if must_stay(row)}
 
-    ended = run_until(lake.home, lake.now, effect)
-    assert ended in (0, -9)
+    assert effects >= KILLS
+    ended = run_until(lake.home, lake.now, 1 + number * effects // KILLS)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     # A rewritten file may still lie beside the old one: no id is missing.
     assert stays <= {row["event_id"] for row in lake.rows("agent_usage_events")}
 
