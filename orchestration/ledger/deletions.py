@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from orchestration.ledger.book import Book, from_text, to_text
-from orchestration.ledger.lake import LakeFile
+from orchestration.ledger.lake import LakeFile, insert_lake_files, insert_touches
 
 Cause = Literal["retention", "erasure"]
 
@@ -68,28 +68,10 @@ class DeletionBook(Book):
             connection.executemany(
                 "delete from lake_file where path = ?", [(path,) for path in replacement.removed]
             )
-            connection.executemany(
-                "insert into lake_file (path, load_seq, folder, occurred_date, rows, bytes, "
-                "sha256) values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        file.path,
-                        load_seq,
-                        file.folder,
-                        file.occurred_date.isoformat() if file.occurred_date else None,
-                        file.rows,
-                        file.bytes,
-                        file.sha256,
-                    )
-                    for file, load_seq in replacement.added
-                ],
-            )
+            for file, load_seq in replacement.added:
+                insert_lake_files(connection, load_seq, [file])
             if touched:
-                stream, day = touched
-                connection.execute(
-                    "insert into touch (stream, occurred_date) values (?, ?)",
-                    (stream, day.isoformat() if day else None),
-                )
+                insert_touches(connection, None, [touched])
             self._insert_deletions(deletions)
 
     def newest_deletion_seq(self) -> int:

@@ -50,9 +50,10 @@ def insert_lake_files(
 
 
 def insert_touches(
-    connection: sqlite3.Connection, load_seq: int, places: Iterable[tuple[str, date | None]]
+    connection: sqlite3.Connection, load_seq: int | None, places: Iterable[tuple[str, date | None]]
 ) -> None:
-    """Book what a load changed, by folder and date, inside of the caller's transaction."""
+    """Book what a load changed, or a deletion (None), by folder and date, inside of the caller's
+    transaction."""
     connection.executemany(
         "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
         [

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from orchestration import dbt
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -42,6 +44,8 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        # The definitions are made of it; the process that forks must not have run dbt itself.
+        dbt.prepare_manifest()
         self._steps, self._output = folder / "steps", folder / "output"
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "torture.steps"],
