@@ -42,18 +42,18 @@ class Snapshot:
 class Lease:
     """One request's hold on one snapshot: whatever it reads comes from that one."""
 
-    def __init__(
-        self, snapshot: Snapshot, cursor: duckdb.DuckDBPyConnection, *, timeout_seconds: float
-    ) -> None:
+    def __init__(self, snapshot: Snapshot, *, timeout_seconds: float) -> None:
         self.snapshot = snapshot
-        self._cursor = cursor
         self._timeout_seconds = timeout_seconds
+        self._cursor: duckdb.DuckDBPyConnection | None = None  # most requests need none
 
     def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a query, as dictionaries in column order.
 
         Raises QueryTimeout if it takes longer than the setting allows.
         """
+        if self._cursor is None:
+            self._cursor = self.snapshot.connection.cursor()
         stop = threading.Timer(self._timeout_seconds, self._cursor.interrupt)
         stop.daemon = True
         stop.start()
@@ -66,6 +66,11 @@ class Lease:
             stop.cancel()
         columns = [column[0] for column in self._cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def close(self) -> None:
+        """Give back what reading took."""
+        if self._cursor is not None:
+            self._cursor.close()
 
 
 class Snapshots:
@@ -131,11 +136,11 @@ class Snapshots:
             if snapshot is None:
                 raise NotReady(self._problem)
             snapshot.users += 1
-            cursor = snapshot.connection.cursor()
+        lease = Lease(snapshot, timeout_seconds=self._timeout_seconds)
         try:
-            yield Lease(snapshot, cursor, timeout_seconds=self._timeout_seconds)
+            yield lease
         finally:
-            cursor.close()
+            lease.close()
             with self._lock:
                 snapshot.users -= 1
                 drained = snapshot.retired and snapshot.users == 0

@@ -14,7 +14,7 @@ from api.parameters import (
     Period,
     period,
 )
-from api.responses import ERRORS, answering
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["usage"])
 
@@ -105,6 +105,7 @@ LATENCY: dict[Grouping, tuple[str, TypeAdapter[Any]]] = {
     | list[DayLatency],
     responses=ERRORS,
 )
+@from_memory_or_in_a_thread
 def usage_latency(
     request: Request,
     customer_id: AuthenticatedCustomer,
