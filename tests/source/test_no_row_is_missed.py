@@ -123,17 +123,13 @@ def test_an_update_arrives_as_a_newer_version(server: Server, platform: Installa
     assert rows_pulled(platform) == 0
 
 
-def test_a_first_pull_goes_on_where_it_was_cut_off(
-    server: Server, platform: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chunks that are in files are not read again, and what is written behind the pull's back,
-    moves between pages or is added while it lasts arrives all the same."""
-    server.run(
-        "insert into agent_usage_events select 'event-' || n, 1, 11, 5, 'm', 1, 1, 2, 1, "
-        "'2026-03-01T08:00:00Z', null from generate_series(1, 10000) as n"
-    )
+def cut_off_in_the_fourth_chunk(
+    platform: Installation, monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """Pull 1000 rows at a time until cut off. Returns the rows of each chunk, later ones too."""
     platform.environment.setenv("AGENTSTATS_POSTGRES_CHUNK_ROWS", "1000")
-    real, chunks = cursors.after_chunk, []
+    real = cursors.after_chunk
+    chunks: list[int] = []
 
     def after_chunk(cursor: cursors.Cursor, to_page: int, rows: int) -> cursors.Cursor:
         chunks.append(rows)
@@ -144,6 +140,19 @@ def test_a_first_pull_goes_on_where_it_was_cut_off(
     monkeypatch.setattr("orchestration.source.pull.after_chunk", after_chunk)
     with pytest.raises(KeyboardInterrupt):
         rows_pulled(platform)
+    return chunks
+
+
+def test_a_first_pull_goes_on_where_it_was_cut_off(
+    server: Server, platform: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks that are in files are not read again, and what is written behind the pull's back,
+    moves between pages or is added while it lasts arrives all the same."""
+    server.run(
+        "insert into agent_usage_events select 'event-' || n, 1, 11, 5, 'm', 1, 1, 2, 1, "
+        "'2026-03-01T08:00:00Z', null from generate_series(1, 10000) as n"
+    )
+    chunks = cut_off_in_the_fourth_chunk(platform, monkeypatch)
     server.run(
         # To the pages at the end, and freed for others at the start.
         "update agent_usage_events set input_tokens = 2, received_at = '2026-03-01T09:00:00Z' "
@@ -172,18 +181,7 @@ def test_a_table_that_is_rewritten_during_its_first_pull_is_begun_again(
         "'2026-03-01T08:00:00Z', null from generate_series(1, 9000) as n",
         "delete from agent_usage_events where hashtext(event_id) % 4 = 0",
     )
-    platform.environment.setenv("AGENTSTATS_POSTGRES_CHUNK_ROWS", "1000")
-    real, chunks = cursors.after_chunk, []
-
-    def after_chunk(cursor: cursors.Cursor, to_page: int, rows: int) -> cursors.Cursor:
-        chunks.append(rows)
-        if len(chunks) == 4:
-            raise KeyboardInterrupt
-        return real(cursor, to_page, rows)
-
-    monkeypatch.setattr("orchestration.source.pull.after_chunk", after_chunk)
-    with pytest.raises(KeyboardInterrupt):
-        rows_pulled(platform)
+    cut_off_in_the_fourth_chunk(platform, monkeypatch)
     server.run("vacuum full agent_usage_events")
     rows_pulled(platform)
     expected = {row[0] for row in server.rows("select event_id from agent_usage_events")}

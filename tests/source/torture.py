@@ -47,8 +47,8 @@ def run(*, minutes: float, seed: int, connections: int = 8, longest_seconds: flo
             f"{minutes:g} min, {connections} connections, transactions up to {longest_seconds:g} "
             f"s: {writers.commits} commits, {writers.aborts} aborts, {writers.cut_off} cut off by "
             f"a crash of the server\n"
-            f"puller: {pulls} pulls, {kills} kill -9, {cuts} connections cut, {problems} problems "
-            f"reported\n"
+            f"puller: {pulls} pulls ended, {problems} of them with a problem; {kills} kill -9, "
+            f"{cuts} connections cut\n"
             f"tables: {tables}\n"
             f"loads: {len(loads)}, {sum(load.rows_read for load in loads)} rows read = "
             f"{sum(load.accepted for load in loads)} accepted + "
@@ -81,7 +81,7 @@ def _prepare(server: Server, home: Path) -> None:
 def _pull_and_kill(
     server: Server, chance: random.Random, seconds: float
 ) -> tuple[int, int, int, int]:
-    """(pullers killed, connections cut, pulls ended, problems reported) until time is up."""
+    """(pullers killed, connections cut, pulls ended, those with a problem) until time is up."""
     end = time.monotonic() + seconds
     crash_at = time.monotonic() + seconds / 2
     kills = cuts = 0

@@ -1,12 +1,5 @@
 with events_in_window as (
-    select
-        model,
-        response_time_buckets,
-    from marts.usage_quarter_hourly
-    where
-        customer_id = $customer_id
-        and bucket_start >= $window_from
-        and bucket_start < $window_to
+    {{ response_times_in_window('model') | indent(4) }}
 ),
 
 {{ response_time_percentiles('model') }},
