@@ -105,6 +105,7 @@ import json, sys
 import duckdb
 
 connection = duckdb.connect(sys.argv[1], read_only=True)
+connection.execute("set enable_progress_bar = false")
 tables = [row[0] for row in connection.execute(
     "select table_name from duckdb_tables() where schema_name = 'marts' order by 1").fetchall()]
 print(json.dumps({
@@ -136,6 +137,7 @@ import sys
 import duckdb
 
 connection = duckdb.connect(sys.argv[1], read_only=True)
+connection.execute("set enable_progress_bar = false")
 print(connection.execute("select count(*), marts.average_rating(9, 2) from marts.customers")
       .fetchall())
 """
@@ -150,6 +152,7 @@ import sys
 import duckdb
 
 connection = duckdb.connect(sys.argv[1], read_only=True)
+connection.execute("set enable_progress_bar = false")
 try:
     connection.execute("delete from marts.customers")
 except duckdb.Error as error:
