@@ -8,7 +8,7 @@ import io
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +137,20 @@ class Truth:
     def retention_days(self, customer_id: int) -> int | None:
         """Days kept for the customer; null when it has no row or an invalid policy."""
         return days_kept(self.customers.get(customer_id))
+
+    def kept_at(self, now: datetime) -> Truth:
+        """What is left of events, scans and ratings when everything past its retention went."""
+
+        def is_kept(row: UsageEvent | Scan | Rating) -> bool:
+            days = self.retention_days(row.customer_id)
+            return days is None or row.occurred_at >= kept_from(now, days)
+
+        return replace(
+            self,
+            events=[event for event in self.events if is_kept(event)],
+            scans=[scan for scan in self.scans if is_kept(scan)],
+            ratings=[rating for rating in self.ratings if is_kept(rating)],
+        )
 
 
 def days_kept(customer: Mapping[str, Any] | None) -> int | None:

@@ -13,7 +13,7 @@ import duckdb
 from installation import fingerprints_of_snapshot, rows_of_snapshot
 from orchestration.publication import current_snapshot
 from orchestration.settings import Settings, read_settings
-from recount.deliveries import recount
+from recount.deliveries import Truth, recount
 from torture.generated import NOW, Delivery, Size, generate
 from torture.steps import Ended, Runs
 from torture.truth import Expected
@@ -71,8 +71,8 @@ def prepare(
     # Names first, every second file of events with them; the others for the run after.
     early = [d for n, d in enumerate(deliveries) if not d.stream.endswith("_events") or n % 2]
     late = [d for d in deliveries if d not in early]
-    first = folder / "made/first"
-    expected = Expected.of(recount(first, NOW))
+    truth = recount(folder / "made/first", NOW)
+    expected = Expected.of(truth)
     hourly = _dropped(folder / "hourly", early)
     _run(runs, hourly, _HOURLY, NOW)
     before = fingerprints(hourly)
@@ -87,7 +87,7 @@ def prepare(
         _run(runs, whole, _HOURLY, NOW)
         for name in over_all:
             copy_home(whole, home := folder / name)
-            prepared.append(_over_all(runs, home, first, expected))
+            prepared.append(_over_all(runs, home, truth, expected))
     return prepared
 
 
@@ -122,12 +122,12 @@ def deleted_rows(home: Path) -> list[object]:
     )
 
 
-def _over_all(runs: Runs, home: Path, delivered: Path, expected: Expected) -> Prepared:
+def _over_all(runs: Runs, home: Path, truth: Truth, expected: Expected) -> Prepared:
     before = fingerprints(home)
     if home.name == "nightly":
         return _rehearsed(runs, home, _NIGHTLY, NOW, expected, before)
     if home.name == "retention":
-        kept = Expected.of(recount(delivered, AGED))
+        kept = Expected.of(truth.kept_at(AGED))
         return _rehearsed(runs, home, _NIGHTLY, AGED, kept, before)
     return _rehearsed(
         runs,
