@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+import structlog
 from dagster import DagsterInstance
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun
@@ -13,6 +14,8 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from orchestration import run_worker
 from orchestration.run_worker import Life
+
+log = structlog.get_logger()
 
 # A run is booked as started a moment before its process shows itself.
 SECONDS_TO_SHOW_ITSELF = 60
@@ -45,7 +48,13 @@ class RunLauncher(DefaultRunLauncher):
     def terminate(self, run_id: str) -> bool:
         """Stop the run, by force if it does not stop by itself. Returns whether it was running."""
         was_running = run_worker.life_of(self._dagster_home, run_id) is Life.ALIVE
-        is_asked = bool(super().terminate(run_id))  # type: ignore[no-untyped-call]  # Dagster's
+        try:
+            is_asked = bool(super().terminate(run_id))  # type: ignore[no-untyped-call]  # Dagster's
+        except Exception as error:
+            # The code server that would ask it may hang with it. Dagster marks the run as failed
+            # then, and starts the next one, which a worker that lives on would keep from writing.
+            log.warning("run_could_not_be_asked_to_stop", run_id=run_id, reason=str(error))
+            is_asked = False
         run_worker.end(self._dagster_home, run_id, grace_seconds=GRACE_SECONDS, is_asked=is_asked)
         return is_asked or was_running
 

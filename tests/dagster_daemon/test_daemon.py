@@ -252,7 +252,7 @@ def test_a_run_that_died_with_its_daemon_is_found_when_it_is_back(running: Runni
         # The worker is in the code server's group, not in the daemon's.
         if life_of(services.home, run_id) is Life.ALIVE:
             os.kill(worker, signal.SIGKILL)
-        wait_for("the worker is dead", lambda: life_of(services.home, run_id) is Life.DEAD)
+        wait_for("the worker is dead", lambda: life_of(services.home, run_id) is not Life.ALIVE)
         assert services.status(run_id) == "STARTED"
         services.start_daemon()
         services.wait_until(run_id, "FAILURE")
@@ -274,7 +274,7 @@ def test_a_run_that_hangs_is_ended_when_its_time_is_up(running: Running) -> None
         wait_for("it waits in its first step", lambda: services.is_in_step(run_id, "land"))
         os.kill(worker, signal.SIGSTOP)
         services.wait_until(run_id, "FAILURE")
-        wait_for("it is killed", lambda: life_of(services.home, run_id) is Life.DEAD)
+        wait_for("it is killed", lambda: life_of(services.home, run_id) is not Life.ALIVE)
     services.wait_until_idle()
     services.wait_until(services.launch("hourly"), "SUCCESS")
 
