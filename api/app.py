@@ -17,6 +17,7 @@ from api.envelope import Envelope, Measurements, request_log
 from api.keys import KeyStore
 from api.parameters import allowed_values
 from api.queries import Queries
+from api.repeats import Repeats
 from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
@@ -95,6 +96,8 @@ def create_app(
     app.mount("/docs/assets", StaticFiles(directory=pages.DOCS_FOLDER), name="docs")
     pages.add_metrics(app, registry)
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
+    # The last one added is the outermost.
+    app.add_middleware(Repeats, services=services)
     app.add_middleware(
         Envelope,
         log=log if log is not None else request_log(),

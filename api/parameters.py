@@ -11,6 +11,7 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BeforeValidator
 
+from api.callers import Caller
 from api.errors import (
     InvalidApiKey,
     InvalidParameter,
@@ -18,7 +19,6 @@ from api.errors import (
     RateLimitExceeded,
     WrongKeysExceeded,
 )
-from api.keys import KeyStoreUnreadable
 from api.services import services_of
 from api.windows import today, zone
 
@@ -47,21 +47,20 @@ def allowed_values(parameter: str) -> str:
     return ALLOWED.get(parameter, "no such parameter")
 
 
-def authenticated_customer(
-    request: Request, key: Annotated[str | None, Security(api_key_header)]
+async def authenticated_customer(
+    request: Request, _key: Annotated[str | None, Security(api_key_header)]
 ) -> int:
-    """The customer of the key in X-API-Key, counted against the customer's rate limit.
+    """The customer of the key in X-API-Key, whose rate limit has counted this request.
 
     A wrong key counts against the address it came from. A right one is never refused because of
     its address, so nobody is shut out by a neighbour behind the same proxy.
     Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded or KeysUnavailable.
     """
-    services = services_of(request)
-    try:
-        record = services.keys.verify(key, services.settings.clock())
-    except KeyStoreUnreadable as error:
-        raise KeysUnavailable(str(error)) from error
-    if record is None:
+    caller: Caller = request.state.caller
+    if caller.problem is not None:
+        raise KeysUnavailable(caller.problem)
+    if caller.record is None or caller.allowance is None:
+        services = services_of(request)
         failures = services.wrong_keys.count(request.client.host if request.client else "")
         if not failures.allowed:
             raise WrongKeysExceeded(
@@ -70,16 +69,15 @@ def authenticated_customer(
                 retry_after=failures.retry_after,
             )
         raise InvalidApiKey
-    request.state.customer_id = record.customer_id
-    allowance = services.throttle.count(record.customer_id)
-    request.state.answer_headers.update(allowance.headers)
-    if not allowance.allowed:
+    request.state.customer_id = caller.record.customer_id
+    request.state.answer_headers.update(caller.allowance.headers)
+    if not caller.allowance.allowed:
         raise RateLimitExceeded(
-            limit=allowance.limit,
-            reset_at=allowance.reset_at_text,
-            retry_after=allowance.retry_after,
+            limit=caller.allowance.limit,
+            reset_at=caller.allowance.reset_at_text,
+            retry_after=caller.allowance.retry_after,
         )
-    return record.customer_id
+    return caller.record.customer_id
 
 
 AuthenticatedCustomer = Annotated[int, Depends(authenticated_customer)]

@@ -13,12 +13,13 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
-from api.answers import StoredAnswer
+from api.answers import Asked, StoredAnswer
 from api.errors import AnsweredBefore, ErrorBody, NotModified
 from api.parameters import FIRST_END, Format, Grouping, Period
+from api.repeats import has_already, question_of
 from api.services import Services, services_of
 from api.serving import Lease, Row
-from api.windows import Window, covered_from, window
+from api.windows import Window, covered_from, next_change, window
 
 CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -125,11 +126,13 @@ def answering(
             snapshot.deleted_before.get(customer_id),
         )
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
-        headers = request.state.answer_headers
-        headers["X-Snapshot-Id"] = snapshot.snapshot_id
-        headers["X-Covered-From"] = (kept_from or FIRST_END).isoformat()
+        context_headers = {
+            "X-Snapshot-Id": snapshot.snapshot_id,
+            "X-Covered-From": (kept_from or FIRST_END).isoformat(),
+        }
         if snapshot.data_as_of is not None:
-            headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+            context_headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+        request.state.answer_headers.update(context_headers)
         etag = _etag(
             services.version,
             snapshot.snapshot_id,
@@ -140,10 +143,24 @@ def answering(
             period.tz,
             [asked.end.isoformat(), asked.days],
             [boundary.isoformat() for boundary in asked.boundaries],
-            headers["X-Covered-From"],
+            context_headers["X-Covered-From"],
         )
-        if _has_already(request.headers.getlist("If-None-Match"), etag):
-            raise NotModified({"ETag": etag, **CACHING})
+        unmodified_headers = {"ETag": etag, **CACHING}
+        services.answers.remember(
+            customer_id,
+            question_of(request.scope),
+            Asked(
+                etag=etag,
+                snapshot_id=snapshot.snapshot_id,
+                valid_from=now,
+                valid_until=next_change(now, period.tz),
+                context_headers=context_headers,
+                unmodified_headers=unmodified_headers,
+                route=request.scope["route"],
+            ),
+        )
+        if has_already(request.headers.getlist("If-None-Match"), etag):
+            raise NotModified(unmodified_headers)
         stored = services.answers.find(customer_id, etag)
         if stored is not None:
             raise AnsweredBefore(_response_of(stored))
@@ -185,9 +202,3 @@ def inert(cell: object) -> object:
 
 def _etag(*parts: object) -> str:
     return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
-
-
-def _has_already(if_none_match: Sequence[str], etag: str) -> bool:
-    # Weak comparison, as RFC 9110 asks for here: a proxy that compresses marks a tag as weak.
-    tags = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
-    return "*" in tags or etag in tags

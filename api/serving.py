@@ -104,6 +104,14 @@ class Snapshots:
         """The snapshot that the next request will get."""
         return self._current
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether CURRENT has been written since it was last followed."""
+        try:
+            return self._signature() != self._seen
+        except OSError:
+            return False
+
     def watch(self) -> None:
         """Follow CURRENT in the background, so that an idle server lets go of unlinked files."""
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
@@ -139,10 +147,9 @@ class Snapshots:
     def refresh(self) -> None:
         """Open the snapshot that CURRENT names, if it names another one than before."""
         try:
-            status = self._pointer.stat()
+            signature = self._signature()
         except OSError:
             return
-        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
         if signature == self._seen or time.monotonic() < self._retry_at:
             return
         # Whoever has a snapshot goes on with it while another thread opens the new one.
@@ -153,6 +160,10 @@ class Snapshots:
                 self._open_newest(signature)
         finally:
             self._opening.release()
+
+    def _signature(self) -> Signature:
+        status = self._pointer.stat()
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):

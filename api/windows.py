@@ -138,6 +138,12 @@ def today(now: datetime, tz: str) -> date:
     return now.astimezone(zone(tz)).date()
 
 
+def next_change(now: datetime, tz: str) -> datetime:
+    """The earliest instant after `now` at which "today" in `tz`, or what retention keeps, moves."""
+    tomorrow = first_instant(today(now, tz) + ONE_DAY, zone(tz))
+    return min(tomorrow, _utc_midnight(now.astimezone(UTC).date() + ONE_DAY))
+
+
 @functools.lru_cache(maxsize=512)
 def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
     """The window of the `days` dates in `tz` up to and with `end`; nothing before `kept_from`."""
