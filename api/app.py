@@ -14,6 +14,7 @@ from api import errors, pages
 from api.answers import Answers
 from api.contract import DocumentedApp, operation_id
 from api.envelope import Envelope, Measurements, request_log
+from api.held import Held
 from api.keys import KeyStore
 from api.parameters import allowed_values
 from api.queries import Queries
@@ -57,6 +58,7 @@ def create_app(
         snapshots=Snapshots(settings),
         queries=Queries(),
         answers=Answers(settings.answer_cache_mb * 1_000_000),
+        held=Held(settings.rows_cache_mb * 1_000_000),
         throttle=(
             SharedThrottle(settings.rate_limit, counts_folder / "requests.db")
             if counts_folder

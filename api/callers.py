@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fastapi.concurrency import run_in_threadpool
+
 from api.keys import KeyRecord, KeyStoreUnreadable
 from api.services import Services
 from api.throttle import Allowance
@@ -26,12 +28,23 @@ class Caller:
         return self.record.customer_id
 
 
-def recognise(services: Services, key: str | None) -> Caller:
-    """Verify a key and count the request: microseconds, so it may run on the event loop."""
+async def recognise(services: Services, key: str | None) -> Caller:
+    """Verify a key and count the request.
+
+    It takes microseconds, so it runs on the event loop; where another process has locked one of the
+    files, a thread waits for it.
+    """
     try:
-        record = services.keys.verify(key, services.settings.clock())
+        return _recognise(services, key, may_wait=False)
+    except BlockingIOError:
+        return await run_in_threadpool(_recognise, services, key, may_wait=True)
+
+
+def _recognise(services: Services, key: str | None, *, may_wait: bool) -> Caller:
+    try:
+        record = services.keys.verify(key, services.settings.clock(), may_wait=may_wait)
     except KeyStoreUnreadable as error:
         return Caller(problem=str(error))
     if record is None:
         return Caller()
-    return Caller(record, services.throttle.count(record.customer_id))
+    return Caller(record, services.throttle.count(record.customer_id, may_wait=may_wait))

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BeforeValidator
 
@@ -61,7 +62,9 @@ async def authenticated_customer(
         raise KeysUnavailable(caller.problem)
     if caller.record is None or caller.allowance is None:
         services = services_of(request)
-        failures = services.wrong_keys.count(request.client.host if request.client else "")
+        address = request.client.host if request.client else ""
+        # All workers count in one file: waiting for it is not for the event loop.
+        failures = await run_in_threadpool(services.wrong_keys.count, address)
         if not failures.allowed:
             raise WrongKeysExceeded(
                 limit=failures.limit,
@@ -155,11 +158,13 @@ GroupedBy = Annotated[Grouping, Query(description="What each element of the answ
 
 @dataclass(frozen=True)
 class Period:
-    """The dates that were asked for. `end` is never after today in `tz`."""
+    """The dates that were asked for. `end` is never after the date of `asked_at` in `tz`."""
 
     days: int
     tz: str
     end: date
+    asked_at: datetime
+    """The one reading of the clock that all of an answer goes by, aware and in UTC."""
 
 
 def period(
@@ -175,10 +180,11 @@ def period(
         end: End = None,
     ) -> Period:
         _each_known_and_once(request, parameters)
-        latest = today(services_of(request).settings.clock(), tz)
+        now = services_of(request).settings.clock()
+        latest = today(now, tz)
         if end is not None and end > latest:
             raise InvalidParameter("end", ALLOWED["end"], problem=f"is after today, {latest}")
-        return Period(days=days, tz=tz, end=latest if end is None else end)
+        return Period(days=days, tz=tz, end=latest if end is None else end, asked_at=now)
 
     return asked_period
 

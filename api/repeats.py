@@ -30,7 +30,7 @@ class Repeats:
             return
         headers = Headers(scope=scope)
         state = scope["state"]
-        caller = state["caller"] = recognise(self._services, headers.get("X-API-Key"))
+        caller = state["caller"] = await recognise(self._services, headers.get("X-API-Key"))
         asked = None
         if caller.customer_id is not None and scope["method"] == "GET":
             asked = self._asked_before(caller.customer_id, question_of(scope))

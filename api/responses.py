@@ -1,24 +1,28 @@
 """From a question to an answer: one snapshot, one window, its headers, and JSON or CSV."""
 
 import csv
+import functools
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
 from api.answers import Asked, StoredAnswer
 from api.errors import AnsweredBefore, ErrorBody, NotModified
+from api.held import CustomerRows, NotHeld, NotHeldYet
 from api.parameters import FIRST_END, Format, Grouping, Period
 from api.repeats import has_already, question_of
 from api.services import Services, services_of
 from api.serving import Lease, Row
+from api.stats.in_memory import ANSWERS as IN_MEMORY
 from api.windows import Window, covered_from, next_change, window
 
 CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
@@ -48,7 +52,9 @@ class Answering:
         window: Window,
         kept_from: date | None,
         etag: str,
+        may_wait: bool,
     ) -> None:
+        self._may_wait = may_wait
         self._services = services
         self._lease = lease
         self._customer_id = customer_id
@@ -69,9 +75,21 @@ class Answering:
 
     def rows(self, query: str, window: Window | None = None) -> list[Row]:
         """The rows of the query with this name, about the customer who asks."""
-        return self._services.queries.run(
-            self._lease, query, customer_id=self._customer_id, window=window or self.window
-        )
+        services = self._services
+        asked = window or self.window
+        if query in IN_MEMORY:
+            rows = CustomerRows(
+                services.held,
+                services.queries,
+                self._lease,
+                self._customer_id,
+                may_wait=self._may_wait,
+            )
+            with suppress(NotHeld):
+                return IN_MEMORY[query](rows, asked)
+        if not self._may_wait:
+            raise NotHeldYet
+        return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
 
     def json(self, body: BaseModel) -> Response:
         """A JSON object."""
@@ -117,7 +135,7 @@ def answering(
     NotReady if there is no snapshot.
     """
     services = services_of(request)
-    now = services.settings.clock()
+    now = period.asked_at
     with services.snapshots.lease() as lease:
         snapshot = lease.snapshot
         kept_from = covered_from(
@@ -171,7 +189,27 @@ def answering(
             window=asked,
             kept_from=kept_from,
             etag=etag,
+            may_wait=getattr(request.state, "may_wait", True),
         )
+
+
+def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..., Any]:
+    """An endpoint that answers on the event loop where all it needs is in memory.
+
+    To hand a request to a thread and back costs more than to answer it, and only reading may block.
+    """
+
+    @functools.wraps(endpoint)
+    async def answered(**arguments: Any) -> Response:
+        request: Request = arguments["request"]
+        if not services_of(request).snapshots.is_outdated:
+            request.state.may_wait = False
+            with suppress(NotHeldYet):
+                return endpoint(**arguments)
+        request.state.may_wait = True
+        return await run_in_threadpool(endpoint, **arguments)
+
+    return answered
 
 
 def _response_of(answer: StoredAnswer) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from api.answers import Answers
+from api.held import Held
 from api.keys import KeyStore
 from api.queries import Queries
 from api.serving import Snapshots
@@ -21,6 +22,7 @@ class Services:
     snapshots: Snapshots
     queries: Queries
     answers: Answers
+    held: Held
     throttle: Throttle
     wrong_keys: WrongKeys
     version: str

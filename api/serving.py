@@ -17,6 +17,7 @@ from api.errors import NotReady, QueryTimeout
 from api.settings import ServingSettings
 
 SNAPSHOT_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.duckdb")
+BATCH_ROWS = 2048
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 
@@ -44,30 +45,48 @@ class Snapshot:
 class Lease:
     """One request's hold on one snapshot: whatever it reads comes from that one."""
 
-    def __init__(
-        self, snapshot: Snapshot, cursor: duckdb.DuckDBPyConnection, *, timeout_seconds: float
-    ) -> None:
+    def __init__(self, snapshot: Snapshot, *, timeout_seconds: float) -> None:
         self.snapshot = snapshot
-        self._cursor = cursor
         self._timeout_seconds = timeout_seconds
+        self._cursor: duckdb.DuckDBPyConnection | None = None  # most requests need none
 
     def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a query, as dictionaries in column order.
 
         Raises QueryTimeout if it takes longer than the setting allows.
         """
-        stop = threading.Timer(self._timeout_seconds, self._cursor.interrupt)
+        found = list(self.tuples(sql, parameters))
+        columns = [column[0] for column in self._opened_cursor().description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def tuples(self, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, some at a time, so that a million of them are never in memory.
+
+        Read them to the end, or not at all before the next query.
+        Raises QueryTimeout if it takes longer than the setting allows.
+        """
+        cursor = self._opened_cursor()
+        stop = threading.Timer(self._timeout_seconds, cursor.interrupt)
         stop.daemon = True
         stop.start()
         try:
-            # Read to the end: a result that is not read blocks the connection.
-            found = self._cursor.execute(sql, parameters).fetchall()
+            cursor.execute(sql, parameters)
+            while batch := cursor.fetchmany(BATCH_ROWS):
+                yield from batch
         except duckdb.InterruptException as error:
             raise QueryTimeout(self._timeout_seconds) from error
         finally:
             stop.cancel()
-        columns = [column[0] for column in self._cursor.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
+        if self._cursor is None:
+            self._cursor = self.snapshot.connection.cursor()
+        return self._cursor
+
+    def close(self) -> None:
+        """Give back what reading took."""
+        if self._cursor is not None:
+            self._cursor.close()
 
 
 class Snapshots:
@@ -133,11 +152,11 @@ class Snapshots:
             if snapshot is None:
                 raise NotReady(self._problem)
             snapshot.users += 1
-            cursor = snapshot.connection.cursor()
+        lease = Lease(snapshot, timeout_seconds=self._timeout_seconds)
         try:
-            yield Lease(snapshot, cursor, timeout_seconds=self._timeout_seconds)
+            yield lease
         finally:
-            cursor.close()
+            lease.close()
             with self._lock:
                 snapshot.users -= 1
                 drained = snapshot.retired and snapshot.users == 0

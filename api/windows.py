@@ -99,7 +99,7 @@ class Window:
     @property
     def is_of_utc_days(self) -> bool:
         """Whether each date of the window is a whole UTC date (or empty)."""
-        return all(boundary == _utc_midnight(boundary.date()) for boundary in self.boundaries)
+        return all(boundary == utc_midnight(boundary.date()) for boundary in self.boundaries)
 
     @property
     def head(self) -> Span:
@@ -109,10 +109,10 @@ class Window:
     @property
     def whole_days(self) -> Span:
         """The whole UTC days of the window, from midnight to midnight."""
-        start = _utc_midnight(self.from_instant.date())
+        start = utc_midnight(self.from_instant.date())
         if start < self.from_instant:
             start += ONE_DAY
-        return Span(start, max(start, _utc_midnight(self.to_instant.date())))
+        return Span(start, max(start, utc_midnight(self.to_instant.date())))
 
     @property
     def tail(self) -> Span:
@@ -141,7 +141,7 @@ def today(now: datetime, tz: str) -> date:
 def next_change(now: datetime, tz: str) -> datetime:
     """The earliest instant after `now` at which "today" in `tz`, or what retention keeps, moves."""
     tomorrow = first_instant(today(now, tz) + ONE_DAY, zone(tz))
-    return min(tomorrow, _utc_midnight(now.astimezone(UTC).date() + ONE_DAY))
+    return min(tomorrow, utc_midnight(now.astimezone(UTC).date() + ONE_DAY))
 
 
 @functools.lru_cache(maxsize=512)
@@ -151,10 +151,11 @@ def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
     first = end - ONE_DAY * (days - 1)
     boundaries = [first_instant(first + ONE_DAY * step, rules) for step in range(days + 1)]
     if kept_from is not None:
-        floor = _utc_midnight(kept_from)
+        floor = utc_midnight(kept_from)
         boundaries = [max(boundary, floor) for boundary in boundaries]
     return Window(days=days, tz=tz, end=end, boundaries=tuple(boundaries))
 
 
-def _utc_midnight(day: date) -> datetime:
+def utc_midnight(day: date) -> datetime:
+    """The first instant of a UTC date, aware."""
     return datetime.combine(day, time.min, tzinfo=UTC)

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import ERRORS, answering
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
 router = APIRouter(tags=["agent types"])
@@ -82,6 +82,7 @@ class AgentTypeComparison(BaseModel):
 @router.get(
     "/api/stats/agent-types/comparison", response_model=AgentTypeComparison, responses=ERRORS
 )
+@from_memory_or_in_a_thread
 def agent_type_comparison(
     request: Request,
     customer_id: AuthenticatedCustomer,

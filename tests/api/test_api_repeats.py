@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from api import repeats
+from api.settings import ServingSettings
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, publish, sample
 
@@ -20,9 +22,13 @@ def routed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = repeats.question_of
 
-    def noting(scope: dict[str, object]) -> str:
-        seen.append(real(scope))
-        return seen[-1]
+    def noting(scope: dict[str, Any]) -> str:
+        question = real(scope)
+        # A route that has something to read is entered again in a thread.
+        if "noted" not in scope["state"]:
+            scope["state"]["noted"] = True
+            seen.append(question)
+        return question
 
     monkeypatch.setattr("api.responses.question_of", noting)
     return seen
@@ -78,6 +84,25 @@ def test_the_day_ends_where_the_customer_is(service: Service, routed: list[str])
         for _ in range(2):
             assert get(service, key, TOKYO).json()["labels"] == labels
     assert len(routed) == 2
+
+
+def test_midnight_in_the_middle_of_a_request_keeps_nothing_wrong(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked before midnight and answered after it: no later question gets yesterday's dates."""
+    key = service.key(ACME)
+    before, after = (
+        datetime(2026, 3, 10, 14, 59, 59, 999999, tzinfo=UTC),
+        datetime(2026, 3, 10, 15, tzinfo=UTC),
+    )
+    for readings_before in range(4):
+        readings = [before] * readings_before
+        monkeypatch.setattr(
+            ServingSettings, "clock", lambda _, left=readings: left.pop() if left else after
+        )
+        get(service, key, TOKYO)
+        assert not readings[2:]
+        assert get(service, key, TOKYO).json()["labels"] == ["2026-03-10", "2026-03-11"]
 
 
 def test_retention_moves_at_midnight_utc(service: Service, routed: list[str]) -> None:
