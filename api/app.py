@@ -32,6 +32,7 @@ from api.stats import (
     usage,
 )
 from api.throttle import MemoryThrottle, SharedThrottle, WrongKeys
+from api.understood import UnderstoodQuestions
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
@@ -59,6 +60,7 @@ def create_app(
         queries=Queries(),
         answers=Answers(settings.answer_cache_mb * 1_000_000),
         held=Held(settings.rows_cache_mb * 1_000_000),
+        understood=UnderstoodQuestions(),
         throttle=(
             SharedThrottle(settings.rate_limit, counts_folder / "requests.db")
             if counts_folder

@@ -149,14 +149,17 @@ class CustomerRows:
                 add(found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end)))
         return found
 
-    def sums_of_days(self, series: str, asked: Window) -> list[Measures]:
+    def sums_of_days(self, series: str, asked: Window, *, measures: int) -> list[Measures]:
         """Sums of a series without groups over each date of a window, oldest first.
+
+        Only the first `measures` of it: each costs a little for every date.
 
         Each is the difference of what was before its end and what was before its start, and what
         was before an instant is that of the UTC dates before, and of the early part of its own.
         """
-        none = (0,) * len(SERIES[series].measures)
+        none = (0,) * measures
         by_date = self._by_date(series).groups.get(())
+        by_date = by_date and by_date.first(measures)
         early: dict[timedelta, OfGroup | None] = {}
         before = []
         for boundary in asked.boundaries:
@@ -165,8 +168,8 @@ class CustomerRows:
             time_of_day = boundary - utc_midnight(boundary.date())
             if time_of_day:
                 if time_of_day not in early:
-                    found = self._early_in_the_day(series, time_of_day)
-                    early[time_of_day] = found.groups.get(())
+                    found = self._early_in_the_day(series, time_of_day).groups.get(())
+                    early[time_of_day] = found and found.first(measures)
                 of_time = early[time_of_day]
                 part = of_time.between(position, position + 1) if of_time else None
                 if part is not None:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from api.repeats import has_already, question_of
 from api.services import Services, services_of
 from api.serving import Lease, Row
 from api.stats.in_memory import ANSWERS as IN_MEMORY
+from api.understood import Understood
 from api.windows import Window, covered_from, next_change, window
 
 CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
@@ -158,9 +160,7 @@ def answering(
             request.url.path,
             written_as,
             grouped_by,
-            period.tz,
-            [asked.end.isoformat(), asked.days],
-            [boundary.isoformat() for boundary in asked.boundaries],
+            asked.fingerprint,
             context_headers["X-Covered-From"],
         )
         unmodified_headers = {"ETag": etag, **CACHING}
@@ -202,7 +202,11 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
     @functools.wraps(endpoint)
     async def answered(**arguments: Any) -> Response:
         request: Request = arguments["request"]
-        if not services_of(request).snapshots.is_outdated:
+        services = services_of(request)
+        services.understood.remember(
+            question_of(request.scope), _understood(endpoint, arguments, request.scope["route"])
+        )
+        if not services.snapshots.is_outdated:
             request.state.may_wait = False
             with suppress(NotHeldYet):
                 return endpoint(**arguments)
@@ -210,6 +214,30 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
         return await run_in_threadpool(endpoint, **arguments)
 
     return answered
+
+
+def _understood(
+    endpoint: Callable[..., Response], arguments: dict[str, Any], route: Any
+) -> Understood:
+    period: Period = arguments["asked"]
+    others = {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("request", "customer_id", "asked")
+    }
+
+    def answer(request: Request, customer_id: int, now: datetime) -> Response:
+        request.state.may_wait = False
+        asked = replace(period, asked_at=now)
+        try:
+            return endpoint(request=request, customer_id=customer_id, asked=asked, **others)
+        except NotModified as answered:
+            return Response(status_code=304, headers=answered.headers)
+        except AnsweredBefore as answered:
+            return answered.response
+
+    now = period.asked_at
+    return Understood(answer, route, valid_from=now, valid_until=next_change(now, period.tz))
 
 
 def _response_of(answer: StoredAnswer) -> Response:

@@ -28,6 +28,10 @@ class OfGroup:
     running: tuple[array[int], ...]
     """For each measure, one number more than there are positions: the last is the sum of all."""
 
+    def first(self, measures: int) -> OfGroup:
+        """The same rows with only so many of their measures."""
+        return OfGroup(self.positions, self.running[:measures])
+
     def before(self, position: int) -> Measures:
         """Sums over everything before a position."""
         row = bisect_left(self.positions, position)
@@ -77,8 +81,12 @@ class Series:
 
     def sums(self, start: int, end: int) -> Sums:
         """Sums from position `start` on and before `end`, of each group with a row there."""
-        found = ((group, held.between(start, end)) for group, held in self.groups.items())
-        return {group: sums for group, sums in found if sums is not None}
+        found = {}
+        for group, held in self.groups.items():
+            sums = held.between(start, end)
+            if sums is not None:
+                found[group] = sums
+        return found
 
 
 def _bytes_of(held: OfGroup) -> int:

@@ -11,6 +11,7 @@ from api.queries import Queries
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.throttle import Throttle, WrongKeys
+from api.understood import UnderstoodQuestions
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Services:
     queries: Queries
     answers: Answers
     held: Held
+    understood: UnderstoodQuestions
     throttle: Throttle
     wrong_keys: WrongKeys
     version: str

@@ -54,7 +54,7 @@ class RowsOfStore:
             SERIES[series], self._customer_id, whole.start.date(), whole.end.date()
         )
 
-    def sums_of_days(self, _series: str, asked: Window) -> list[Measures]:
+    def sums_of_days(self, _series: str, asked: Window, *, measures: int) -> list[Measures]:
         """Messages and tokens of each date of a zone whose clocks do not change."""
         start = int(asked.from_instant.timestamp())
         end = int(asked.to_instant.timestamp())
@@ -66,7 +66,7 @@ class RowsOfStore:
             )
         }
         first = (start - offset) // 86400
-        return [found.get(day, (0, 0)) for day in range(first, first + asked.days)]
+        return [found.get(day, (0,) * measures) for day in range(first, first + asked.days)]
 
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """Names, which cost nothing."""

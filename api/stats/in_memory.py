@@ -82,7 +82,7 @@ def _name(name: str | None, kind: str, number: int) -> str:
 def usage_summary(rows: CustomerRows, window: Window) -> list[Row]:
     """One row: what was used in all."""
     usage = Usage(*rows.sums("usage", window).get((), ()))
-    active = sum(messages > 0 for (messages,) in rows.sums("messages_of_agents", window).values())
+    active = sum(measures[0] > 0 for measures in rows.sums("messages_of_agents", window).values())
     return [
         {
             "total_messages": usage.message_count,
@@ -129,9 +129,10 @@ def usage_by_model(rows: CustomerRows, window: Window) -> list[Row]:
 
 def usage_timeline(rows: CustomerRows, window: Window) -> list[Row]:
     """A row for each date, whether it is a UTC date or not."""
+    of_days = rows.sums_of_days("usage", window, measures=2)
     return [
-        {"label": label, "messages": usage[0], "tokens": usage[1]}
-        for label, usage in zip(window.labels, rows.sums_of_days("usage", window), strict=True)
+        {"label": label, "messages": messages, "tokens": tokens}
+        for label, (messages, tokens) in zip(window.labels, of_days, strict=True)
     ]
 
 

@@ -188,3 +188,25 @@ def test_an_answer_that_is_in_memory_no_more_is_made_again(
     bodies = {get(forgetful, key, SUMMARY).content for _ in range(3)}
     assert len(bodies) == 1
     assert len(routed) == 3
+
+
+def test_a_question_that_one_customer_asked_is_understood_for_another(
+    start: StartService, tmp_path: Path
+) -> None:
+    """Its parameters are read once; whose data it is about, and since when, is each caller's."""
+    publish(tmp_path, sample())
+    service = start(answer_cache_mb=0)
+    keys = {customer: service.key(customer) for customer in (ACME, BOREAL)}
+    first = {customer: get(service, key, TOKYO) for customer, key in keys.items()}
+    assert first[ACME].content != first[BOREAL].content
+    assert first[ACME].headers["X-Covered-From"] != first[BOREAL].headers["X-Covered-From"]
+    for customer, key in [*keys.items(), *reversed(keys.items())]:
+        again = get(service, key, TOKYO)
+        assert again.content == first[customer].content
+        for name in ("ETag", "X-Covered-From", "X-Snapshot-Id", "Content-Type", "Vary"):
+            assert again.headers[name] == first[customer].headers[name]
+        unmodified = get(service, key, TOKYO, {"If-None-Match": again.headers["ETag"]})
+        assert (unmodified.status_code, unmodified.content) == (304, b"")
+    show(service, datetime(2026, 3, 10, 15, tzinfo=UTC))
+    assert get(service, keys[ACME], TOKYO).json()["labels"] == ["2026-03-10", "2026-03-11"]
+    assert get(service, "cust_" + "A" * 43, TOKYO).status_code == 401
