@@ -74,6 +74,19 @@ retention-cost: $(READY) ## Time and disk that retention takes for 10 M rows (RE
 torture: $(READY) ## Late, twice, killed, out of disk, bad files: the big versions (TORTURE_ARGS="crash --share 0.1")
 	PYTHONPATH=tests:tests/api $(BIN)/python -m torture $(TORTURE_ARGS)
 
+# What it measures runs in .venv as it is for users; the benchmarks see both environments.
+BENCH := build/bench
+$(BENCH)/.ready: benchmarks/requirements.lock $(READY)
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
+	echo $(CURDIR)/.venv/lib/python3.11/site-packages > $(BENCH)/lib/python3.11/site-packages/product.pth
+	@touch $@
+
+.PHONY: bench
+bench: $(BENCH)/.ready ## Speed as ratios within one run, to benchmarks/results/ (BENCH_ARGS="api --share 0.1")
+	tests/source/install_postgres.sh
+	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .

@@ -3,6 +3,8 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 OVERHEAD_BYTES = 512  # of an entry, beyond its content
 
@@ -20,8 +22,33 @@ class StoredAnswer:
         return len(self.content) + OVERHEAD_BYTES
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a question came to, while nothing that it depends on has changed.
+
+    It holds for the snapshot it was asked of, and from the instant it was asked until the earliest
+    one at which "today" or retention may move. `context_headers` go with any answer to it,
+    `unmodified_headers` with a 304.
+    """
+
+    etag: str
+    snapshot_id: str
+    valid_from: datetime
+    valid_until: datetime
+    context_headers: dict[str, str]
+    unmodified_headers: dict[str, str]
+    route: Any
+
+    @property
+    def size(self) -> int:
+        """What it takes in memory, in bytes, about."""
+        return 3 * OVERHEAD_BYTES
+
+
 class Answers:
     """Answers from one snapshot, by customer first and then by ETag, bounded in bytes.
+
+    Beside the answers it keeps which question came to which ETag.
 
     The ETag covers snapshot, customer and normalised question. The customer is the first part of
     the place all the same: an answer can be looked up only by the one it was made for. What was
@@ -32,7 +59,7 @@ class Answers:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._snapshot_id = ""
-        self._stored: OrderedDict[tuple[int, str], StoredAnswer] = OrderedDict()
+        self._stored: OrderedDict[tuple[int, str], StoredAnswer | Asked] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -42,26 +69,45 @@ class Answers:
 
     def find(self, customer_id: int, etag: str) -> StoredAnswer | None:
         """The answer with this tag that was stored for this customer."""
-        place = (customer_id, etag)
+        found = self._find((customer_id, etag))
+        return found if isinstance(found, StoredAnswer) else None
+
+    def asked(self, customer_id: int, question: str) -> Asked | None:
+        """What this question of this customer came to before."""
+        found = self._find((customer_id, question))
+        return found if isinstance(found, Asked) else None
+
+    def store(self, customer_id: int, etag: str, answer: StoredAnswer, *, snapshot_id: str) -> None:
+        """Keep an answer, unless it alone takes more than a quarter of the room."""
+        self._store((customer_id, etag), answer, snapshot_id)
+
+    def remember(self, customer_id: int, question: str, asked: Asked) -> None:
+        """Keep what a question came to. It starts with a slash, an ETag with a quote."""
+        self._store((customer_id, question), asked, asked.snapshot_id)
+
+    def _find(self, place: tuple[int, str]) -> StoredAnswer | Asked | None:
         with self._lock:
             stored = self._stored.get(place)
             if stored is not None:
                 self._stored.move_to_end(place)
             return stored
 
-    def store(self, customer_id: int, etag: str, answer: StoredAnswer, *, snapshot_id: str) -> None:
-        """Keep an answer, unless it alone takes more than a quarter of the room."""
-        if answer.size > self._max_bytes // 4:
+    def _store(self, place: tuple[int, str], entry: StoredAnswer | Asked, snapshot_id: str) -> None:
+        size = _size(place, entry)
+        if size > self._max_bytes // 4:
             return
-        place = (customer_id, etag)
         with self._lock:
             if snapshot_id != self._snapshot_id:
                 self._stored.clear()
                 self._bytes = 0
                 self._snapshot_id = snapshot_id
             replaced = self._stored.pop(place, None)
-            self._bytes += answer.size - (0 if replaced is None else replaced.size)
-            self._stored[place] = answer
+            self._bytes += size - (0 if replaced is None else _size(place, replaced))
+            self._stored[place] = entry
             while self._bytes > self._max_bytes:
-                _, oldest = self._stored.popitem(last=False)
-                self._bytes -= oldest.size
+                oldest_place, oldest = self._stored.popitem(last=False)
+                self._bytes -= _size(oldest_place, oldest)
+
+
+def _size(place: tuple[int, str], entry: StoredAnswer | Asked) -> int:
+    return entry.size + (len(place[1]) if isinstance(entry, Asked) else 0)

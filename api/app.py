@@ -14,9 +14,11 @@ from api import errors, pages
 from api.answers import Answers
 from api.contract import DocumentedApp, operation_id
 from api.envelope import Envelope, Measurements, request_log
+from api.held import Held
 from api.keys import KeyStore
 from api.parameters import allowed_values
 from api.queries import Queries
+from api.repeats import Repeats
 from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
@@ -30,6 +32,7 @@ from api.stats import (
     usage,
 )
 from api.throttle import MemoryThrottle, SharedThrottle, WrongKeys
+from api.understood import UnderstoodQuestions
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
@@ -56,6 +59,8 @@ def create_app(
         snapshots=Snapshots(settings),
         queries=Queries(),
         answers=Answers(settings.answer_cache_mb * 1_000_000),
+        held=Held(settings.rows_cache_mb * 1_000_000),
+        understood=UnderstoodQuestions(),
         throttle=(
             SharedThrottle(settings.rate_limit, counts_folder / "requests.db")
             if counts_folder
@@ -95,6 +100,8 @@ def create_app(
     app.mount("/docs/assets", StaticFiles(directory=pages.DOCS_FOLDER), name="docs")
     pages.add_metrics(app, registry)
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
+    # The last one added is the outermost.
+    app.add_middleware(Repeats, services=services)
     app.add_middleware(
         Envelope,
         log=log if log is not None else request_log(),

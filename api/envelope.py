@@ -117,11 +117,11 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                outgoing = MutableHeaders(scope=message)
-                for name, value in {**SECURITY_HEADERS, **answer_headers}.items():
-                    outgoing[name] = value
+                added = _raw({**SECURITY_HEADERS, **answer_headers})
+                kept = [pair for pair in message["headers"] if pair[0] not in added]
+                message["headers"] = [*kept, *added.items()]
                 if scope["path"].startswith("/api/"):
-                    outgoing.add_vary_header("X-API-Key")
+                    MutableHeaders(scope=message).add_vary_header("X-API-Key")
             await send(message)
 
         failure: Exception | None = None
@@ -152,6 +152,12 @@ class Envelope:
             exc_info=failure,
             **({} if problem is None else {"problem": problem}),
         )
+
+
+def _raw(headers: dict[str, str]) -> dict[bytes, bytes]:
+    return {
+        name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()
+    }
 
 
 def _url_bytes(scope: Scope) -> int:

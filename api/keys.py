@@ -135,28 +135,31 @@ class KeyStore:
             connection.execute("vacuum")
         return removed
 
-    def verify(self, key: str | None, now: datetime) -> KeyRecord | None:
+    def verify(self, key: str | None, now: datetime, *, may_wait: bool = True) -> KeyRecord | None:
         """The record of a key that is valid at `now`, else None.
 
         Each call hashes once and looks up once, and the database tells a valid key from all others:
         the time it takes does not say whether a key is malformed, unknown, revoked or expired.
-        Raises KeyStoreUnreadable.
+        Raises KeyStoreUnreadable; BlockingIOError where the file is locked by whoever changes it,
+        and the caller may not wait.
         """
         digest = _sha256((key or "")[:MAX_KEY_CHARACTERS])
         try:
-            connection = self._readable()
+            connection = self._readable(may_wait=may_wait)
             if connection is None:
                 return None
             row = connection.execute(VALID, (digest, _text(now))).fetchone()
             return None if row is None else _record(row)
         except (sqlite3.Error, OSError, ValueError) as error:
-            self._of_this_thread.identity = None  # a fresh connection next time
+            self._of_this_thread.connections = None  # fresh ones next time
+            if not may_wait and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise BlockingIOError("the keys are being changed") from error
             raise KeyStoreUnreadable(f"{self._path.name} cannot be read: {error}") from error
 
     def _writable(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=WRITE_TIMEOUT_SECONDS)
 
-    def _readable(self) -> sqlite3.Connection | None:
+    def _readable(self, *, may_wait: bool = True) -> sqlite3.Connection | None:
         """This thread's read-only connection; None while there is no file with keys in it."""
         try:
             status = self._path.stat()
@@ -166,15 +169,20 @@ class KeyStore:
             return None
         identity = (status.st_dev, status.st_ino)
         # A connection stays with the file it opened: follow the path if that is replaced.
-        if getattr(self._of_this_thread, "identity", None) != identity:
-            self._of_this_thread.connection = sqlite3.connect(
+        opened: dict[tuple[tuple[int, int], bool], sqlite3.Connection] | None
+        opened = getattr(self._of_this_thread, "connections", None)
+        if opened is None:
+            opened = self._of_this_thread.connections = {}
+        connection = opened.get((identity, may_wait))
+        if connection is None:
+            for other in [place for place in opened if place[0] != identity]:
+                opened.pop(other).close()
+            connection = opened[identity, may_wait] = sqlite3.connect(
                 f"file:{quote(str(self._path))}?mode=ro",
                 uri=True,
-                timeout=READ_TIMEOUT_SECONDS,
+                timeout=READ_TIMEOUT_SECONDS if may_wait else 0,
                 isolation_level=None,
             )
-            self._of_this_thread.identity = identity
-        connection: sqlite3.Connection = self._of_this_thread.connection
         return connection
 
 

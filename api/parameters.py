@@ -3,14 +3,16 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BeforeValidator
 
+from api.callers import Caller
 from api.errors import (
     InvalidApiKey,
     InvalidParameter,
@@ -18,7 +20,6 @@ from api.errors import (
     RateLimitExceeded,
     WrongKeysExceeded,
 )
-from api.keys import KeyStoreUnreadable
 from api.services import services_of
 from api.windows import today, zone
 
@@ -47,22 +48,23 @@ def allowed_values(parameter: str) -> str:
     return ALLOWED.get(parameter, "no such parameter")
 
 
-def authenticated_customer(
-    request: Request, key: Annotated[str | None, Security(api_key_header)]
+async def authenticated_customer(
+    request: Request, _key: Annotated[str | None, Security(api_key_header)]
 ) -> int:
-    """The customer of the key in X-API-Key, counted against the customer's rate limit.
+    """The customer of the key in X-API-Key, whose rate limit has counted this request.
 
     A wrong key counts against the address it came from. A right one is never refused because of
     its address, so nobody is shut out by a neighbour behind the same proxy.
     Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded or KeysUnavailable.
     """
-    services = services_of(request)
-    try:
-        record = services.keys.verify(key, services.settings.clock())
-    except KeyStoreUnreadable as error:
-        raise KeysUnavailable(str(error)) from error
-    if record is None:
-        failures = services.wrong_keys.count(request.client.host if request.client else "")
+    caller: Caller = request.state.caller
+    if caller.problem is not None:
+        raise KeysUnavailable(caller.problem)
+    if caller.record is None or caller.allowance is None:
+        services = services_of(request)
+        address = request.client.host if request.client else ""
+        # All workers count in one file: waiting for it is not for the event loop.
+        failures = await run_in_threadpool(services.wrong_keys.count, address)
         if not failures.allowed:
             raise WrongKeysExceeded(
                 limit=failures.limit,
@@ -70,16 +72,15 @@ def authenticated_customer(
                 retry_after=failures.retry_after,
             )
         raise InvalidApiKey
-    request.state.customer_id = record.customer_id
-    allowance = services.throttle.count(record.customer_id)
-    request.state.answer_headers.update(allowance.headers)
-    if not allowance.allowed:
+    request.state.customer_id = caller.record.customer_id
+    request.state.answer_headers.update(caller.allowance.headers)
+    if not caller.allowance.allowed:
         raise RateLimitExceeded(
-            limit=allowance.limit,
-            reset_at=allowance.reset_at_text,
-            retry_after=allowance.retry_after,
+            limit=caller.allowance.limit,
+            reset_at=caller.allowance.reset_at_text,
+            retry_after=caller.allowance.retry_after,
         )
-    return record.customer_id
+    return caller.record.customer_id
 
 
 AuthenticatedCustomer = Annotated[int, Depends(authenticated_customer)]
@@ -157,11 +158,13 @@ GroupedBy = Annotated[Grouping, Query(description="What each element of the answ
 
 @dataclass(frozen=True)
 class Period:
-    """The dates that were asked for. `end` is never after today in `tz`."""
+    """The dates that were asked for. `end` is never after the date of `asked_at` in `tz`."""
 
     days: int
     tz: str
     end: date
+    asked_at: datetime
+    """The one reading of the clock that all of an answer goes by, aware and in UTC."""
 
 
 def period(
@@ -177,10 +180,11 @@ def period(
         end: End = None,
     ) -> Period:
         _each_known_and_once(request, parameters)
-        latest = today(services_of(request).settings.clock(), tz)
+        now = services_of(request).settings.clock()
+        latest = today(now, tz)
         if end is not None and end > latest:
             raise InvalidParameter("end", ALLOWED["end"], problem=f"is after today, {latest}")
-        return Period(days=days, tz=tz, end=latest if end is None else end)
+        return Period(days=days, tz=tz, end=latest if end is None else end, asked_at=now)
 
     return asked_period
 

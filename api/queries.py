@@ -1,7 +1,9 @@
 """The SQL files of `stats/sql`, rendered once, and the one way to run them for a customer."""
 
 import re
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,64 @@ from api.serving import Lease, Row
 from api.windows import Window
 
 SQL_FOLDER = Path(__file__).resolve().parent / "stats" / "sql"
-METRICS_FILE = Path(__file__).resolve().parents[1] / "dbt_project" / "macros" / "metrics.sql"
+MACROS = Path(__file__).resolve().parents[1] / "dbt_project" / "macros"
+METRICS_FILE = MACROS / "metrics.sql"
+EXACT_RATIO_FILE = MACROS / "engines" / "exact_ratio.sql"
 PARAMETER = re.compile(r"\$([a-z_]+)")
+
+USAGE = (
+    "message_count",
+    "total_tokens",
+    "input_tokens",
+    "output_tokens",
+    "response_time_ms_sum",
+    "response_time_count",
+    "timed_output_tokens",
+)
+COMPLIANCE = ("scan_count", "toxic_messages", "messages_with_pii", "pii_redactions")
+RATINGS = ("rating_count", "rating_sum", *(f"rating_{stars}_count" for stars in range(1, 6)))
+
+
+@dataclass(frozen=True)
+class SeriesSource:
+    """Where a series comes from: a daily mart, the quarter-hourly one for the edges of a window."""
+
+    daily: str
+    quarter_hourly: str
+    groups: tuple[str, ...]
+    measures: tuple[str, ...]
+
+
+USAGE_MART = "usage_quarter_hourly"
+SERIES = {
+    "usage": SeriesSource("customer_daily", USAGE_MART, (), USAGE),
+    "messages_of_agents": SeriesSource(
+        "agent_daily", USAGE_MART, ("agent_id",), ("message_count",)
+    ),
+    "usage_of_agents": SeriesSource("agent_daily", USAGE_MART, ("agent_id",), USAGE),
+    "usage_of_models": SeriesSource("model_daily", USAGE_MART, ("model",), USAGE),
+    "usage_of_agent_types": SeriesSource(
+        "agent_type_model_daily", USAGE_MART, ("agent_type_id", "model"), USAGE
+    ),
+    "compliance": SeriesSource(
+        "compliance_daily", "compliance_quarter_hourly", ("agent_type_id",), COMPLIANCE
+    ),
+    "redactions": SeriesSource(
+        "pii_daily", "pii_quarter_hourly", ("entity_type",), ("pii_redactions",)
+    ),
+    "ratings": SeriesSource(
+        "load_bucket_daily", "feedback_quarter_hourly", ("agent_type_id", "load_bucket"), RATINGS
+    ),
+}
+"""What is held in memory of a customer, by name."""
+SERIES_QUERIES = ("series_by_date", "series_by_quarter_hour", "series_early_in_the_day")
 
 
 class Queries:
-    """All queries, by the name of their file: rendered when this is made, plain text after."""
+    """All queries, by the name of their file: rendered when this is made, plain text after.
+
+    Those of a series are called after the macro that makes them: `series_by_date(usage)`.
+    """
 
     def __init__(self) -> None:
         # SQL, not HTML: nothing is escaped, and nothing from a request is ever rendered.
@@ -25,14 +79,20 @@ class Queries:
         )
         macros = "".join(
             path.read_text(encoding="utf-8")
-            for path in (METRICS_FILE, *sorted(SQL_FOLDER.glob("*.jinja")))
+            for path in (EXACT_RATIO_FILE, METRICS_FILE, *sorted(SQL_FOLDER.glob("*.jinja")))
         )
+
+        def rendered(text: str, **values: Any) -> str:
+            return environment.from_string(macros + text).render(**values).strip()
+
         self._sql = {
-            path.stem: environment.from_string(macros + path.read_text(encoding="utf-8"))
-            .render()
-            .strip()
+            path.stem: rendered(path.read_text(encoding="utf-8"))
             for path in sorted(SQL_FOLDER.glob("*.sql"))
         }
+        for query in SERIES_QUERIES:
+            call = "{{ " + query + "(daily, quarter_hourly, groups, measures) }}"
+            for name, source in SERIES.items():
+                self._sql[f"{query}({name})"] = rendered(call, **asdict(source))
 
     @property
     def names(self) -> list[str]:
@@ -43,17 +103,45 @@ class Queries:
         """The rendered text of a query."""
         return self._sql[name]
 
-    def run(self, lease: Lease, name: str, *, customer_id: int, window: Window) -> list[Row]:
-        """The rows of a query about one customer in one window.
+    def run(
+        self,
+        lease: Lease,
+        name: str,
+        *,
+        customer_id: int,
+        window: Window | None = None,
+        time_of_day: timedelta | None = None,
+    ) -> list[Row]:
+        """The rows of a query about one customer, in one window where it asks for one."""
+        return lease.rows(*self._bound(name, customer_id, window, time_of_day))
+
+    def tuples(
+        self,
+        lease: Lease,
+        name: str,
+        *,
+        customer_id: int,
+        window: Window | None = None,
+        time_of_day: timedelta | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """The same rows as tuples, some at a time."""
+        return lease.tuples(*self._bound(name, customer_id, window, time_of_day))
+
+    def _bound(
+        self, name: str, customer_id: int, window: Window | None, time_of_day: timedelta | None
+    ) -> tuple[str, dict[str, Any]]:
+        """A query and its parameters.
 
         The only function through which a customer id reaches SQL: it comes from the verified key.
         """
         sql = self._sql[name]
         used = set(PARAMETER.findall(sql))
-        values = {"customer_id": customer_id, **_bounds(window)}
-        if "labels" in used:
-            values |= _days(window)
-        return lease.rows(sql, {parameter: values[parameter] for parameter in used})
+        values = {"customer_id": customer_id, "time_of_day": time_of_day}
+        if window is not None:
+            values |= _bounds(window)
+            if "labels" in used:
+                values |= _days(window)
+        return sql, {parameter: values[parameter] for parameter in used}
 
 
 def _bounds(window: Window) -> dict[str, Any]:

@@ -1,24 +1,31 @@
 """From a question to an answer: one snapshot, one window, its headers, and JSON or CSV."""
 
 import csv
+import functools
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
-from api.answers import StoredAnswer
+from api.answers import Asked, StoredAnswer
 from api.errors import AnsweredBefore, ErrorBody, NotModified
+from api.held import CustomerRows, NotHeld, NotHeldYet
 from api.parameters import FIRST_END, Format, Grouping, Period
+from api.repeats import has_already, question_of
 from api.services import Services, services_of
 from api.serving import Lease, Row
-from api.windows import Window, covered_from, window
+from api.stats.in_memory import ANSWERS as IN_MEMORY
+from api.understood import Understood
+from api.windows import Window, covered_from, next_change, window
 
 CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -47,7 +54,9 @@ class Answering:
         window: Window,
         kept_from: date | None,
         etag: str,
+        may_wait: bool,
     ) -> None:
+        self._may_wait = may_wait
         self._services = services
         self._lease = lease
         self._customer_id = customer_id
@@ -68,9 +77,21 @@ class Answering:
 
     def rows(self, query: str, window: Window | None = None) -> list[Row]:
         """The rows of the query with this name, about the customer who asks."""
-        return self._services.queries.run(
-            self._lease, query, customer_id=self._customer_id, window=window or self.window
-        )
+        services = self._services
+        asked = window or self.window
+        if query in IN_MEMORY:
+            rows = CustomerRows(
+                services.held,
+                services.queries,
+                self._lease,
+                self._customer_id,
+                may_wait=self._may_wait,
+            )
+            with suppress(NotHeld):
+                return IN_MEMORY[query](rows, asked)
+        if not self._may_wait:
+            raise NotHeldYet
+        return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
 
     def json(self, body: BaseModel) -> Response:
         """A JSON object."""
@@ -116,7 +137,7 @@ def answering(
     NotReady if there is no snapshot.
     """
     services = services_of(request)
-    now = services.settings.clock()
+    now = period.asked_at
     with services.snapshots.lease() as lease:
         snapshot = lease.snapshot
         kept_from = covered_from(
@@ -125,11 +146,13 @@ def answering(
             snapshot.deleted_before.get(customer_id),
         )
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
-        headers = request.state.answer_headers
-        headers["X-Snapshot-Id"] = snapshot.snapshot_id
-        headers["X-Covered-From"] = (kept_from or FIRST_END).isoformat()
+        context_headers = {
+            "X-Snapshot-Id": snapshot.snapshot_id,
+            "X-Covered-From": (kept_from or FIRST_END).isoformat(),
+        }
         if snapshot.data_as_of is not None:
-            headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+            context_headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+        request.state.answer_headers.update(context_headers)
         etag = _etag(
             services.version,
             snapshot.snapshot_id,
@@ -137,13 +160,25 @@ def answering(
             request.url.path,
             written_as,
             grouped_by,
-            period.tz,
-            [asked.end.isoformat(), asked.days],
-            [boundary.isoformat() for boundary in asked.boundaries],
-            headers["X-Covered-From"],
+            asked.fingerprint,
+            context_headers["X-Covered-From"],
         )
-        if _has_already(request.headers.getlist("If-None-Match"), etag):
-            raise NotModified({"ETag": etag, **CACHING})
+        unmodified_headers = {"ETag": etag, **CACHING}
+        services.answers.remember(
+            customer_id,
+            question_of(request.scope),
+            Asked(
+                etag=etag,
+                snapshot_id=snapshot.snapshot_id,
+                valid_from=now,
+                valid_until=next_change(now, period.tz),
+                context_headers=context_headers,
+                unmodified_headers=unmodified_headers,
+                route=request.scope["route"],
+            ),
+        )
+        if has_already(request.headers.getlist("If-None-Match"), etag):
+            raise NotModified(unmodified_headers)
         stored = services.answers.find(customer_id, etag)
         if stored is not None:
             raise AnsweredBefore(_response_of(stored))
@@ -154,7 +189,55 @@ def answering(
             window=asked,
             kept_from=kept_from,
             etag=etag,
+            may_wait=getattr(request.state, "may_wait", True),
         )
+
+
+def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..., Any]:
+    """An endpoint that answers on the event loop where all it needs is in memory.
+
+    To hand a request to a thread and back costs more than to answer it, and only reading may block.
+    """
+
+    @functools.wraps(endpoint)
+    async def answered(**arguments: Any) -> Response:
+        request: Request = arguments["request"]
+        services = services_of(request)
+        services.understood.remember(
+            question_of(request.scope), _understood(endpoint, arguments, request.scope["route"])
+        )
+        if not services.snapshots.is_outdated:
+            request.state.may_wait = False
+            with suppress(NotHeldYet):
+                return endpoint(**arguments)
+        request.state.may_wait = True
+        return await run_in_threadpool(endpoint, **arguments)
+
+    return answered
+
+
+def _understood(
+    endpoint: Callable[..., Response], arguments: dict[str, Any], route: Any
+) -> Understood:
+    period: Period = arguments["asked"]
+    others = {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("request", "customer_id", "asked")
+    }
+
+    def answer(request: Request, customer_id: int, now: datetime) -> Response:
+        request.state.may_wait = False
+        asked = replace(period, asked_at=now)
+        try:
+            return endpoint(request=request, customer_id=customer_id, asked=asked, **others)
+        except NotModified as answered:
+            return Response(status_code=304, headers=answered.headers)
+        except AnsweredBefore as answered:
+            return answered.response
+
+    now = period.asked_at
+    return Understood(answer, route, valid_from=now, valid_until=next_change(now, period.tz))
 
 
 def _response_of(answer: StoredAnswer) -> Response:
@@ -185,9 +268,3 @@ def inert(cell: object) -> object:
 
 def _etag(*parts: object) -> str:
     return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
-
-
-def _has_already(if_none_match: Sequence[str], etag: str) -> bool:
-    # Weak comparison, as RFC 9110 asks for here: a proxy that compresses marks a tag as weak.
-    tags = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
-    return "*" in tags or etag in tags

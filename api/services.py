@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from api.answers import Answers
+from api.held import Held
 from api.keys import KeyStore
 from api.queries import Queries
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.throttle import Throttle, WrongKeys
+from api.understood import UnderstoodQuestions
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Services:
     snapshots: Snapshots
     queries: Queries
     answers: Answers
+    held: Held
+    understood: UnderstoodQuestions
     throttle: Throttle
     wrong_keys: WrongKeys
     version: str

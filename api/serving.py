@@ -17,6 +17,7 @@ from api.errors import NotReady, QueryTimeout, SnapshotOutdated
 from api.settings import ServingSettings
 
 SNAPSHOT_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.duckdb")
+BATCH_ROWS = 2048
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 
@@ -44,12 +45,10 @@ class Snapshot:
 class Lease:
     """One request's hold on one snapshot: whatever it reads comes from that one."""
 
-    def __init__(
-        self, snapshot: Snapshot, cursor: duckdb.DuckDBPyConnection, *, timeout_seconds: float
-    ) -> None:
+    def __init__(self, snapshot: Snapshot, *, timeout_seconds: float) -> None:
         self.snapshot = snapshot
-        self._cursor = cursor
         self._timeout_seconds = timeout_seconds
+        self._cursor: duckdb.DuckDBPyConnection | None = None  # most requests need none
 
     def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a query, as dictionaries in column order.
@@ -57,12 +56,24 @@ class Lease:
         Raises QueryTimeout if it takes longer than the setting allows, and SnapshotOutdated if the
         snapshot has no such table or column.
         """
-        stop = threading.Timer(self._timeout_seconds, self._cursor.interrupt)
+        found = list(self.tuples(sql, parameters))
+        columns = [column[0] for column in self._opened_cursor().description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def tuples(self, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, some at a time, so that a million of them are never in memory.
+
+        Read them to the end, or not at all before the next query.
+        Raises QueryTimeout if it takes longer than the setting allows.
+        """
+        cursor = self._opened_cursor()
+        stop = threading.Timer(self._timeout_seconds, cursor.interrupt)
         stop.daemon = True
         stop.start()
         try:
-            # Read to the end: a result that is not read blocks the connection.
-            found = self._cursor.execute(sql, parameters).fetchall()
+            cursor.execute(sql, parameters)
+            while batch := cursor.fetchmany(BATCH_ROWS):
+                yield from batch
         except duckdb.InterruptException as error:
             raise QueryTimeout(self._timeout_seconds) from error
         except (duckdb.CatalogException, duckdb.BinderException) as error:
@@ -70,8 +81,16 @@ class Lease:
             raise SnapshotOutdated(reason) from error
         finally:
             stop.cancel()
-        columns = [column[0] for column in self._cursor.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
+        if self._cursor is None:
+            self._cursor = self.snapshot.connection.cursor()
+        return self._cursor
+
+    def close(self) -> None:
+        """Give back what reading took."""
+        if self._cursor is not None:
+            self._cursor.close()
 
 
 class Snapshots:
@@ -108,6 +127,14 @@ class Snapshots:
         """The snapshot that the next request will get."""
         return self._current
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether CURRENT has been written since it was last followed."""
+        try:
+            return self._signature() != self._seen
+        except OSError:
+            return False
+
     def watch(self) -> None:
         """Follow CURRENT in the background, so that an idle server lets go of unlinked files."""
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
@@ -129,11 +156,11 @@ class Snapshots:
             if snapshot is None:
                 raise NotReady(self._problem)
             snapshot.users += 1
-            cursor = snapshot.connection.cursor()
+        lease = Lease(snapshot, timeout_seconds=self._timeout_seconds)
         try:
-            yield Lease(snapshot, cursor, timeout_seconds=self._timeout_seconds)
+            yield lease
         finally:
-            cursor.close()
+            lease.close()
             with self._lock:
                 snapshot.users -= 1
                 drained = snapshot.retired and snapshot.users == 0
@@ -143,10 +170,9 @@ class Snapshots:
     def refresh(self) -> None:
         """Open the snapshot that CURRENT names, if it names another one than before."""
         try:
-            status = self._pointer.stat()
+            signature = self._signature()
         except OSError:
             return
-        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
         if signature == self._seen or time.monotonic() < self._retry_at:
             return
         # Whoever has a snapshot goes on with it while another thread opens the new one.
@@ -157,6 +183,10 @@ class Snapshots:
                 self._open_newest(signature)
         finally:
             self._opening.release()
+
+    def _signature(self) -> Signature:
+        status = self._pointer.stat()
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):

@@ -45,6 +45,12 @@ class ServingSettings(BaseSettings):
     answer_cache_mb: int = Field(
         default=64, ge=0, description="Memory for answers given before, in each worker; 0: none."
     )
+    rows_cache_mb: int = Field(
+        default=128,
+        ge=0,
+        description="Memory for customers' rows to answer from, in each worker; 0: each question"
+        " is a query.",
+    )
     header_timeout_seconds: int = Field(
         default=10,
         ge=1,

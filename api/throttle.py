@@ -14,6 +14,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+WAIT_SECONDS = 10.0  # for another worker that is counting
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -47,8 +49,11 @@ class Throttle(Protocol):
     anybody in again.
     """
 
-    def count(self, customer_id: int) -> Allowance:
-        """Count one request of a customer, unless the limit is reached."""
+    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
+        """Count one request of a customer, unless the limit is reached.
+
+        Raises BlockingIOError where another worker is counting and the caller may not wait.
+        """
 
 
 class MemoryThrottle:
@@ -58,8 +63,8 @@ class MemoryThrottle:
         self._rate = RateLimitItemPerMinute(requests_a_minute)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def count(self, customer_id: int) -> Allowance:
-        """Count one request of a customer, unless the limit is reached."""
+    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
+        """Count one request of a customer, unless the limit is reached; nothing to wait for."""
         allowed = self._limiter.hit(self._rate, str(customer_id))
         stats = self._limiter.get_window_stats(self._rate, str(customer_id))
         reset_at = math.ceil(stats.reset_time)
@@ -80,21 +85,36 @@ class SharedThrottle:
         self._path = path
         self._of_this_thread = threading.local()
 
-    def count(self, customer_id: int) -> Allowance:
-        """Count one request of a customer, unless the limit is reached."""
-        connection = self._connection()
+    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
+        """Count one request of a customer, unless the limit is reached.
+
+        Raises BlockingIOError where another worker is counting and the caller may not wait.
+        """
+        try:
+            return self._count(self._connection(may_wait=may_wait), customer_id)
+        except sqlite3.OperationalError as error:
+            if may_wait or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise BlockingIOError("another worker is counting") from error
+
+    def _count(self, connection: sqlite3.Connection, customer_id: int) -> Allowance:
         # From here to the commit no other worker counts, so the limit is never overrun.
         connection.execute("begin immediate")
-        now = time.time()
-        connection.execute("delete from request where counted_at <= ?", (now - 60,))
-        counted, oldest = connection.execute(
-            "select count(*), min(counted_at) from request where customer_id = ?", (customer_id,)
-        ).fetchone()
-        allowed = counted < self._limit
-        if allowed:
-            connection.execute("insert into request values (?, ?)", (customer_id, now))
-            counted += 1
-        connection.execute("commit")
+        try:
+            now = time.time()
+            connection.execute("delete from request where counted_at <= ?", (now - 60,))
+            counted, oldest = connection.execute(
+                "select count(*), min(counted_at) from request where customer_id = ?",
+                (customer_id,),
+            ).fetchone()
+            allowed = counted < self._limit
+            if allowed:
+                connection.execute("insert into request values (?, ?)", (customer_id, now))
+                counted += 1
+            connection.execute("commit")
+        except sqlite3.Error:
+            connection.rollback()
+            raise
         reset_at = math.ceil((oldest or now) + 60)
         return Allowance(
             allowed=allowed,
@@ -104,11 +124,12 @@ class SharedThrottle:
             retry_after=max(1, math.ceil(reset_at - now)),
         )
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self, *, may_wait: bool) -> sqlite3.Connection:
         """This thread's connection to the file, which the first one makes."""
-        connection: sqlite3.Connection | None = getattr(self._of_this_thread, "connection", None)
+        name = "patient" if may_wait else "impatient"
+        connection: sqlite3.Connection | None = getattr(self._of_this_thread, name, None)
         if connection is None:
-            connection = _opened(self._path)
+            connection = _opened(self._path, wait_seconds=WAIT_SECONDS if may_wait else 0)
             connection.execute(
                 "create table if not exists request (customer_id integer, counted_at real)"
             )
@@ -116,7 +137,7 @@ class SharedThrottle:
                 "create index if not exists by_customer on request (customer_id, counted_at)"
             )
             connection.execute("create index if not exists by_time on request (counted_at)")
-            self._of_this_thread.connection = connection
+            setattr(self._of_this_thread, name, connection)
         return connection
 
 
@@ -176,9 +197,11 @@ class WrongKeys:
         )
 
 
-def _opened(path: Path | str) -> sqlite3.Connection:
+def _opened(path: Path | str, *, wait_seconds: float = WAIT_SECONDS) -> sqlite3.Connection:
     """A connection for any thread. What is in the file is worth a minute: no crash matters."""
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=wait_seconds, isolation_level=None, check_same_thread=False
+    )
     connection.execute("pragma synchronous = off")
     connection.execute("pragma journal_mode = memory")
     return connection

@@ -5,9 +5,12 @@ The only place that turns a date into an instant, and the only zone rules are th
 """
 
 import functools
+import hashlib
 import importlib.resources
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -68,7 +71,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Window:
-    """The `days` dates in `tz` that end with `end`, as UTC instants, cut off at retention."""
+    """The `days` dates in `tz` that end with `end`, as UTC instants, cut off at retention.
+
+    What follows from them is worked out once, unless it takes room for each date: many questions
+    are about the same window.
+    """
 
     days: int
     tz: str
@@ -76,15 +83,21 @@ class Window:
     boundaries: tuple[datetime, ...]
     """First instants of the dates, oldest first, and the end of the last: `days` + 1 of them."""
 
-    @property
+    @cached_property
     def from_instant(self) -> datetime:
         """Where the window begins; it is part of it."""
         return self.boundaries[0]
 
-    @property
+    @cached_property
     def to_instant(self) -> datetime:
         """Where the window ends; it is not part of it."""
         return self.boundaries[-1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that the window is."""
+        parts = [self.days, self.tz, self.end.isoformat(), *map(str, self.boundaries)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def labels(self) -> list[str]:
@@ -96,25 +109,25 @@ class Window:
         """One span for each label; one before retention is empty."""
         return [Span(start, end) for start, end in pairwise(self.boundaries)]
 
-    @property
+    @cached_property
     def is_of_utc_days(self) -> bool:
         """Whether each date of the window is a whole UTC date (or empty)."""
-        return all(boundary == _utc_midnight(boundary.date()) for boundary in self.boundaries)
+        return all(boundary == utc_midnight(boundary.date()) for boundary in self.boundaries)
 
-    @property
+    @cached_property
     def head(self) -> Span:
         """The part before the first UTC midnight of the window; the whole if it holds none."""
         return Span(self.from_instant, min(self.whole_days.start, self.to_instant))
 
-    @property
+    @cached_property
     def whole_days(self) -> Span:
         """The whole UTC days of the window, from midnight to midnight."""
-        start = _utc_midnight(self.from_instant.date())
+        start = utc_midnight(self.from_instant.date())
         if start < self.from_instant:
             start += ONE_DAY
-        return Span(start, max(start, _utc_midnight(self.to_instant.date())))
+        return Span(start, max(start, utc_midnight(self.to_instant.date())))
 
-    @property
+    @cached_property
     def tail(self) -> Span:
         """The part after the last UTC midnight of the window."""
         return Span(min(self.whole_days.end, self.to_instant), self.to_instant)
@@ -138,17 +151,24 @@ def today(now: datetime, tz: str) -> date:
     return now.astimezone(zone(tz)).date()
 
 
-@functools.lru_cache(maxsize=512)
+def next_change(now: datetime, tz: str) -> datetime:
+    """The earliest instant after `now` at which "today" in `tz`, or what retention keeps, moves."""
+    tomorrow = first_instant(today(now, tz) + ONE_DAY, zone(tz))
+    return min(tomorrow, utc_midnight(now.astimezone(UTC).date() + ONE_DAY))
+
+
+@functools.lru_cache(maxsize=256)
 def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
     """The window of the `days` dates in `tz` up to and with `end`; nothing before `kept_from`."""
     rules = zone(tz)
     first = end - ONE_DAY * (days - 1)
     boundaries = [first_instant(first + ONE_DAY * step, rules) for step in range(days + 1)]
     if kept_from is not None:
-        floor = _utc_midnight(kept_from)
+        floor = utc_midnight(kept_from)
         boundaries = [max(boundary, floor) for boundary in boundaries]
     return Window(days=days, tz=tz, end=end, boundaries=tuple(boundaries))
 
 
-def _utc_midnight(day: date) -> datetime:
+def utc_midnight(day: date) -> datetime:
+    """The first instant of a UTC date, aware."""
     return datetime.combine(day, time.min, tzinfo=UTC)

@@ -14,10 +14,10 @@ from jinja2 import Environment, StrictUndefined
 
 from orchestration.settings import CHECKOUT
 
-METRICS_FILE = CHECKOUT / "dbt_project" / "macros" / "metrics.sql"
-
-# What the metrics are made of; no metric itself.
-_BUILDING_BLOCKS = {"exact_ratio"}
+MACROS = CHECKOUT / "dbt_project" / "macros"
+METRICS_FILE = MACROS / "metrics.sql"
+# What the metrics are made of, in the SQL of the published file.
+EXACT_RATIO_FILE = MACROS / "engines" / "exact_ratio.sql"
 
 _MACRO = re.compile(
     r"\{#(?P<comment>(?:(?!#\}).)*)#\}\s*"
@@ -42,13 +42,12 @@ class Metric:
 
 def read_metrics(path: Path = METRICS_FILE) -> list[Metric]:
     """Every metric, in the order of the file."""
-    source = path.read_text()
+    metrics_source = path.read_text()
+    source = EXACT_RATIO_FILE.read_text() + metrics_source
     environment = Environment(autoescape=False, undefined=StrictUndefined)
     metrics = []
-    for match in _MACRO.finditer(source):
+    for match in _MACRO.finditer(metrics_source):
         name = match["name"]
-        if name in _BUILDING_BLOCKS:
-            continue
         parameters = tuple(part.strip() for part in match["parameters"].split(","))
         call = "{{ " + f"{name}({', '.join(map(repr, parameters))})" + " }}"
         sql = environment.from_string(source + call).render().strip()

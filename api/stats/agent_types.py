@@ -7,7 +7,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import ERRORS, answering
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.serving import Row
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
 router = APIRouter(tags=["agent types"])
@@ -82,6 +83,7 @@ class AgentTypeComparison(BaseModel):
 @router.get(
     "/api/stats/agent-types/comparison", response_model=AgentTypeComparison, responses=ERRORS
 )
+@from_memory_or_in_a_thread
 def agent_type_comparison(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -89,22 +91,24 @@ def agent_type_comparison(
 ) -> Response:
     """Performance, compliance and satisfaction of each agent type, most messages first."""
     with answering(request, customer_id, asked) as answer:
-        rows = answer.rows("agent_type_comparison")
-        for row in rows:
-            row["rating_degrades_at_load"] = degrades_at_load(row)
-        return answer.json(
-            AgentTypeComparison(
-                period_days=asked.days,
-                agent_types=[
-                    ComparedAgentType(
-                        agent_type_id=row["agent_type_id"],
-                        name=row["name"],
-                        model=row["model"],
-                        performance=Performance.model_validate(row),
-                        compliance=Compliance.model_validate(row),
-                        satisfaction=Satisfaction.model_validate(row),
-                    )
-                    for row in rows
-                ],
+        return answer.json(compared(asked.days, answer.rows("agent_type_comparison")))
+
+
+def compared(days: int, rows: list[Row]) -> AgentTypeComparison:
+    """The comparison of the agent types that these rows are of."""
+    for row in rows:
+        row["rating_degrades_at_load"] = degrades_at_load(row)
+    return AgentTypeComparison(
+        period_days=days,
+        agent_types=[
+            ComparedAgentType(
+                agent_type_id=row["agent_type_id"],
+                name=row["name"],
+                model=row["model"],
+                performance=Performance.model_validate(row),
+                compliance=Compliance.model_validate(row),
+                satisfaction=Satisfaction.model_validate(row),
             )
-        )
+            for row in rows
+        ],
+    )

@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering
+from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["compliance"])
 
@@ -75,6 +75,7 @@ class ComplianceByAgentType(BaseModel):
 
 
 @router.get("/api/stats/compliance/summary", response_model=ComplianceSummary, responses=ERRORS)
+@from_memory_or_in_a_thread
 def compliance_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -97,6 +98,7 @@ def compliance_summary(
     response_model=ComplianceByAgentType,
     responses=TABLE_ERRORS,
 )
+@from_memory_or_in_a_thread
 def compliance_by_agent_type(
     request: Request,
     customer_id: AuthenticatedCustomer,

@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering
+from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
 from api.serving import Row
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
@@ -88,6 +88,7 @@ CSV_COLUMNS = [
 
 
 @router.get("/api/stats/feedback/summary", response_model=FeedbackSummary, responses=ERRORS)
+@from_memory_or_in_a_thread
 def feedback_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -113,6 +114,7 @@ def feedback_summary(
     response_model=FeedbackByAgentType,
     responses=TABLE_ERRORS,
 )
+@from_memory_or_in_a_thread
 def feedback_by_agent_type(
     request: Request,
     customer_id: AuthenticatedCustomer,

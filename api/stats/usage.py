@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering
+from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["usage"])
 
@@ -87,6 +87,7 @@ MODELS = TypeAdapter(list[ModelUsage])
 
 
 @router.get("/api/stats/usage/summary", response_model=UsageSummary, responses=ERRORS)
+@from_memory_or_in_a_thread
 def usage_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -99,6 +100,7 @@ def usage_summary(
 
 
 @router.get("/api/stats/usage/by-agent", response_model=list[AgentUsage], responses=TABLE_ERRORS)
+@from_memory_or_in_a_thread
 def usage_by_agent(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -114,6 +116,7 @@ def usage_by_agent(
 
 
 @router.get("/api/stats/usage/timeline", response_model=UsageTimeline, responses=TABLE_ERRORS)
+@from_memory_or_in_a_thread
 def usage_timeline(
     request: Request,
     customer_id: AuthenticatedCustomer,
@@ -138,6 +141,7 @@ def usage_timeline(
 
 
 @router.get("/api/stats/usage/by-model", response_model=list[ModelUsage], responses=TABLE_ERRORS)
+@from_memory_or_in_a_thread
 def usage_by_model(
     request: Request,
     customer_id: AuthenticatedCustomer,

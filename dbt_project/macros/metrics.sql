@@ -4,22 +4,9 @@
 
     Each macro takes sums, already summed over the rows asked about, never other ratios. All sums are
     integers >= 0. A ratio of a zero denominator is null: no data is not a rate of zero.
-    Rounding is half away from zero, once, at the end, and exact: it is integer division in hugeint,
-    because a double would put 0.125 or 2.675 on either side of the half at random.
-    (Beyond 2^53 units of the last decimal the double that is shown has no room for more.)
+    Rounding is half away from zero, once, at the end, and exact: engines/exact_ratio.sql does it, and
+    api/formulas.py, which answers from memory by these same macros.
 #}
-
-{# numerator / denominator in units of 10^-digits, as a bigint (digits = 0) or a double. #}
-{% macro exact_ratio(numerator, denominator, digits) -%}
-case
-    when {{ denominator }} > 0
-        then cast(
-            (2 * cast({{ numerator }} as hugeint) * {{ 10 ** digits }} + {{ denominator }})
-            // (2 * cast({{ denominator }} as hugeint))
-            as {% if digits == 0 %}bigint{% else %}double{% endif %}
-        ){% if digits > 0 %} / {{ 10 ** digits }}.0::double{% endif %}
-end
-{%- endmacro %}
 
 {# Mean latency of the events that have one. Unit: ms. Whole number. #}
 {% macro avg_response_time_ms(response_time_ms_sum, response_time_count) -%}
@@ -29,7 +16,7 @@ end
 {# Output tokens per second of response time, both over the events with a response time > 0
    (an event of 0 ms adds nothing to the sum of times). Unit: tokens per second. 1 decimal. #}
 {% macro tokens_per_second(timed_output_tokens, response_time_ms_sum) -%}
-{{ exact_ratio('(' ~ timed_output_tokens ~ ')::hugeint * 1000', response_time_ms_sum, 1) }}
+{{ exact_ratio(timed_output_tokens, response_time_ms_sum, 1, scale=1000) }}
 {%- endmacro %}
 
 {# Input and output tokens per accepted usage event. Unit: tokens. Whole number. #}
@@ -39,12 +26,12 @@ end
 
 {# Messages with a toxic scan per 100 messages. Unit: percent. 2 decimals. #}
 {% macro toxic_rate_percent(toxic_messages, total_messages) -%}
-{{ exact_ratio('(' ~ toxic_messages ~ ')::hugeint * 100', total_messages, 2) }}
+{{ exact_ratio(toxic_messages, total_messages, 2, scale=100) }}
 {%- endmacro %}
 
 {# Messages with at least one redaction per 100 messages. Unit: percent. 2 decimals. #}
 {% macro pii_rate_percent(messages_with_pii, total_messages) -%}
-{{ exact_ratio('(' ~ messages_with_pii ~ ')::hugeint * 100', total_messages, 2) }}
+{{ exact_ratio(messages_with_pii, total_messages, 2, scale=100) }}
 {%- endmacro %}
 
 {# Redactions per accepted usage event. Unit: redactions. 3 decimals. #}

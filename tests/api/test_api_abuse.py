@@ -4,12 +4,13 @@ import sqlite3
 import statistics
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from api.keys import KeyStore, KeyStoreUnreadable
-from api.throttle import WrongKeys
+from api.throttle import SharedThrottle, WrongKeys
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, NOW, publish, sample
 from test_api_errors import assert_error
@@ -148,3 +149,35 @@ def test_keys_are_checked_while_the_command_line_writes(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_keys_that_are_being_changed_are_waited_for_in_a_thread(service: Service) -> None:
+    """Whoever may not wait is told at once; a request waits, and gets its answer."""
+    key = service.key(ACME)
+    with closing(_locked(service.settings.keys_path)) as changing:
+        with pytest.raises(BlockingIOError):
+            service.keys.verify(key, NOW, may_wait=False)
+        threading.Timer(0.2, changing.rollback).start()
+        began = time.perf_counter()
+        assert service.client.get(SUMMARY, headers={"X-API-Key": key}).status_code == 200
+        assert time.perf_counter() - began > 0.1
+    assert service.keys.verify(key, NOW, may_wait=False) is not None
+
+
+def test_a_count_of_another_worker_is_waited_for_in_a_thread(tmp_path: Path) -> None:
+    """Whoever may not wait is told at once, and has not been counted."""
+    path = tmp_path / "requests.db"
+    throttle = SharedThrottle(3, path)
+    assert throttle.count(ACME).remaining == 2
+    with closing(_locked(path)) as counting:
+        with pytest.raises(BlockingIOError):
+            throttle.count(ACME, may_wait=False)
+        threading.Timer(0.2, counting.rollback).start()
+        assert throttle.count(ACME).remaining == 1
+    assert throttle.count(ACME, may_wait=False).remaining == 0
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("begin exclusive")
+    return connection

@@ -158,7 +158,9 @@ def test_the_limit_holds_for_each_customer_not_each_key(
 
 def test_a_failure_of_ours_shows_nothing_of_the_inside(service: Service) -> None:
     """500 has the shape too, the headers too, and the log has the reason."""
-    service.app.state.services.queries._sql["usage_summary"] = "select $customer_id from secret_tab"
+    service.app.state.services.queries._sql["series_by_date(usage)"] = (
+        "select $customer_id from secret_tab"
+    )
     answer = service.get(SUMMARY)
     assert assert_error(answer, 500, "INTERNAL_ERROR") == {}
     assert "secret_tab" not in answer.text
@@ -173,15 +175,15 @@ def test_a_query_that_runs_too_long_is_stopped(start: StartService, tmp_path: Pa
     publish(tmp_path, sample())
     service = start(query_timeout_seconds=0.2)
     queries = service.app.state.services.queries
-    good = queries._sql["usage_summary"]
-    queries._sql["usage_summary"] = (
+    good = queries._sql["series_by_date(usage)"]
+    queries._sql["series_by_date(usage)"] = (
         "select count(*) as n from range(1000000) as a, range(1000000) as b"
         " where a.range * b.range % 7 = 3 and $customer_id > 0"
     )
     answer = service.get(SUMMARY)
     assert assert_error(answer, 503, "QUERY_TIMEOUT") == {}
     assert "ETag" not in answer.headers
-    queries._sql["usage_summary"] = good
+    queries._sql["series_by_date(usage)"] = good
     assert service.get(SUMMARY).status_code == 200
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from api.queries import METRICS_FILE
+from api.queries import EXACT_RATIO_FILE, METRICS_FILE
 
-MACROS = METRICS_FILE.read_text(encoding="utf-8")
+MACROS = EXACT_RATIO_FILE.read_text() + METRICS_FILE.read_text()
 SCALE_AND_DIGITS = {
     "avg_response_time_ms": (1, 0),
     "tokens_per_second": (1000, 1),

@@ -15,7 +15,7 @@ from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, point_to, publish
 def run(home: Path, *, customers: int, days: int, requests: int) -> Outcome:
     """Requests one after the other on one connection, against a route that does nothing."""
     outcome = Outcome()
-    _publish_many(home, customers=customers, days=days)
+    publish_many(home, customers=customers, days=days)
     keys = {
         name: KeyStore(home / "keys.db").create(customer, name)[1]
         for name, customer in (("largest", 1), ("smallest", customers))
@@ -66,7 +66,7 @@ def _figures(times: list[float], base: list[float]) -> str:
     return f"{rate:.0f}/s ({len(base) / sum(base) / rate:.1f}x), " + ", ".join(parts)
 
 
-def _publish_many(home: Path, *, customers: int, days: int) -> None:
+def publish_many(home: Path, *, customers: int, days: int) -> None:
     """Customer n has about 1/n of the traffic of customer 1, which has 200 agents."""
     path = publish(home, Marts(), snapshot_id="many")
     with duckdb.connect(str(path)) as connection:

@@ -78,6 +78,12 @@ class Server:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
+    def pid(self) -> int:
+        """The process that all of the server's processes descend from."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    @property
     def owner_url(self) -> str:
         return f"postgresql://owner@127.0.0.1:{self.port}/platform"
 

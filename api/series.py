@@ -1,0 +1,108 @@
+"""Additive measures of one customer over time, ready to be summed over any range of positions."""
+
+from __future__ import annotations  # `array` has no types at run time
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from sys import getsizeof
+from typing import Any
+
+Group = tuple[Any, ...]
+Measures = tuple[int, ...]
+Sums = dict[Group, Measures]
+
+GROUP_BYTES = 400  # of a group, beyond its arrays
+
+
+class TooLarge(Exception):
+    """It cannot be held."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfGroup:
+    """One group's rows: their positions, ascending, and the sums of each measure before each."""
+
+    positions: array[int]
+    running: tuple[array[int], ...]
+    """For each measure, one number more than there are positions: the last is the sum of all."""
+
+    def first(self, measures: int) -> OfGroup:
+        """The same rows with only so many of their measures."""
+        return OfGroup(self.positions, self.running[:measures])
+
+    def before(self, position: int) -> Measures:
+        """Sums over everything before a position."""
+        row = bisect_left(self.positions, position)
+        return tuple([running[row] for running in self.running])
+
+    def between(self, start: int, end: int) -> Measures | None:
+        """Sums from position `start` on and before `end`; None if there is no row."""
+        first = bisect_left(self.positions, start)
+        last = bisect_left(self.positions, end, first)
+        if first == last:
+            return None
+        return tuple([running[last] - running[first] for running in self.running])
+
+
+class Series:
+    """Measures by group and position, e.g. by agent and date.
+
+    The sum over a range is the difference of two running sums, so a year costs what a day costs.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[Any]], *, measures: int, max_bytes: int) -> None:
+        """`rows` hold the group's values, a position and the measures, and are in that order.
+
+        Raises TooLarge where that takes more than `max_bytes`, or where a running sum does not fit
+        into 64 bits.
+        """
+        self.groups: dict[Group, OfGroup] = {}
+        numbers = 0
+        for row in rows:
+            numbers += 1 + measures
+            if GROUP_BYTES * len(self.groups) + 8 * numbers > max_bytes:
+                raise TooLarge
+            group = tuple(row[: -measures - 1])
+            held = self.groups.get(group)
+            if held is None:
+                held = self.groups[group] = OfGroup(
+                    array("q"), tuple(array("q", [0]) for _ in range(measures))
+                )
+            held.positions.append(row[-measures - 1])
+            for running, measure in zip(held.running, row[-measures:], strict=True):
+                try:
+                    running.append(running[-1] + measure)
+                except OverflowError as error:
+                    raise TooLarge from error
+        self.size = sum(map(_bytes_of, self.groups.values()))
+        """What it takes in memory, in bytes, about."""
+
+    def sums(self, start: int, end: int) -> Sums:
+        """Sums from position `start` on and before `end`, of each group with a row there."""
+        found = {}
+        for group, held in self.groups.items():
+            sums = held.between(start, end)
+            if sums is not None:
+                found[group] = sums
+        return found
+
+
+def _bytes_of(held: OfGroup) -> int:
+    return GROUP_BYTES + getsizeof(held.positions) + sum(map(getsizeof, held.running))
+
+
+def add(to: Sums, more: Sums) -> None:
+    """Add sums to others, group by group."""
+    for group, measures in more.items():
+        before = to.get(group)
+        to[group] = measures if before is None else tuple(map(int.__add__, before, measures))
+
+
+def regrouped(sums: Sums, keep: int) -> Sums:
+    """The same sums by the first `keep` values of each group."""
+    fewer: Sums = {}
+    for group, measures in sums.items():
+        add(fewer, {group[:keep]: measures})
+    return fewer

@@ -1,0 +1,5 @@
+select
+    load_bucket,
+    min_instances,
+    instances_range,
+from marts.load_buckets

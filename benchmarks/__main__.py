@@ -1,0 +1,51 @@
+"""`make bench`: the benchmarks that were named, or all. Ends with 1 if a goal is not met."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import api_history, api_peers, api_repeated, landing, nothing_new, roll_up
+from benchmarks.pictures import draw
+from benchmarks.report import Report
+
+# Each takes an empty folder and the share of the full size that is wanted.
+BENCHMARKS: dict[str, Callable[[Path, float], Report]] = {
+    "api": api_peers.run,
+    "api-repeated": api_repeated.run,
+    "api-history": api_history.run,
+    "nothing-new": nothing_new.run,
+    "landing": landing.run,
+    "roll-up": roll_up.run,
+}
+
+
+def main() -> int:
+    """Run them, and write what they found to `benchmarks/results/`."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="default: all")
+    parser.add_argument("--share", type=float, default=1.0, help="of the full size; default: 1")
+    arguments = parser.parse_args()
+    missed = 0
+    for name in arguments.names or BENCHMARKS:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            report = BENCHMARKS[name](Path(folder), arguments.share)
+        report.write()
+        draw(report)
+        print(f"\n{report.title}, {time.monotonic() - began:.0f} s")
+        for figure in report.figures:
+            missed += figure.holds is False
+            mark = {True: "met", False: "MISSED", None: ""}[figure.holds]
+            print(
+                f"  {figure.ratio:8.3f}x  {figure.goal:8}{mark:7} {figure.what} / {figure.against}"
+            )
+        for what, value in report.measured.items():
+            print(f"  {what}: {value}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
