@@ -96,7 +96,7 @@ class Queries:
 
     @property
     def names(self) -> list[str]:
-        """Names of all queries, sorted."""
+        """Names of all queries: those of the files, then those of series."""
         return list(self._sql)
 
     def sql(self, name: str) -> str:

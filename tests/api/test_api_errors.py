@@ -159,7 +159,7 @@ def test_the_limit_holds_for_each_customer_not_each_key(
 def test_a_failure_of_ours_shows_nothing_of_the_inside(service: Service) -> None:
     """500 has the shape too, the headers too, and the log has the reason."""
     service.app.state.services.queries._sql["series_by_date(usage)"] = (
-        "select $customer_id from secret_tab"
+        "select error('secret_tab'), $customer_id"
     )
     answer = service.get(SUMMARY)
     assert assert_error(answer, 500, "INTERNAL_ERROR") == {}
