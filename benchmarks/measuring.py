@@ -58,18 +58,21 @@ def ratio(costs: Sequence[float], to: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(costs, to, strict=True))
 
 
-def cpu_of_processes(parent: int) -> float:
+def cpu_of_processes(ancestor: int) -> float:
     """CPU seconds so far of a process and of all that descend from it."""
-    seconds = 0.0
-    waiting = [parent]
-    while waiting:
-        process = waiting.pop()
+    seconds: dict[int, float] = {}
+    children: dict[int, list[int]] = {}
+    # By each one's parent: the kernel's lists of children may leave some out while others end.
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            for task in Path(f"/proc/{process}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
+            fields = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
+        process = int(stat.parent.name)
+        children.setdefault(int(fields[1]), []).append(process)
         # utime, stime, and those of children that have ended.
-        seconds += sum(map(int, fields[11:15])) / TICKS
-    return seconds
+        seconds[process] = sum(map(int, fields[11:15])) / TICKS
+    found = [ancestor]
+    for process in found:
+        found += children.get(process, [])
+    return sum(seconds.get(process, 0) for process in found)

@@ -1,12 +1,14 @@
 """What the benchmarks rest on: costs are those of all processes, and the table is of the files."""
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring import Cost, interleaved, median, of_command, ratio
+from benchmarks.measuring import Cost, cpu_of_processes, interleaved, median, of_command, ratio
 from benchmarks.report import RESULTS, Figure, Report, read_all, table
 
 BUSY = "import time\nwhile time.process_time() < 0.3: pass"
@@ -18,6 +20,19 @@ def test_the_cost_of_a_program_is_also_that_of_its_children(tmp_path: Path) -> N
     cost = of_command([sys.executable, "-c", PARENT], environment=os.environ, log=tmp_path / "log")
     assert 0.3 <= cost.cpu_seconds < 3
     assert cost.wall_seconds > 0.3
+
+
+def test_the_cpu_of_running_processes_is_that_of_their_children_too() -> None:
+    """While they run, and when they have ended."""
+    waiting = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    busy = f"{BUSY}\nprint(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", waiting, busy], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 0.3 <= cpu_of_processes(process.pid) < 3
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_program_that_fails_is_no_figure(tmp_path: Path) -> None:
