@@ -90,8 +90,9 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     Raises `DbtFailed` where the recount itself fails.
     """
     count_earlier_loads(settings, ledger)
-    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger))
-    results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
+    scope = rollups.whole_lake(ledger)
+    rollups.hand_over(settings, ledger, scope)
+    results = rollups.build(settings, scope, select=RECOUNT)
     failed = [result for result in results if not result.is_ok]
     if failed:
         raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
