@@ -30,6 +30,8 @@ _IDS_OF_A_STREAM = 20
 _NAMES = 200
 # A shorter word is found everywhere by chance.
 _FEWEST_CHARACTERS = 6
+# A pattern of words that are longer is refused as too large.
+_MOST_CHARACTERS_OF_A_PATTERN = 500
 
 # These record that the customer was erased; they hold its number, counts and times.
 _RECORDS = {"retention_ledger", "deletion"}
@@ -109,22 +111,30 @@ def _parts_of_others(
     words: set[str],
 ) -> set[str]:
     """Those of the words that are in a value of another customer's column."""
+    of_others = (
+        f"(select {column} as value from read_parquet($paths, hive_partitioning = false) "
+        "where customer_id <> $customer_id)"
+    )
+    given = {"paths": paths, "customer_id": customer_id}
+    long = [word for word in words if len(word) > _MOST_CHARACTERS_OF_A_PATTERN]
     found: set[str] = set()
+    if long:
+        found |= {
+            word
+            for (word,) in connection.execute(
+                f"select distinct word from {of_others} "
+                "inner join (select unnest($words) as word) on length(value) >= length(word) "
+                "where contains(value, word)",
+                {**given, "words": long},
+            ).fetchall()
+        }
     # A match hides the words that overlap it, so look again without those that were found.
-    while left := sorted(words - found, key=len, reverse=True):
+    while left := sorted(words - found - set(long), key=len, reverse=True):
         more = {
             word
             for (word,) in connection.execute(
-                f"""
-                select distinct unnest(regexp_extract_all({column}, $pattern))
-                from read_parquet($paths, hive_partitioning = false)
-                where customer_id <> $customer_id
-                """,
-                {
-                    "paths": paths,
-                    "customer_id": customer_id,
-                    "pattern": "|".join(re.escape(word) for word in left),
-                },
+                f"select distinct unnest(regexp_extract_all(value, $pattern)) from {of_others}",
+                {**given, "pattern": "|".join(re.escape(word) for word in left)},
             ).fetchall()
         }
         if not more:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from api.keys import KeyStore
 from installation import Installation, usage_event
+from orchestration import pipeline
 from orchestration.cli import app
 from orchestration.export import export
 from orchestration.ledger import Ledger
@@ -177,6 +178,27 @@ def test_erasing_twice_is_erasing_once(installation: Installation) -> None:
     first, second = erase(1), erase(1)
     assert first["rows_deleted"] == 6
     assert second["rows_deleted"] == 0
+
+
+def test_a_name_of_any_length_and_a_part_of_anothers_text_are_erased(
+    installation: Installation,
+) -> None:
+    """A megabyte, special characters, and names that another customer's text holds: no hit."""
+    drop_needles(installation, 1, AT)
+    drop_needles(installation, 2, AT)
+    long = needle(1, "long") + "x" * 1_000_000
+    names = [(1, long), (1, ".*| (a) \\ needle"), (1, "Acme One"), (2, f"{long} and Acme One")]
+    for number, name in names:
+        row = customer(number, "pro", customer_name=name, updated_at=AT)
+        file = f"{number}-{len(name)}.ndjson"
+        installation.drop("customers", file, [row])
+    with closing(Ledger(installation.settings.ledger_path)) as ledger:
+        pipeline.land(installation.settings, ledger)
+        words = search.words_of(installation.settings, ledger, 1)
+    assert not {long, "Acme One"} & set(words)
+    assert ".*| (a) \\ needle" in words
+    report = erase(1)
+    assert report["proof"]["hits"] == []
 
 
 @pytest.mark.parametrize("name", ["kept.csv", "kept.parquet", "kept.ndjson.gz"])
