@@ -41,7 +41,7 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
     try:
         outcome = _run_job(settings, name, run_id, full_refresh=full_refresh)
     except Exception as error:
-        _tell(settings, name, run_id, _root_cause(error))
+        _tell(settings, name, run_id, _in_its_words(error))
         raise
     if not outcome.succeeded:
         _tell(settings, name, run_id, outcome.problem or "it failed")
@@ -77,7 +77,7 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
         except INTERRUPTIONS:
             return JobOutcome(succeeded=False, problem=STOPPED, was_interrupted=True)
         except Exception as error:
-            return JobOutcome(succeeded=False, problem=_root_cause(error))
+            return JobOutcome(succeeded=False, problem=_in_its_words(error))
     return JobOutcome(result.success, None if result.success else "see the run in Dagster")
 
 
@@ -95,8 +95,10 @@ def _tell(settings: Settings, job: str, run_id: str, problem: str) -> None:
     )
 
 
-def _root_cause(error: BaseException) -> str:
-    """What went wrong first, without the layers that passed it on."""
-    while error.__cause__ is not None:
+def _in_its_words(error: BaseException) -> str:
+    """What went wrong, as whoever noticed it says: without the layers of Dagster around it."""
+    while not (description := getattr(error, "description", None)):
+        if error.__cause__ is None or type(error).__module__.partition(".")[0] != "dagster":
+            break
         error = error.__cause__
-    return str(getattr(error, "description", None) or error)
+    return str(description or error)

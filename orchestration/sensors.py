@@ -119,14 +119,18 @@ def runs_fail(context: dg.RunFailureSensorContext) -> None:
         context.instance.report_engine_event(undelivered, run)
 
 
+# What Dagster raises around an error of a step.
+_LAYERS = ("DagsterExecutionStepExecutionError", "RetryRequested", "RetryRequestedFromPolicy")
+
+
 def _problem(context: dg.RunFailureSensorContext) -> str:
-    """What went wrong first, in the words of the step that it stopped."""
+    """What went wrong, in the words of the step that it stopped: without Dagster's around it."""
     for event in context.get_step_failure_events():
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return str(data.user_failure_data.description)
         error = data.error
-        while error and error.cause:
+        while error and error.cause and error.cls_name in _LAYERS:
             error = error.cause
         if error:
             return error.message

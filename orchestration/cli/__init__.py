@@ -39,6 +39,7 @@ app.add_typer(source_app, name="source")
 def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
     from orchestration.dbt import DbtFailed
+    from orchestration.ledger import LedgerUnusable
     from orchestration.reading import ReadingProblem
     from orchestration.retention.erasure import ErasureIncomplete
     from orchestration.retention.lake_deletion import LakeDamaged
@@ -60,6 +61,7 @@ def main() -> None:
         ReadingProblem,
         PolicyInvalid,
         LakeDamaged,
+        LedgerUnusable,
         ErasureIncomplete,
         SourceProblem,
     ) as problem:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json
+from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import read_settings
 
 
@@ -20,7 +21,9 @@ def export(
     ],
     customer: Annotated[
         int | None,
-        typer.Option("--customer", min=1, help="One customer's rows only, fit for sharing."),
+        typer.Option(
+            "--customer", min=1, max=MAX_KEY, help="One customer's rows only, fit for sharing."
+        ),
     ] = None,
     since: Annotated[
         datetime | None,

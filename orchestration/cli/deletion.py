@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import read_settings
 
 
@@ -81,7 +82,7 @@ def retention(
 
 
 def erase(
-    customer: Annotated[int, typer.Option("--customer", min=1, help="Who is erased.")],
+    customer: Annotated[int, typer.Option("--customer", min=1, max=MAX_KEY, help="Who is erased.")],
     as_json: AsJson = False,
 ) -> None:
     """Remove one customer from every file, and prove it by a search. Ends with 1 if any is left."""

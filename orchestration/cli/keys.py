@@ -10,6 +10,7 @@ import typer
 
 from api.keys import KeyStore
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import Settings, read_settings
 
 keys_app = typer.Typer(help="Make, list and revoke the keys of the API.", no_args_is_help=True)
@@ -22,7 +23,9 @@ def key_store(settings: Settings) -> KeyStore:
 
 @keys_app.command("create")
 def keys_create(
-    customer: Annotated[int, typer.Option("--customer", min=1, help="Whose data it opens.")],
+    customer: Annotated[
+        int, typer.Option("--customer", min=1, max=MAX_KEY, help="Whose data it opens.")
+    ],
     name: Annotated[str, typer.Option("--name", help="What the key is for.")],
     expires: Annotated[
         datetime | None,

@@ -13,6 +13,8 @@ from enum import Enum
 # bound keeps every sum that a mart can hold within a signed 64-bit integer on every engine.
 MAX_COUNT = 10**12
 MAX_ID_LENGTH = 128
+# The greatest number of a customer, agent or agent type: a signed 64-bit integer.
+MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
 MAX_RETENTION_DAYS = 2557
 

@@ -10,12 +10,32 @@ from pathlib import Path
 
 from orchestration.ledger.schema import prepare_schema
 
+_RESTORE = (
+    "Restore ledger.db and lake/ from the same backup (docs/operations.md, Backup and restore)"
+)
+
+
+class LedgerUnusable(Exception):
+    """The ledger is damaged or lost; the message says what to do. Nothing was changed."""
+
 
 class Book:
-    """Open `ledger.db`, made if it is not there; the parts of the ledger are written on it."""
+    """Open `ledger.db`, made if it is not there; the parts of the ledger are written on it.
+
+    Raises `LedgerUnusable`.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_a_lost_ledger(path)
+        try:
+            self._open(path)
+        except sqlite3.OperationalError:
+            raise  # locked, or the disk: that passes
+        except sqlite3.DatabaseError as error:
+            raise LedgerUnusable(f"{path} is damaged: {error}. {_RESTORE}") from error
+
+    def _open(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         # FULL: a load that the ledger knows must still be known after a power cut.
@@ -41,6 +61,18 @@ class Book:
             self._connection.execute("rollback")
             raise
         self._connection.execute("commit")
+
+
+def _refuse_a_lost_ledger(path: Path) -> None:
+    """Raise where a new ledger would be made beside a lake: to it, every file there is left over
+    from a load that was cut off, and would be removed."""
+    if path.exists() and path.stat().st_size:
+        return
+    if next((path.parent / "lake").rglob("*.parquet"), None):
+        raise LedgerUnusable(
+            f"{path} is missing or empty, but lake/ beside it has files. {_RESTORE}; "
+            "to begin anew, move lake/ away"
+        )
 
 
 def to_text(instant: datetime) -> str:

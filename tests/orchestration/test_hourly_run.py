@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -316,3 +318,25 @@ def test_the_snapshot_says_what_it_is(installation: Installation) -> None:
     assert current.name == f"marts-{info['snapshot_id']}.duckdb"
     assert info["data_as_of"].isoformat() == "2026-03-01T12:00:00"
     assert not list(snapshots.glob(".*"))
+
+
+def test_a_warehouse_that_is_open_elsewhere_is_named(installation: Installation) -> None:
+    """In words of ours that say what to do, not only in those of the database's lock."""
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    installation.run()
+    installation.drop("agent_usage_events", "b.ndjson", [usage_event(2)])
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(installation.settings.warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdin and other.stdout and other.stdout.readline()
+        outcome = installation.try_run()
+        other.stdin.close()
+    assert not outcome.succeeded
+    assert "is open in another program, which must close it first" in str(outcome.problem)
+    installation.run()
+    assert installation.marts("select sum(message_count) as n from marts.customer_daily") == [
+        {"n": 2}
+    ]
