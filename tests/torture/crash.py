@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -88,6 +89,9 @@ def run(
                     where = ended.steps[-1] if ended.steps else "its start"
                     for problem in [*problems, *again]:
                         outcome.failures.append(f"{before.name}, after {where!r}: {problem}")
+                    pool.tell(
+                        f"{found}, {len(killed)} named steps, {len(outcome.failures)} failures"
+                    )
                 shutil.rmtree(home)
 
             pool.submit(trial)
@@ -97,17 +101,21 @@ def run(
             for at, name in enumerate(before.steps, start=1):
                 first_of_its_name.setdefault(name, (before, at))
         to_kill = list(first_of_its_name.values())
-        number = 0
-        for place in evenly(len(to_kill), round(len(to_kill) * step_share)):
-            number += 1
-            interrupt(number, *to_kill[place - 1])
-        for moment in range(moments):
-            number += 1
-            # Half of them in an hourly run.
-            interrupt(number, prepared[moment // 2 % len(prepared) if moment % 2 else 0], 0)
+        trials = [
+            to_kill[place - 1] for place in evenly(len(to_kill), round(len(to_kill) * step_share))
+        ]
+        # Half of the moments in an hourly run.
+        trials += [
+            (prepared[moment // 2 % len(prepared) if moment % 2 else 0], 0)
+            for moment in range(moments)
+        ]
+        # Whatever part of a long run is over, it is a fair sample of the whole.
+        random.Random(0).shuffle(trials)
+        for number, trial in enumerate(trials):
+            interrupt(number, *trial)
         pool.wait()
     outcome.figures |= {
-        "trials": number,
+        "trials": len(trials),
         "killed": found.interrupted,
         "named steps": len(killed),
         "events": sum(sum(groups.values()) for groups in prepared[0].expected.counts.values()),
@@ -145,6 +153,12 @@ class Pool:
         self.submit(lambda runs: made.extend(prepare(folder, runs, size, names)))
         self.wait()
         return made
+
+    def tell(self, so_far: str) -> None:
+        """Say how far it is, once for every 20 tasks that are over."""
+        over = sum(future.done() for future in self._futures)
+        if over and over % 20 == 0:
+            print(f"  {over} of {len(self._futures)}: {so_far}", file=sys.stderr, flush=True)
 
     def wait(self) -> None:
         """Wait for all that was submitted, and raise what went wrong."""
