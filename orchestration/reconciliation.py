@@ -22,6 +22,10 @@ _TOTALS = (
 )
 
 
+class NothingRolledUp(Exception):
+    """There are no marts to compare with; the message says how to come by them."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One stream, customer and UTC date that does not add up; counts as in marts.reconciliation.
@@ -87,8 +91,13 @@ class Reconciliation:
 def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     """Recount every event in the lake; compare with the marts and with what landing counted.
 
-    Raises `DbtFailed` where the recount itself fails.
+    Raises `NothingRolledUp` before the first roll-up, `DbtFailed` where the recount itself fails.
     """
+    if not rollups.has_rolled_up(settings):
+        raise NothingRolledUp(
+            f"no marts to compare with in {settings.warehouse} yet: "
+            "`agentstats run hourly` builds them"
+        )
     count_earlier_loads(settings, ledger)
     rollups.hand_over(settings, ledger, rollups.whole_lake(ledger))
     results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)

@@ -195,6 +195,12 @@ def _fill(
     )
 
 
+def has_rolled_up(settings: Settings) -> bool:
+    """Whether there are marts: some roll-up of this warehouse came to its end."""
+    with open_warehouse(settings) as warehouse:
+        return bool(warehouse.execute("select 1 from raw.rolled_up").fetchall())
+
+
 def marts_version(settings: Settings) -> str:
     """Which build of the marts the warehouse holds, for comparing with what is published."""
     with open_warehouse(settings) as warehouse:

@@ -41,6 +41,7 @@ def main() -> None:
     from orchestration.dbt import DbtFailed
     from orchestration.ledger import LedgerUnusable
     from orchestration.reading import ReadingProblem
+    from orchestration.reconciliation import NothingRolledUp
     from orchestration.retention.erasure import ErasureIncomplete
     from orchestration.retention.lake_deletion import LakeDamaged
     from orchestration.retention.policy import PolicyInvalid
@@ -62,6 +63,7 @@ def main() -> None:
         PolicyInvalid,
         LakeDamaged,
         LedgerUnusable,
+        NothingRolledUp,
         ErasureIncomplete,
         SourceProblem,
     ) as problem:

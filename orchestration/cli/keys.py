@@ -21,12 +21,18 @@ def key_store(settings: Settings) -> KeyStore:
     return KeyStore(settings.keys_path, clock=settings.clock)
 
 
+def _not_blank(name: str) -> str:
+    if not name.strip():
+        raise typer.BadParameter("a key needs a name: say what it is for")
+    return name
+
+
 @keys_app.command("create")
 def keys_create(
     customer: Annotated[
         int, typer.Option("--customer", min=1, max=MAX_KEY, help="Whose data it opens.")
     ],
-    name: Annotated[str, typer.Option("--name", help="What the key is for.")],
+    name: Annotated[str, typer.Option("--name", help="What the key is for.", callback=_not_blank)],
     expires: Annotated[
         datetime | None,
         typer.Option("--expires", help="When it stops working, UTC where no offset is given."),

@@ -172,6 +172,23 @@ def test_reconcile_ends_with_1_and_a_table_where_marts_differ(home: Path) -> Non
     assert "--full-refresh" in proof.stderr
 
 
+def test_reconcile_says_how_to_come_by_marts_where_there_are_none(home: Path) -> None:
+    """Before the first run there is nothing to compare, which proves nothing: it ends with 1."""
+    proof = agentstats(home, "reconcile")
+    assert proof.returncode == 1
+    assert "`agentstats run hourly` builds them" in proof.stderr.replace("\n", " ")
+    assert "Traceback" not in proof.stderr
+
+
+def test_a_key_without_a_name_is_refused(home: Path) -> None:
+    """In a line, and no file of keys is made for it."""
+    refused = agentstats(home, "keys", "create", "--customer", "7", "--name", " ")
+    assert refused.returncode == 2
+    assert "say what it is for" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (home / "keys.db").exists()
+
+
 def test_a_second_writer_is_told_who_the_first_one_is(home: Path) -> None:
     """The lock is held by this test; the run ends with a message and 1, and nothing else."""
     home.mkdir()
