@@ -87,6 +87,11 @@ bench: $(BENCH)/.ready ## Speed as ratios within one run, to benchmarks/results/
 	tests/source/install_postgres.sh
 	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: test-bench
+test-bench: $(BENCH)/.ready ## The programs that the benchmarks compare with give the same tables
+	tests/source/install_postgres.sh
+	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m pytest -m bench tests/benchmarks $(TEST_ARGS)
+
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/ruff check .

@@ -7,7 +7,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import api_history, api_peers, api_repeated, landing, nothing_new, roll_up
+from benchmarks import (
+    api_history,
+    api_peers,
+    api_repeated,
+    growth,
+    history,
+    hourly_peers,
+    landing,
+    nothing_new,
+    publishing,
+    rebuild,
+    roll_up,
+    storage,
+)
 from benchmarks.pictures import draw
 from benchmarks.report import Report
 
@@ -19,6 +32,12 @@ BENCHMARKS: dict[str, Callable[[Path, float], Report]] = {
     "nothing-new": nothing_new.run,
     "landing": landing.run,
     "roll-up": roll_up.run,
+    "hourly-peers": hourly_peers.run,
+    "history": history.run,
+    "publish": publishing.run,
+    "rebuild": rebuild.run,
+    "storage": storage.run,
+    "growth": growth.run,
 }
 
 
@@ -42,6 +61,8 @@ def main() -> int:
             print(
                 f"  {figure.ratio:8.3f}x  {figure.goal:8}{mark:7} {figure.what} / {figure.against}"
             )
+        for curve in report.curves:
+            print(f"  slope {curve.slope():.2f}: CPU by {curve.of}; {curve.points}")
         for what, value in report.measured.items():
             print(f"  {what}: {value}", flush=True)
     return 1 if missed else 0

@@ -3,7 +3,7 @@
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -45,10 +45,7 @@ def _compare(
 ) -> None:
     draw = random.Random(question)
     first = servers.ask([(path_of("agentstats", question), key) for key in keys])
-    for key in draw.sample(keys, 10):
-        bodies = {servers.body((path_of(name, question), key)) for name in CONTESTANTS}
-        if len(bodies) != 1:
-            raise RuntimeError(f"{question}: the contestants do not answer alike: {bodies}")
+    verify(servers, question, draw.sample(keys, 10))
     asked_by = [keys[draw.randrange(len(keys))] for _ in range(requests)]
     questions: dict[str, list[Question]] = {
         "nothing": [(NOTHING, key) for key in asked_by],
@@ -84,6 +81,14 @@ def _compare(
         slower = {peer: ratio(ours, p99[peer, connections]) for peer in PEERS}
         best = max(slower, key=lambda peer: slower[peer])
         report.add(f"{question}, p99 at {connections}", f"best peer ({best})", slower[best], 1)
+
+
+def verify(servers: Servers, question: str, keys: Sequence[str]) -> None:
+    """Raise RuntimeError where one contestant does not answer as the others do."""
+    for key in keys:
+        bodies = {servers.body((path_of(name, question), key)) for name in CONTESTANTS}
+        if len(bodies) != 1:
+            raise RuntimeError(f"{question}: the contestants do not answer alike: {bodies}")
 
 
 @contextmanager

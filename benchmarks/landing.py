@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.generated import write_events
+from benchmarks.generated import Traffic, write_events
 from benchmarks.measuring import Cost, interleaved, median, ratio
 from benchmarks.product import Product
 from benchmarks.report import Report
@@ -45,7 +45,7 @@ def run(folder: Path, share: float) -> Report:
     events = max(10_000, round(EVENTS * share))
     for name, (ending, options, reader) in FORMATS.items():
         source = folder / f"events.{ending}"
-        write_events(source, events=events, options=options)
+        write_events(source, Traffic(events), options=options)
         costs = interleaved(
             {
                 "landing": partial(_landed, folder, source),

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PACKAGES = ("duckdb", "fastapi", "granian", "polars", "psycopg")
+PACKAGES = ("duckdb", "fastapi", "granian", "polars", "pandas", "chdb", "psycopg")
 
 
 def description() -> dict[str, str]:

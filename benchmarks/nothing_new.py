@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.generated import write_customers, write_events
+from benchmarks.generated import Traffic, write_customers, write_events
 from benchmarks.measuring import interleaved, median, ratio
 from benchmarks.product import Product
 from benchmarks.report import Report
@@ -13,7 +13,7 @@ def run(folder: Path, share: float) -> Report:
     report = Report("nothing-new", "An hourly run with nothing new", share)
     product = Product(folder / "home")
     write_customers(product.landing / "customers" / "all.parquet")
-    write_events(product.landing / "agent_usage_events" / "a.parquet", events=10_000)
+    write_events(product.landing / "agent_usage_events" / "a.parquet", Traffic(10_000))
     product.run("run", "hourly")
     costs = interleaved(
         {

@@ -1,14 +1,38 @@
-"""A picture of each report: its ratios as bars, with the goal of each as a mark."""
+"""Pictures of a report: its ratios as bars, with the goal of each as a mark, and its curves."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from benchmarks.report import RESULTS, Report
+from benchmarks.report import RESULTS, Curve, Report
 
 MET, MISSED, NO_GOAL = "#2a7f62", "#c44536", "#7d8597"
+COSTS = {"CPU seconds": "#2a7f62", "wall seconds": "#33658a", "peak memory, MiB": "#c44536"}
 
 
 def draw(report: Report) -> None:
-    """Write the picture beside the report's file."""
+    """Write the pictures beside the report's file."""
+    for curve in report.curves:
+        _draw_curve(report, curve)
+    if report.figures:
+        _draw_ratios(report)
+
+
+def _draw_curve(report: Report, curve: Curve) -> None:
+    canvas = Canvas(figsize=(9, 4.5), layout="constrained")
+    axes = canvas.subplots()
+    sizes = [point[0] for point in curve.points]
+    for column, (name, colour) in enumerate(COSTS.items(), start=1):
+        label = f"{name}, slope {curve.slope(column):.2f}"
+        costs = [point[column] for point in curve.points]
+        axes.plot(sizes, costs, color=colour, marker="o", markersize=4, label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(curve.of)
+    axes.legend(fontsize=8)
+    _finish(canvas, axes, f"{report.title}: {curve.of}", f"{report.name}-{curve.name}")
+
+
+def _draw_ratios(report: Report) -> None:
     figures = list(reversed(report.figures))
     canvas = Canvas(figsize=(9, 0.8 + 0.34 * len(figures)), layout="constrained")
     axes = canvas.subplots()
@@ -21,8 +45,12 @@ def draw(report: Report) -> None:
     labels = [f"{figure.what} / {figure.against}" for figure in figures]
     axes.set_yticks(range(len(figures)), labels, fontsize=8)
     axes.set_xscale("log")
-    axes.set_title(f"{report.title}; the mark is the goal", fontsize=10)
+    _finish(canvas, axes, f"{report.title}; the mark is the goal", report.name)
+
+
+def _finish(canvas: Canvas, axes: Axes, title: str, name: str) -> None:
+    axes.set_title(title, fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     # No date in it: the same figures make the same file.
-    canvas.savefig(RESULTS / f"{report.name}.svg", metadata={"Date": None})
+    canvas.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})

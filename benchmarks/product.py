@@ -30,7 +30,8 @@ class Product:
 
     def program(self, program: str, *arguments: str | Path, **settings: object) -> Cost:
         """The cost of a program in the product's own environment."""
-        return self._cost([PYTHON, "-c", program, *arguments], settings)
+        given = {f"AGENTSTATS_{name.upper()}": str(value) for name, value in settings.items()}
+        return self._cost([PYTHON, "-c", program, *arguments], given)
 
     def dbt(self, *arguments: str) -> Cost:
         """The cost of dbt on the same project, in a target folder of its own."""
@@ -41,18 +42,18 @@ class Product:
             *("--target-path", str(self.home / "dbt-target")),
             *("--no-send-anonymous-usage-stats", "--no-version-check"),
         ]
-        return self._cost([PYTHON, "-c", program, *arguments, *options], {})
+        return self._cost(
+            [PYTHON, "-c", program, *arguments, *options],
+            {"WAREHOUSE_PATH": str(self.home / "dbt.duckdb")},
+        )
 
-    def _cost(self, command: list[str | Path], settings: dict[str, object]) -> Cost:
+    def _cost(self, command: list[str | Path], given: dict[str, str]) -> Cost:
         self.home.mkdir(parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environment |= {
             "PYTHONPATH": str(CHECKOUT),
             "AGENTSTATS_HOME": str(self.home),
             "AGENTSTATS_NOW": NOW,
-            "WAREHOUSE_PATH": str(self.home / "dbt.duckdb"),
-        }
-        environment |= {
-            f"AGENTSTATS_{name.upper()}": str(value) for name, value in settings.items()
+            **given,
         }
         return of_command(command, environment=environment, log=self.home.parent / "log")

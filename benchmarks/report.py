@@ -1,6 +1,7 @@
 """What a benchmark found: a file of its own, and one table of all of them."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,12 @@ HEAD = """# Results
 Written by `make bench`; every figure is a ratio of two things measured in turns within one run.
 `share` is the share of the full size that was run.
 
+"""
+CURVES_HEAD = """\
+A slope of 1 is a cost that grows as the size does, one of 0 a cost that does not grow.
+
+| growth with | slope of CPU | of wall time | of peak memory | of CPU, last two points |
+|---|---|---|---|---|
 """
 
 
@@ -38,6 +45,29 @@ class Figure:
         return "" if self.limit is None else f"{'≥' if self.least else '≤'} {self.limit:g}×"
 
 
+@dataclass(frozen=True)
+class Curve:
+    """How costs grow with a size: CPU seconds, wall seconds and peak memory in MiB at each."""
+
+    name: str
+    of: str
+    points: list[tuple[float, float, float, float]]
+    """Size, CPU seconds, wall seconds, MiB; by size."""
+
+    def slope(self, column: int = 1, *, last: int | None = None) -> float:
+        """The power of the size that a cost grows with: least squares over logarithms.
+
+        Over the `last` points only, where that is given: what does not grow is less there.
+        """
+        points = self.points[-last:] if last else self.points
+        sizes = [math.log(point[0]) for point in points]
+        costs = [math.log(point[column]) for point in points]
+        size, cost = sum(sizes) / len(points), sum(costs) / len(points)
+        return sum((x - size) * (y - cost) for x, y in zip(sizes, costs, strict=True)) / sum(
+            (x - size) ** 2 for x in sizes
+        )
+
+
 @dataclass
 class Report:
     """The figures of one benchmark and what they were made from."""
@@ -46,6 +76,7 @@ class Report:
     title: str
     share: float = 1.0
     figures: list[Figure] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
     measured: dict[str, object] = field(default_factory=dict)
     """Medians that the ratios come from, in their own units."""
     machine: dict[str, str] = field(default_factory=machine.description)
@@ -76,7 +107,11 @@ def read_all() -> list[Report]:
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         figures = [Figure(**figure) for figure in found.pop("figures")]
-        reports.append(Report(figures=figures, **found))
+        curves = [
+            Curve(**{**curve, "points": [tuple(point) for point in curve["points"]]})
+            for curve in found.pop("curves", [])
+        ]
+        reports.append(Report(figures=figures, curves=curves, **found))
     return reports
 
 
@@ -87,10 +122,25 @@ def table(reports: list[Report]) -> str:
         parts.append(f"## {report.title}\n\n")
         parts.append(f"`make bench BENCH_ARGS={report.name}`, share {report.share:g}. ")
         parts.append("; ".join(f"{name}: {value}" for name, value in report.machine.items()))
-        parts.append(".\n\n| what | against | ratio | goal | met |\n|---|---|---|---|---|\n")
+        parts.append(".\n\n")
+        if report.figures:
+            parts.append("| what | against | ratio | goal | met |\n|---|---|---|---|---|\n")
         for figure in report.figures:
             met = {True: "yes", False: "no", None: ""}[figure.holds]
             cells = (figure.what, figure.against, f"{figure.ratio:g}×", figure.goal, met)
             parts.append(f"| {' | '.join(cells)} |\n")
-        parts.append(f"\n![{report.title}]({report.name}.svg)\n\n")
+        if report.curves:
+            parts.append(CURVES_HEAD)
+        for curve in report.curves:
+            slopes = (
+                f"{curve.of}, {curve.points[0][0]:,.0f} to {curve.points[-1][0]:,.0f}",
+                *(f"{curve.slope(column):.2f}" for column in (1, 2, 3)),
+                f"{curve.slope(last=2):.2f}",
+            )
+            parts.append(f"| {' | '.join(slopes)} |\n")
+        if report.figures:
+            parts.append(f"\n![{report.title}]({report.name}.svg)\n")
+        for curve in report.curves:
+            parts.append(f"\n![Cost by {curve.of}]({report.name}-{curve.name}.svg)\n")
+        parts.append("\n")
     return "".join(parts).rstrip() + "\n"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.generated import write_customers, write_events
+from benchmarks.generated import Traffic, write_customers, write_events
 from benchmarks.measuring import median, ratio
 from benchmarks.product import Product
 from benchmarks.report import Report
@@ -48,7 +48,7 @@ def run(folder: Path, share: float) -> Report:
     product = Product(folder / "home")
     events = max(50_000, round(EVENTS * share))
     write_customers(product.landing / "customers" / "all.parquet")
-    write_events(product.landing / "agent_usage_events" / "a.parquet", events=events)
+    write_events(product.landing / "agent_usage_events" / "a.parquet", Traffic(events))
     whole = product.run("run", "hourly")
     target = folder / "found.json"
     product.program(PROGRAM, str(ROUNDS), target)
