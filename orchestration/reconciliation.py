@@ -90,7 +90,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     Raises `DbtFailed` where the recount itself fails.
     """
     count_earlier_loads(settings, ledger)
-    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger))
+    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger), is_recount=True)
     results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
     failed = [result for result in results if not result.is_ok]
     if failed:
