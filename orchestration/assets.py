@@ -313,7 +313,10 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         published = pipeline.publish_if_changed(
             writer.settings, writer.ledger, run_id=writer.run_id
         )
-        writer.note(snapshot_id=published.snapshot_id if published else None)
+        writer.note(
+            snapshot_id=published.snapshot_id if published else None,
+            snapshot_sorted=published.is_sorted if published else None,
+        )
         if writer.problems:
             raise dg.Failure(
                 description=f"all that was there is published, but {'; '.join(writer.problems)}",

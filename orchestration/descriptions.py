@@ -7,7 +7,7 @@ the file, `agentstats export` into the manifest, `docs/reference_pages.py` into 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,13 @@ PUBLISHED_SOURCE = "published"
 
 @dataclass(frozen=True)
 class Description:
-    """What a table is: one paragraph, one for each column, in order, and its `meta`."""
+    """What a table is: one paragraph, one for each column, in order, its `meta` and its tags."""
 
     text: str
     columns: Mapping[str, str]
     types: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
 
 
 def read_descriptions(manifest: Path) -> dict[str, Description]:
@@ -49,6 +50,7 @@ def read_descriptions(manifest: Path) -> dict[str, Description]:
                 column["name"]: column["data_type"] or "" for column in node["columns"].values()
             },
             meta={**node.get("source_meta", {}), **node["config"].get("meta", {})},
+            tags=node["tags"],
         )
         for node in sorted(nodes, key=lambda node: str(node["name"]))
     }

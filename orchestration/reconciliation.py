@@ -99,7 +99,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
             "`agentstats run hourly` builds them"
         )
     count_earlier_loads(settings, ledger)
-    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger))
+    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger), is_recount=True)
     results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
     failed = [result for result in results if not result.is_ok]
     if failed:

@@ -13,7 +13,7 @@ from datetime import date
 import duckdb
 import structlog
 
-from orchestration import dbt
+from orchestration import dbt, published
 from orchestration.database import connect
 from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
@@ -36,6 +36,7 @@ create table if not exists raw.rolled_up (
 );
 create table if not exists raw.marts_version (marts_version varchar);
 """
+_SCHEMA += published.SCHEMA
 
 
 class WarehouseUnusable(Exception):
@@ -150,9 +151,13 @@ def whole_lake(ledger: Ledger) -> Scope:
     )
 
 
-def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> LakeRead:
+def hand_over(
+    settings: Settings, ledger: Ledger, scope: Scope, *, is_recount: bool = False
+) -> LakeRead:
     """Write the scope into the warehouse, where dbt finds it: a table needs no second parse.
 
+    What is to be rebuilt differs from what is published from now on: by these dates, or, where
+    everything is rebuilt or recounted, as a whole.
     Returns what dbt will read: these files, and no others.
     """
     touched = [
@@ -176,6 +181,10 @@ def hand_over(settings: Settings, ledger: Ledger, scope: Scope) -> LakeRead:
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
+        if scope.is_full or is_recount:
+            published.forget(warehouse)
+        else:
+            published.note_rebuilding(warehouse, scope.touched)
         warehouse.execute("commit")
     return LakeRead(len(read), sum(file.rows for file in read), sum(file.bytes for file in read))
 

@@ -90,13 +90,14 @@ class LakeBook(Book):
                 days.append(date.fromisoformat(day))
         return touched
 
-    def touched_dates_by_load(self) -> dict[int, list[date]]:
-        """Event dates of its stream that each load touched, by load number."""
+    def touched_dates_by_load(self, *, after: int = 0) -> dict[int, list[date]]:
+        """Event dates of its stream that each load touched, by load number; `after` that one."""
         touched: dict[int, list[date]] = {}
         for load_seq, day in self._connection.execute(
             "select touch.load_seq, touch.occurred_date from touch "
             "inner join load on touch.load_seq = load.load_seq and touch.stream = load.stream "
-            "where touch.occurred_date is not null order by 1, 2"
+            "where touch.occurred_date is not null and touch.load_seq > ? order by 1, 2",
+            (after,),
         ):
             touched.setdefault(load_seq, []).append(date.fromisoformat(day))
         return touched

@@ -121,12 +121,12 @@ class LoadBook(Book):
                 (load.stream, load.load_id),
             )
 
-    def loads(self) -> list[Load]:
-        """Every load, oldest first, without its lake files."""
-        return [
-            self._load(row)
-            for row in self._connection.execute("select * from load order by load_seq")
-        ]
+    def loads(self, *, after: int = 0) -> list[Load]:
+        """Every load whose number is greater than `after`, oldest first, without its lake files."""
+        rows = self._connection.execute(
+            "select * from load where load_seq > ? order by load_seq", (after,)
+        )
+        return [self._load(row) for row in rows]
 
     def newest_load_seq(self) -> int:
         """The number of the newest load; 0 where there is none."""

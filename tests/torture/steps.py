@@ -220,7 +220,8 @@ class _Steps:
             def execute(self, sql: str, *parameters: Any) -> Any:
                 words = sql.split()
                 if words[0] not in ("copy", "commit", "checkpoint", "attach", "detach") and (
-                    "snapshot.marts" not in sql or words[0] != "create"
+                    "snapshot.marts" not in sql
+                    or words[0] not in ("create", "drop", "delete", "insert")
                 ):
                     return self._connection.execute(sql, *parameters)
                 what = next((word for word in words if "snapshot.marts" in word), "")
