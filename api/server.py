@@ -1,5 +1,6 @@
 """The web server around the app."""
 
+import gc
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -55,4 +56,9 @@ def _load(
 ) -> FastAPI:
     """What a worker does first."""
     SlowReaders(settings.answer_timeout_seconds).watch()
-    return factory(settings, **counts_folder)
+    app = factory(settings, **counts_folder)
+    # What was imported and made stays: to look through it for garbage again and again would hold up
+    # every request of that moment.
+    gc.collect()
+    gc.freeze()
+    return app
