@@ -28,6 +28,10 @@ _ISO_8601_TEXT = (
     r"'\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d+)?)?\s?(Z|z|[+-]\d{2}(:?\d{2})?)?)?\s*'"
 )
 
+# What nearly every producer writes. A time in it is read without the calendar that offsets need,
+# at half the cost; both ways give the same instant.
+_PLAIN_INSTANT_TEXT = r"'(19|20)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}([.]\d{1,6})?Z?'"
+
 _INTEGER_TYPES = {
     "TINYINT",
     "SMALLINT",
@@ -58,8 +62,10 @@ def _integer(source: str, source_type: str) -> str:
     if source_type in {"FLOAT", "DOUBLE"} or source_type.startswith("DECIMAL"):
         return f"case when {source} = trunc({source}) then try_cast({source} as bigint) end"
     if source_type == "VARCHAR":
+        value = f"try_cast({source} as bigint)"
         matches = f"regexp_full_match({source}, {_INTEGER_TEXT})"
-        return f"case when {matches} then try_cast({source} as bigint) end"
+        # A number that is written as it was read is one, at less than the cost of the pattern.
+        return f"case when cast({value} as varchar) = {source} or {matches} then {value} end"
     return "cast(null as bigint)"
 
 
@@ -76,8 +82,12 @@ def _text(source: str, source_type: str) -> str:
 def _instant(source: str, source_type: str) -> str:
     if source_type == "VARCHAR":
         matches = f"regexp_full_match({source}, {_ISO_8601_TEXT})"
+        is_plain = f"regexp_full_match({source}, {_PLAIN_INSTANT_TEXT})"
         # `try_cast` to timestamptz reads the offset; without one, the session's zone: UTC.
-        return f"case when {matches} then cast(try_cast({source} as timestamptz) as timestamp) end"
+        return (
+            f"case when {is_plain} then try_cast({source} as timestamp) "
+            f"when {matches} then cast(try_cast({source} as timestamptz) as timestamp) end"
+        )
     if source_type.startswith("TIMESTAMP") or source_type == "DATE":
         # A Parquet file may hold `infinity`, which is no time.
         cast = f"try_cast({source} as timestamp)"
@@ -104,6 +114,15 @@ def _entity_counts(source: str, source_type: str) -> str:
     )
 
 
+def _trimmed(text: str) -> str:
+    """SQL: `text` without white space around it; NULL for nothing else."""
+    # To trim is dear. White space sorts before "!", as does whatever else is left to `trim`.
+    may_have_some = f"{text} < '!' or right({text}, 1) < '!'"
+    return (
+        f"nullif(case when {may_have_some} then trim({text}, {_WHITE_SPACE}) else {text} end, '')"
+    )
+
+
 def typed_value(column: Column, source: str, source_type: str) -> str:
     """SQL that gives `column` its lake type, and NULL where `source` breaks the column's rule.
 
@@ -112,7 +131,7 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
     integer = _integer(source, source_type)
     number = _number(source, source_type)
     text = _text(source, source_type)
-    trimmed = f"nullif(trim({text}, {_WHITE_SPACE}), '')"
+    trimmed = _trimmed(text)
     match column.kind:
         case Kind.KEY:
             return f"case when {integer} > 0 then {integer} end"

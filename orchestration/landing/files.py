@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ _CHUNK_BYTES = 1024 * 1024
 # A name longer than this is shown by its beginning.
 _SHOWN_NAME_LENGTH = 64
 _SHOWN_NAMES = 20
+
+_IS_OBJECT = "json is not null and json_type(json) = 'OBJECT'"
+_AS_JSON = "cast(to_json(fields) as varchar)"
 
 _TEXT_SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 
@@ -63,14 +66,18 @@ class Content:
 class RowSource:
     """SQL that gives one row for each record of a file.
 
-    `relation` has `row_number` (1-based among the records), `original` (JSON or text as
-    delivered), `is_malformed`, and a `raw_<column>` for each column of `types`, whose DuckDB
-    types those are.
+    `relation` has `row_number` (1-based among the records), `is_malformed`, what `original` reads,
+    and a `raw_<column>` for each column of `types`, whose DuckDB types those are. `original` is an
+    expression: JSON or text as delivered. To make it is dear, and few rows are asked for it; where
+    even to read it is, it is NULL, and `originals` are rows of (row_number, original, is_malformed)
+    to take it from, and whether a record is malformed.
     """
 
     relation: str
+    original: str
     types: dict[str, str]
     unknown_columns: tuple[str, ...]
+    originals: str | None = None
 
 
 def is_finished(path: Path) -> bool:
@@ -150,20 +157,27 @@ def check_text(file: LandedFile, *, unpacked_limit: int) -> None:
                 length = len(chunk) - chunk.rfind(b"\n") - 1
 
 
-def open_rows(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, *, one_by_one: bool
-) -> RowSource:
-    """Describe the file as rows; nothing but its head is read yet.
+def ways_to_open(
+    file: LandedFile, connection: duckdb.DuckDBPyConnection
+) -> list[Callable[[], RowSource]]:
+    """How the file can be described as rows, cheapest first; nothing but its head is read by that.
 
-    The plain way reads as fast as DuckDB can, and fails on the first record that is not well
-    formed. `one_by_one` sets such records aside instead, at twice the cost. Raises
-    `UnreadableFile` where there are no usable columns, `duckdb.Error` where there are no rows.
+    All but the last fail on some record that is not well formed, which the next way may read; the
+    last sets such records aside instead, at several times the cost. Each raises `UnreadableFile`
+    where there are no usable columns, `duckdb.Error` where there are no rows.
     """
     if file.file_format == "parquet":
-        return _parquet_rows(connection, file)
+        return [lambda: _parquet_rows(connection, file)]
     if file.file_format == "csv":
-        return _csv_rows(connection, file, one_by_one=one_by_one)
-    return _ndjson_rows(connection, file, one_by_one=one_by_one)
+        return [
+            lambda: _csv_rows(connection, file, one_by_one=False),
+            lambda: _csv_rows(connection, file, one_by_one=True),
+        ]
+    return [
+        lambda: _ndjson_columns(connection, file),
+        lambda: _ndjson_rows(connection, file, one_by_one=False),
+        lambda: _ndjson_rows(connection, file, one_by_one=True),
+    ]
 
 
 def without_content(error: BaseException, path: Path) -> str:
@@ -209,9 +223,9 @@ def _parquet_rows(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> Ro
     fields = ", ".join(f"{literal(name)}: {quoted(name)}" for name in types)
     raws = ", ".join(f"{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)
     return RowSource(
-        f"select file_row_number + 1 as row_number, "
-        f"cast(to_json({{{fields}}}) as varchar) as original, "
+        f"select file_row_number + 1 as row_number, {{{fields}}} as fields, "
         f"false as is_malformed, {raws} from {reader}",
+        _AS_JSON,
         {name: types[name] for name in present},
         unknown,
     )
@@ -234,13 +248,16 @@ def _csv_rows(
         reader = _csv_reader(file, header, has_header=True, quote='"', sets_aside=False)
         well_formed, malformed = f"select row_number() over () as row_number, * from {reader}", ""
     relation = (
-        f"select row_number, cast(to_json({{{fields}}}) as varchar) as original, "
+        f"select row_number, {{{fields}}} as fields, null as text, "
         f"false as is_malformed, {raws} from ({well_formed})"
     )
     if malformed:
         nulls = ", ".join(f"null as {quoted(f'raw_{name}')}" for name in present)
-        relation += f" union all select row_number, original, true, {nulls} from ({malformed})"
-    return RowSource(relation, dict.fromkeys(present, "VARCHAR"), unknown)
+        relation += (
+            f" union all select row_number, null, original, true, {nulls} from ({malformed})"
+        )
+    original = f"case when is_malformed then text else {_AS_JSON} end"
+    return RowSource(relation, original, dict.fromkeys(present, "VARCHAR"), unknown)
 
 
 def _csv_header(file: LandedFile) -> list[str]:
@@ -297,6 +314,26 @@ def _split_malformed(
     return well_formed, "select row_number, original from malformed"
 
 
+def _ndjson_columns(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> RowSource:
+    """Let the reader of JSON take the columns out: it parses each record once, and keeps no text.
+
+    It takes the record `null` for an object without fields, which `originals` tell apart.
+    """
+    records = _ndjson_records(file)
+    present, unknown = _ndjson_present(connection, file, records)
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in present)
+    raws = ", ".join(f"{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)
+    return RowSource(
+        f"select row_number() over () as row_number, false as is_malformed, {raws} "
+        f"from read_json({literal(str(file.path))}, format = 'newline_delimited', "
+        f"columns = {{{columns}}}, {_ndjson_options(file)})",
+        "cast(null as varchar)",
+        dict.fromkeys(present, "VARCHAR"),
+        unknown,
+        f"select row_number, original, not ({_IS_OBJECT}) as is_malformed from ({records})",
+    )
+
+
 def _ndjson_rows(
     connection: duckdb.DuckDBPyConnection, file: LandedFile, *, one_by_one: bool
 ) -> RowSource:
@@ -309,11 +346,35 @@ def _ndjson_rows(
             f"union all select row_number, original, null from ({malformed})"
         )
     else:
-        records = (
-            f"select row_number() over () as row_number, json::varchar as original, json "
-            f"from read_ndjson_objects({literal(str(file.path))}, "
-            f"compression = {literal(file.compression)}, maximum_object_size = {MAX_LINE_BYTES})"
-        )
+        records = _ndjson_records(file)
+    present, unknown = _ndjson_present(connection, file, records)
+    shape = "{" + ", ".join(f'"{name}": "VARCHAR"' for name in present) + "}"
+    raws = ", ".join(f"fields.{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)
+    return RowSource(
+        f"select row_number, original, not ({_IS_OBJECT}) as is_malformed, {raws} from ("
+        f"select *, json_transform(case when {_IS_OBJECT} then json end, {literal(shape)}) "
+        f"as fields from ({records}))",
+        "original",
+        dict.fromkeys(present, "VARCHAR"),
+        unknown,
+    )
+
+
+def _ndjson_records(file: LandedFile) -> str:
+    return (
+        f"select row_number() over () as row_number, json::varchar as original, json "
+        f"from read_ndjson_objects({literal(str(file.path))}, {_ndjson_options(file)})"
+    )
+
+
+def _ndjson_options(file: LandedFile) -> str:
+    return f"compression = {literal(file.compression)}, maximum_object_size = {MAX_LINE_BYTES}"
+
+
+def _ndjson_present(
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, records: str
+) -> tuple[list[str], tuple[str, ...]]:
+    """(contract columns that are there, other columns). Raises where a required one is absent."""
     found = _ndjson_keys(connection, f"select json from ({records}) limit {KEY_SAMPLE_ROWS}")
     if any(name not in found for name in file.stream.required):
         # The column may still come further down; an absent one sets the whole file aside.
@@ -323,17 +384,7 @@ def _ndjson_rows(
         if row_count > 0:
             raise UnreadableFile("no line of it is a JSON object")
         found = list(file.stream.required)
-    present, unknown = _split_columns(file.stream, found)
-    shape = "{" + ", ".join(f'"{name}": "VARCHAR"' for name in present) + "}"
-    raws = ", ".join(f"fields.{quoted(name)} as {quoted(f'raw_{name}')}" for name in present)
-    is_object = "json is not null and json_type(json) = 'OBJECT'"
-    return RowSource(
-        f"select row_number, original, not ({is_object}) as is_malformed, {raws} from ("
-        f"select *, json_transform(case when {is_object} then json end, {literal(shape)}) "
-        f"as fields from ({records}))",
-        dict.fromkeys(present, "VARCHAR"),
-        unknown,
-    )
+    return _split_columns(file.stream, found)
 
 
 def _ndjson_keys(connection: duckdb.DuckDBPyConnection, records: str) -> list[str]:

@@ -216,15 +216,19 @@ def read_rows(
     try:
         if file.file_format != "parquet":
             files.check_text(file, unpacked_limit=round(settings.max_unpacked_gb * 10**9))
-        try:
-            rows = files.open_rows(connection, file, one_by_one=False)
-            check_rows(connection, file, rows, now)
-        except duckdb.Error as error:
-            if file.file_format == "parquet" or _has_no_room(error):
-                raise
-            # Some record is not well formed: find out which, and keep the others.
-            rows = files.open_rows(connection, file, one_by_one=True)
-            check_rows(connection, file, rows, now)
+        *cheaper, last = files.ways_to_open(file, connection)
+        for open_rows in cheaper:
+            try:
+                rows = open_rows()
+                check_rows(connection, file, rows, now)
+            except duckdb.Error as error:
+                if _has_no_room(error):
+                    raise
+                # Some record is not well formed: find out which, and keep the others.
+            else:
+                return rows
+        rows = last()
+        check_rows(connection, file, rows, now)
     except _BROKEN as error:
         if _has_no_room(error):
             raise

@@ -16,6 +16,7 @@ import duckdb
 
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
+    MALFORMED,
     literal,
     quoted,
     reason_of_rejection,
@@ -65,14 +66,12 @@ def check_rows(
     Raises `duckdb.Error` where the file cannot be read to its end.
     """
     stream = file.stream
-    raws, values = [], []
+    values = []
     for column in stream.columns:
         is_present = column.name in rows.types
         source = quoted(f"raw_{column.name}") if is_present else "cast(null as varchar)"
         value = typed_value(column, source, rows.types.get(column.name, "VARCHAR"))
         values.append(f"{value} as {quoted(column.name)}")
-        if is_present:
-            raws.append(source)
     lake_values = [
         f"coalesce(total_tokens <> input_tokens + output_tokens, false) as {name}"
         if name == "is_total_mismatch"
@@ -88,8 +87,7 @@ def check_rows(
         create or replace temp table checked as
         with delivered as ({rows.relation}),
         typed as (
-            select row_number, original, is_malformed, {", ".join(raws)}, {", ".join(values)}
-            from delivered
+            select *, {", ".join(values)} from delivered
         ),
         dated as (
             select
@@ -105,9 +103,27 @@ def check_rows(
             row_number,
             reason,
             -- The text of an expired row is past its retention, and so not kept either.
-            case when reason <> 'expired' then original end as original,
+            case when reason <> 'expired' then {rows.original} end as original,
             {", ".join(lake_values)}
         from judged
+        """
+    )
+    if rows.originals:
+        _add_originals(connection, rows.originals)
+
+
+def _add_originals(connection: duckdb.DuckDBPyConnection, originals: str) -> None:
+    """Read the text of rejected rows, and which of them are malformed, where there are any."""
+    wanted = "reason is not null and reason <> 'expired'"
+    if not connection.execute(f"select 1 from checked where {wanted} limit 1").fetchall():
+        return
+    connection.execute(
+        f"""
+        update checked set
+            original = delivered.original,
+            reason = case when delivered.is_malformed then {literal(MALFORMED)} else reason end
+        from ({originals}) as delivered
+        where {wanted} and checked.row_number = delivered.row_number
         """
     )
 
@@ -235,9 +251,13 @@ def _compare_contents(
     day = "" if stream.is_reference else ", occurred_date"
     version = stream.version_column
     columns = ", ".join(quoted(name) for name, _ in stream.lake_columns)
+    # By a hash first, which is one number instead of a text; then by what it stands for.
+    identity_hash = f"hash({keys}{day})"
     connection.execute(
         f"create or replace temp table contested as select {keys}{day} from checked "
-        f"where reason is null group by {keys}{day} having count(*) > 1"
+        f"where reason is null and {identity_hash} in ("
+        f"select {identity_hash} from checked where reason is null group by all having count(*) > 1"
+        f") group by {keys}{day} having count(*) > 1"
     )
     connection.execute(
         f"create or replace temp table known as select {columns}{day} from checked where false"

@@ -5,14 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline
+from orchestration.landing.checks import typed_value
+from orchestration.landing.streams import Column, Kind
 from orchestration.ledger import Load
 
 
@@ -328,6 +333,71 @@ def test_a_record_that_is_not_well_formed_does_not_take_others_with_it(
     assert rejected["/a.csv", 2].strip() == rows[1]
     assert rejected["/a.csv", 3].strip() == rows[2]
     assert json.loads(rejected["/a.csv", 4])["feedback_id"] == "f4"
+
+
+@pytest.mark.parametrize("other", ['["a"]', "null", '"text"', "7"])
+def test_a_line_that_is_no_object_is_malformed_wherever_it_stands(
+    installation: Installation, other: str
+) -> None:
+    """Its text is kept under its number; the rows around it, good and bad, are judged as ever."""
+    lines = [json.dumps(row) for row in (usage_event(1), usage_event(2, input_tokens=-1))]
+    text = "\n".join([lines[0], "", other, lines[1]])
+    installation.drop_bytes("agent_usage_events", "a.ndjson", text.encode())
+    (load,) = land(installation).values()
+    assert (load.rows_read, load.accepted) == (3, 1)
+    assert load.rejected_by_reason == {"invalid_input_tokens": 1, "malformed_row": 1}
+    rejected = {row["row_number"]: row["original"] for row in installation.lake("rejected_rows")}
+    assert rejected == {2: other, 3: lines[1]}
+
+
+def test_a_field_that_a_record_has_twice_counts_once(installation: Installation) -> None:
+    """The first one, and the record is no less well formed for it."""
+    text = json.dumps(usage_event(1)).replace("{", '{"input_tokens": 5, ', 1)
+    installation.drop_bytes("agent_usage_events", "a.ndjson", text.encode())
+    (load,) = land(installation).values()
+    assert load.accepted == 1
+    (row,) = installation.lake("agent_usage_events")
+    assert row["input_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("12", "-0", "+12", " 12 ", "012", "12.0", "12.", "1e3", "0x10", "1_000", "", " ", "12.5"),
+        *("9223372036854775807", "9223372036854775808", "99999999999999999999.0"),
+    ],
+)
+def test_an_integer_is_told_by_its_text(text: str) -> None:
+    """The quick way and the pattern agree: digits, a sign, and nothing but zeros after a point."""
+    digits = re.fullmatch(r"\s*([+-]?[0-9]+)(\.0*)?\s*", text)
+    expected = int(digits[1]) if digits and abs(int(digits[1])) < 2**63 else None
+    column = Column("total_tokens", Kind.UNTRUSTED_TOTAL)
+    assert _value_of(column, text) == expected
+
+
+def test_a_time_is_the_same_instant_with_and_without_an_offset() -> None:
+    """What is written plainly is read another way than what has an offset, to the same end."""
+    column = Column("occurred_at", Kind.INSTANT)
+    for year, clock, fraction, zone in product(
+        ("1582", "1899", "1900", "2026", "2099", "2100", "9999"),
+        ("00:00:00", "23:59:59", "24:00:00", "12:60:00", "12:00:60"),
+        ("", ".1", ".123456", ".1234567"),
+        ("", "Z"),
+    ):
+        text = f"{year}-02-28T{clock}{fraction}"
+        read = _value_of(column, text + zone)
+        assert read == _value_of(column, f"{text}+00:00"), text
+        assert read == _value_of(column, f"{text}+00".replace("T", " ")), text
+        assert read is not None or clock not in ("00:00:00", "23:59:59"), text
+
+
+def _value_of(column: Column, text: str) -> Any:
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return connection.execute(
+            f"select {typed_value(column, 'cell', 'VARCHAR')} from (select $text as cell)",
+            {"text": text},
+        ).fetchall()[0][0]
 
 
 def test_unknown_columns_are_left_out_and_reported(installation: Installation) -> None:
