@@ -29,9 +29,18 @@ BIG: dict[str, Callable[[Path, float], Outcome]] = {
     "crash": lambda folder, share: crash.run(
         folder,
         size=SMALL_HOME,
-        names=["hourly", "first-run", "nightly", "retention", "erasure"],
+        names=["hourly"],
         step_share=share,
         moments=round(200 * share),
+        parallel=2,
+    ),
+    # At what they do besides, whatever steps an hourly run has too.
+    "crash-of-others": lambda folder, share: crash.run(
+        folder,
+        size=SMALL_HOME,
+        names=["first-run", "nightly", "retention", "erasure"],
+        step_share=share,
+        moments=round(100 * share),
         parallel=2,
     ),
     "stopped": lambda folder, share: stopped.run(

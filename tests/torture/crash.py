@@ -55,7 +55,8 @@ def run(
 ) -> Outcome:
     """Kill runs before and after each named step (a share of them), and at random moments.
 
-    `names` are those of the home folders that are prepared for it.
+    `names` are those of the home folders whose runs are killed; of the steps that `hourly` has too,
+    in `hourly` alone.
     """
     outcome = Outcome()
     with at_once(folder, parallel) as pool:
@@ -100,15 +101,12 @@ def run(
         for before in prepared:
             for at, name in enumerate(before.steps, start=1):
                 first_of_its_name.setdefault(name, (before, at))
-        to_kill = list(first_of_its_name.values())
+        to_kill = [place for place in first_of_its_name.values() if place[0].name in names]
         trials = [
             to_kill[place - 1] for place in evenly(len(to_kill), round(len(to_kill) * step_share))
         ]
-        # Half of the moments in an hourly run.
-        trials += [
-            (prepared[moment // 2 % len(prepared) if moment % 2 else 0], 0)
-            for moment in range(moments)
-        ]
+        killed_anywhere = [before for before in prepared if before.name in names]
+        trials += [(killed_anywhere[moment % len(killed_anywhere)], 0) for moment in range(moments)]
         # Whatever part of a long run is over, it is a fair sample of the whole.
         random.Random(0).shuffle(trials)
         for number, trial in enumerate(trials):
