@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -20,13 +20,16 @@ from orchestration.landing.land import land_waiting_files
 from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
-from orchestration.reconciliation import RECONCILIATION
+from orchestration.reconciliation import RECONCILIATION, RECOUNT
 from orchestration.retention import warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
 from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
+
+# What dbt builds and tests of further dates, once it has built everything of some.
+OF_DATES = ("config.materialized:view", "config.materialized:incremental")
 
 log = structlog.get_logger()
 
@@ -43,6 +46,15 @@ class RollUp:
     @property
     def failed(self) -> list[dbt.NodeResult]:
         return [result for result in self.results if not result.is_ok]
+
+    def and_then(self, results: Sequence[dbt.NodeResult], lake_read: LakeRead) -> RollUp:
+        """With the results of one more part: of each node the latest, and its seconds in all."""
+        merged = {node.unique_id: node for node in self.results}
+        for node in results:
+            before = merged.get(node.unique_id)
+            seconds = node.seconds + (before.seconds if before else 0)
+            merged[node.unique_id] = replace(node, seconds=seconds)
+        return RollUp(self.scope, list(merged.values()), self.lake_read + lake_read)
 
     @property
     def failed_on_disk(self) -> bool:
@@ -79,14 +91,27 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
         # Nothing to build, but what was looked at need not be looked at again.
         rollups.mark_rolled_up(settings, scope, has_changed=False)
         return RollUp(scope, [], LakeRead())
-    lake_read = rollups.hand_over(settings, ledger, scope)
-    results = dbt.build(
-        settings,
-        select=["*"],
-        exclude=[] if scope.is_full else [RECONCILIATION],
-        full_refresh=scope.is_full,
-    )
-    done = RollUp(scope, results, lake_read)
+    parts = rollups.parts_of(scope, ledger)
+    recounts_in_one = scope.is_full and len(parts) == 1
+    done = RollUp(scope, [], LakeRead())
+    for number, part in enumerate(parts, start=1):
+        if len(parts) > 1:
+            log.info("roll_up_part", number=f"{number}/{len(parts)}", dates=part.date_count)
+        lake_read = rollups.hand_over(settings, ledger, part)
+        results = dbt.build(
+            settings,
+            # Names, which have no dates, are the same for all parts.
+            select=["*"] if number == 1 else OF_DATES,
+            exclude=[] if recounts_in_one else [RECONCILIATION],
+            full_refresh=part.is_full,
+        )
+        done = done.and_then(results, lake_read)
+        if done.failed:
+            return done
+    if scope.is_full and not recounts_in_one:
+        lake_read = rollups.hand_over(settings, ledger, rollups.whole_lake(ledger), is_recount=True)
+        results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
+        done = done.and_then(results, lake_read)
     if not done.failed:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done

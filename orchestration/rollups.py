@@ -24,6 +24,10 @@ from orchestration.settings import Settings
 _DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
 _UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 
+# What is grouped must fit into memory, the lists of response times in it: so many events take about
+# a gigabyte.
+ROWS_AT_ONCE = 4_000_000
+
 log = structlog.get_logger()
 
 _SCHEMA = """
@@ -72,6 +76,9 @@ class LakeRead:
     files: int = 0
     rows: int = 0
     bytes: int = 0
+
+    def __add__(self, other: LakeRead) -> LakeRead:
+        return LakeRead(self.files + other.files, self.rows + other.rows, self.bytes + other.bytes)
 
 
 @contextmanager
@@ -151,6 +158,38 @@ def whole_lake(ledger: Ledger) -> Scope:
     )
 
 
+def parts_of(scope: Scope, ledger: Ledger, *, rows_at_once: int = ROWS_AT_ONCE) -> list[Scope]:
+    """The scope in parts to be built one after the other: whole dates, with about so many rows of
+    the lake in each, or more where a date alone has more. Only the first part is full."""
+    rows: dict[date, int] = {}
+    for stream, days in scope.touched.items():
+        for day in days:
+            rows.setdefault(day, 0)
+        for file in ledger.lake_files_of(stream, days):
+            if file.occurred_date:
+                rows[file.occurred_date] += file.rows
+    parts: list[set[date]] = [set()]
+    taken = 0
+    for day, count in sorted(rows.items()):
+        if parts[-1] and taken + count > rows_at_once:
+            parts.append(set())
+            taken = 0
+        parts[-1].add(day)
+        taken += count
+    return [
+        replace(
+            scope,
+            touched={
+                stream: [day for day in days if day in part]
+                for stream, days in scope.touched.items()
+            },
+            has_new_names=scope.has_new_names and number == 0,
+            is_full=scope.is_full and number == 0,
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
 def hand_over(
     settings: Settings, ledger: Ledger, scope: Scope, *, is_recount: bool = False
 ) -> LakeRead:
@@ -181,6 +220,9 @@ def hand_over(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
+        if scope.is_full:
+            # Until all of it is built again, nothing is.
+            warehouse.execute("delete from raw.rolled_up")
         if scope.is_full or is_recount:
             published.forget(warehouse)
         else:

@@ -39,6 +39,11 @@ _READ_ORDER = ("customer_id", "occurred_date", "bucket_start")
 _LARGEST_SHARE_APART = 0.25
 _FEW_ROWS_APART = 500_000
 
+# To replace some dates takes little, and more would fill with what is only looked through. Each
+# thread writes a part of its own.
+_UPDATE_MEMORY = "256MB"
+_UPDATE_THREADS = 2
+
 # What fits into a processor's cache, so that each byte comes from memory once.
 _COPIED_BYTES = 256 * 1024
 
@@ -166,6 +171,8 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
     """
     _copy_whole(last, target)
     with _attached(target, settings) as connection:
+        connection.execute(f"set memory_limit = '{_UPDATE_MEMORY}'")
+        connection.execute(f"set threads = {_UPDATE_THREADS}")
         load_seq, deletion_seq = connection.execute(
             "select load_seq, deletion_seq from snapshot.marts.snapshot_info"
         ).fetchall()[0]
