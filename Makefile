@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SPARK_READY := .venv/.spark-ready
 WORKERS ?= 2
 
 # pip reads the lock with hashes; the project itself is installed in place, with the locked build
@@ -12,6 +13,12 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Java, and Spark's part of the lock on top of the other.
+$(SPARK_READY): $(READY) requirements-spark.lock
+	tests/spark/install_java.sh
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
 .PHONY: help
@@ -52,6 +59,18 @@ test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: de
 test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-get if it is missing
 	tests/source/install_postgres.sh
 	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
+
+.PHONY: spark-up
+spark-up: $(SPARK_READY) ## A Spark cluster on 127.0.0.1: master, two workers, Thrift server (SPARK_ARGS)
+	$(BIN)/python -m orchestration.spark.cluster up $(SPARK_ARGS)
+
+.PHONY: spark-down
+spark-down: ## Stop what `make spark-up` started
+	$(BIN)/python -m orchestration.spark.cluster down
+
+.PHONY: test-spark
+test-spark: $(SPARK_READY) ## The same marts from DuckDB and from a real Spark cluster, and what breaks it
+	$(BIN)/pytest -m spark tests/spark $(TEST_ARGS)
 
 .PHONY: source-torture
 source-torture: $(READY) ## A busy PostgreSQL and a puller killed at random; a first pull (SOURCE_ARGS=torture)
@@ -130,6 +149,10 @@ lock: ## Resolve the requirements anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 		--output-file requirements.lock
+	uv pip compile pyproject.toml --extra spark --extra spark-cluster --constraint requirements.lock \
+		--generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
+		--output-file requirements-spark.lock
 
 .PHONY: clean
 clean: ## Remove what the targets made, except data/
