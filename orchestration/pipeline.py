@@ -80,11 +80,8 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
         rollups.mark_rolled_up(settings, scope, has_changed=False)
         return RollUp(scope, [], LakeRead())
     lake_read = rollups.hand_over(settings, ledger, scope)
-    results = dbt.build(
-        settings,
-        select=["*"],
-        exclude=[] if scope.is_full else [RECONCILIATION],
-        full_refresh=scope.is_full,
+    results = rollups.build(
+        settings, scope, select=["*"], exclude=[] if scope.is_full else [RECONCILIATION]
     )
     done = RollUp(scope, results, lake_read)
     if not done.failed:
