@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,26 +119,40 @@ def run_operation(settings: Settings, macro: str) -> None:
             raise DbtFailed(f"dbt {macro}: {node.message}")
 
 
+def tables_built_whole(settings: Settings) -> list[tuple[str, str]]:
+    """(schema, table) of the seeds and models that each build makes anew."""
+    with _environment(**_profile(settings)):
+        nodes = json.loads(_parsed(settings).with_name(MANIFEST.name).read_text())["nodes"].values()
+    return [
+        (node["schema"], node["alias"])
+        for node in nodes
+        if node["resource_type"] in {"model", "seed"}
+        and node["config"]["materialized"] in {"table", "seed"}
+    ]
+
+
 def _invoke_parsed(settings: Settings, arguments: Sequence[str]) -> Any:
     """Run dbt on the settings' engine, without parsing anew."""
     from dbt.contracts.graph.manifest import Manifest
 
     arguments = [*arguments, "--target", settings.engine, "--target-path", str(settings.dbt_target)]
     with _environment(**_profile(settings)):
-        if settings.engine == "duckdb":
-            prepare_manifest()
-            parsed = TARGET / _PARSED
-        else:
-            # The names of relations are parsed in, and begin with that of the schema.
-            parsed = _parse(
-                settings.dbt_target / settings.engine,
-                ["--target", settings.engine],
-                f"{project_fingerprint()} {settings.spark_schema}",
-            )
-        manifest = Manifest.from_msgpack(parsed.read_bytes())
+        manifest = Manifest.from_msgpack(_parsed(settings).read_bytes())
         # What `graph` is in a macro; parsing leaves it, reading the parsed file back does not.
         manifest.build_flat_graph()  # type: ignore[no-untyped-call]  # dbt has no types
         return _invoke(arguments, manifest=manifest)
+
+
+def _parsed(settings: Settings) -> Path:
+    """The project as parsed for the settings' engine."""
+    if settings.engine == "duckdb":
+        return prepare_manifest().with_name(_PARSED)
+    # The names of relations are parsed in, and begin with that of the schema.
+    return _parse(
+        settings.dbt_target / settings.engine,
+        ["--target", settings.engine],
+        f"{project_fingerprint()} {settings.spark_schema}",
+    )
 
 
 def _profile(settings: Settings) -> dict[str, str]:

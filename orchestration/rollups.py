@@ -226,6 +226,11 @@ def build(
     Raises `DbtFailed`, or `SparkUnavailable`.
     """
     if settings.engine == "duckdb":
+        # What Spark knew is no longer kept up to date, nor would retention reach it.
+        if settings.spark_tables.exists():
+            with open_warehouse(settings) as warehouse:
+                warehouse.execute("delete from raw.rolled_up_on")
+            exchange.forget_tables(settings)
         return dbt.build(settings, select=select, exclude=exclude, full_refresh=scope.is_full)
     connection.check(settings)
     if scope.is_full:
@@ -234,11 +239,15 @@ def build(
             warehouse.execute("delete from raw.rolled_up")
         dbt.run_operation(settings, "drop_schemas_on_spark")
         exchange.forget_tables(settings)
-    exchange.remove_unfinished(settings)
+    elif exchange.was_cut_off(settings):
+        dbt.run_operation(settings, "drop_tables_built_whole")
+        exchange.remove_unfinished(settings, dbt.tables_built_whole(settings))
+    exchange.begin(settings)
     results = dbt.build(settings, select=select, exclude=exclude, full_refresh=scope.is_full)
     if all(result.is_ok for result in results):
         with open_warehouse(settings) as warehouse:
             exchange.take_back(settings, warehouse)
+        exchange.end(settings)
     else:
         # Where that is why, one sentence says it better than a failure of each model.
         connection.check(settings)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,11 @@ HOST = "127.0.0.1"
 FOLDER = CHECKOUT / "build" / "spark"
 MASTER, THRIFT_SERVER = "master", "thrift-server"
 
+# Code that runs a few times only is compiled quickly rather than well.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+_SPILLED = "spilled"
+
 _SECONDS_TO_START = 120
 _SECONDS_TO_STOP = 20
 
@@ -40,6 +46,8 @@ appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d %p %c{1}: %m%n%ex
+logger.hive.name = org.apache.hadoop.hive.conf.HiveConf
+logger.hive.level = error
 """
 
 
@@ -49,7 +57,8 @@ class ClusterFailed(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the cluster is, and where it listens. `worker_memory` is an executor's as well."""
+    """How large the cluster is, and where it listens. `worker_memory` is an executor's as well;
+    `threads` statements run at a time, `executor_options` are for the executors' Java."""
 
     thrift_port: int = 10000
     master_port: int = 7077
@@ -57,6 +66,8 @@ class Shape:
     worker_cores: int = 1
     worker_memory: str = "1g"
     driver_memory: str = "1g"
+    threads: int = 8
+    executor_options: str = ""
 
     @property
     def master_url(self) -> str:
@@ -139,7 +150,10 @@ class Cluster:
         self._record(processes)
 
     def down(self) -> None:
-        """Stop everything that this folder's cluster started."""
+        """Stop everything that this folder's cluster started, and remove what workers spilled.
+
+        What is spilled are rows of events, which must not outlive their retention there.
+        """
         processes = self.processes()
         for name in reversed(processes):
             _signal(processes[name], signal.SIGTERM)
@@ -150,6 +164,8 @@ class Cluster:
                     _signal(process, signal.SIGKILL)
             time.sleep(0.1)
         self._state.unlink(missing_ok=True)
+        for name in (_SPILLED, *self.shape.worker_names):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def log_of(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -174,9 +190,12 @@ class Cluster:
             "spark.driver.bindAddress": HOST,
             "spark.executor.memory": shape.worker_memory,
             "spark.executor.cores": str(shape.worker_cores),
+            "spark.executor.extraJavaOptions": shape.executor_options,
             # One task for each core at a time; the default of 200 is for another size of cluster.
             "spark.sql.shuffle.partitions": str(2 * shape.workers * shape.worker_cores),
             "spark.ui.enabled": "false",
+            # Each plan is written down for the UI all the same.
+            "spark.sql.ui.explainMode": "simple",
             "spark.sql.warehouse.dir": f"file://{self.folder / 'warehouse'}",
             "spark.hadoop.javax.jdo.option.ConnectionURL": (
                 f"jdbc:derby:;databaseName={self.folder / 'metastore'};create=true"
@@ -190,13 +209,15 @@ class Cluster:
             *(
                 "--driver-java-options",
                 # The driver plans and reads no data: compiling its own code well costs more than
-                # it gains.
-                f"-Dderby.stream.error.file={self.folder / 'metastore.log'} "
-                "-XX:TieredStopAtLevel=1",
+                # it gains, half as much again for each statement.
+                f"-Dderby.stream.error.file={self.folder / 'metastore.log'} {QUICK_JAVA}",
             ),
             "spark-internal",
             *("--hiveconf", f"hive.server2.thrift.bind.host={HOST}"),
             *("--hiveconf", f"hive.server2.thrift.port={shape.thrift_port}"),
+            # Each thread opens the metastore for itself, which costs more than a small query, and
+            # by default the first hundred statements have a thread of their own.
+            *("--hiveconf", f"hive.server2.async.exec.threads={shape.threads}"),
         ]
 
     def _spawn(self, name: str, command: Sequence[str]) -> Process:
@@ -206,7 +227,7 @@ class Cluster:
             "SPARK_LOCAL_IP": HOST,
             "SPARK_NO_DAEMONIZE": "1",
             "SPARK_DAEMON_MEMORY": "512m",
-            "SPARK_LOCAL_DIRS": str(self.folder / "spilled"),
+            "SPARK_LOCAL_DIRS": str(self.folder / _SPILLED),
             "SPARK_CONF_DIR": str(self.folder),
             # Spark starts Python nowhere here, but asks for it on the way.
             "PYSPARK_PYTHON": sys.executable,

@@ -27,9 +27,9 @@ log = structlog.get_logger()
 def hand_over(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
     """Write what the warehouse says of this run to files; nothing of another run stays."""
     shutil.rmtree(settings.spark_exchange, ignore_errors=True)
-    settings.spark_exchange.mkdir(parents=True)
     for table in HANDED_OVER:
-        path = settings.spark_exchange / f"{table}.parquet"
+        path = settings.spark_exchange / "handed_over" / table / "rows.parquet"
+        path.parent.mkdir(parents=True)
         # Paths as the cluster knows them: relative to the lake.
         rows = (
             f"(select * replace (path[{len(str(settings.lake)) + 2}:] as path) from raw.lake_files)"
@@ -43,7 +43,7 @@ def take_back(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
     """Put what Spark built into the warehouse, all of it or nothing, and remove the files."""
     rows = 0
     warehouse.execute("begin")
-    for folder in sorted(settings.spark_exchange.glob("*/*")):
+    for folder in sorted(handed_back(settings).glob("*/*")):
         schema, _, table = folder.name.partition(".")
         warehouse.execute(f"create schema if not exists {quoted(schema)}")
         replace = _replace_all if folder.parent.name == WHOLE else _replace_dates
@@ -53,15 +53,46 @@ def take_back(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
     shutil.rmtree(settings.spark_exchange)
 
 
+def handed_back(settings: Settings) -> Path:
+    """Where Spark puts the rows of each mart, as <whole or stream>/<schema>.<table>/."""
+    return settings.spark_exchange / "handed_back"
+
+
+def begin(settings: Settings) -> None:
+    """Note that a build is under way, for the next run to find if this one is cut off."""
+    settings.spark_tables.mkdir(parents=True, exist_ok=True)
+    _note_of_build(settings).touch()
+
+
+def end(settings: Settings) -> None:
+    """Note that everything which was begun is finished."""
+    _note_of_build(settings).unlink()
+
+
+def was_cut_off(settings: Settings) -> bool:
+    """Whether the last build did not come to its end."""
+    return _note_of_build(settings).exists()
+
+
 def forget_tables(settings: Settings) -> None:
     """Remove the files of tables that Spark no longer knows, and what cut-off jobs left there."""
     shutil.rmtree(settings.spark_tables, ignore_errors=True)
 
 
-def remove_unfinished(settings: Settings) -> None:
-    """Remove what jobs that were cut off had written so far, and nobody will ever read."""
+def remove_unfinished(settings: Settings, dropped: Sequence[tuple[str, str]]) -> None:
+    """Remove what statements that were cut off had written so far, and nobody will ever read.
+
+    `dropped` names tables (schema, table) that Spark does not know any more: it makes none where
+    files are left, and a driver that dies while it makes one leaves files.
+    """
+    for schema, table in dropped:
+        shutil.rmtree(settings.spark_tables / schema / table, ignore_errors=True)
     for unfinished in settings.spark_tables.glob("*/*/.spark-staging-*"):
         shutil.rmtree(unfinished)
+
+
+def _note_of_build(settings: Settings) -> Path:
+    return settings.spark_tables / ".unfinished"
 
 
 def _replace_all(

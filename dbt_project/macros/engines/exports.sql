@@ -13,7 +13,7 @@
     {%- set stream = model.config.get('meta', {}).get('stream') -%}
     {%- set is_part = model.config.materialized == 'incremental' and not should_full_refresh() -%}
     insert overwrite directory
-        '{{ env_var('SPARK_EXCHANGE') }}/{{ stream if is_part else 'whole' }}/{{ model.config.schema }}.{{ this.identifier }}'
+        '{{ env_var('SPARK_EXCHANGE') }}/handed_back/{{ stream if is_part else 'whole' }}/{{ model.config.schema }}.{{ this.identifier }}'
     using parquet
     select
     {%- for column in model.columns.values() %}

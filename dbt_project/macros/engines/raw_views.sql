@@ -25,13 +25,17 @@
 {% macro duckdb__show_what_was_handed_over() %}
 {% endmacro %}
 
-{# … or in files beside it. #}
+{# … or in files beside it. Dropping a table over them deletes nothing. #}
 {% macro spark__show_what_was_handed_over() %}
     {%- do create_schema(source('raw', 'lake_files')) -%}
-    {%- for table in ['run_context', 'touched_dates', 'lake_files'] -%}
+    {%- for node in graph.sources.values()
+        if node.source_name == 'raw' and not node.meta.get('lake') -%}
+        {%- set table = source('raw', node.name) -%}
+        {%- do run_query('drop table if exists ' ~ table) -%}
         {%- do run_query(
-            'create or replace view ' ~ source('raw', table) ~ ' as select * from parquet.`'
-            ~ env_var('SPARK_EXCHANGE') ~ '/' ~ table ~ '.parquet`'
+            'create table ' ~ table ~ ' (' ~ columns_with_types(node.columns.values())
+            ~ ") using parquet location '" ~ env_var('SPARK_EXCHANGE') ~ '/handed_over/'
+            ~ node.name ~ "'"
         ) -%}
     {%- endfor -%}
 {% endmacro %}
@@ -98,8 +102,16 @@
     {{- return(rows) -}}
 {% endmacro %}
 
-{# A table over the folders of the lake that the paths are in; dropping it deletes nothing. The types
-   are told, not looked up in the files: instants have no zone there. #}
+{# Columns as a table over files of DuckDB has them: the types are told, not looked up in the files,
+   and instants have no zone there. #}
+{% macro columns_with_types(columns) %}
+    {%- for column in columns %}
+        {{- column.name }} {{ engine_type(column.data_type) | replace('timestamp', 'timestamp_ntz') }}
+        {{- ', ' if not loop.last }}
+    {%- endfor -%}
+{% endmacro %}
+
+{# A table over the folders of the lake that the paths are in; dropping it deletes nothing. #}
 {% macro open_lake_folder(files, stream, columns, paths) %}
     {%- set dates = [] -%}
     {%- for path in paths if 'occurred_date=' in path and path.split('=')[1][:10] not in dates -%}
@@ -107,12 +119,7 @@
     {%- endfor -%}
     {%- do run_query('drop table if exists ' ~ files) -%}
     {%- set definition -%}
-        create table {{ files }} (
-        {%- for column in columns %}
-            {{ column.name }} {{ engine_type(column.data_type) | replace('timestamp', 'timestamp_ntz') }}
-            {{- ',' if not loop.last }}
-        {%- endfor %}
-        )
+        create table {{ files }} ({{ columns_with_types(columns) }})
         using parquet {{ 'partitioned by (occurred_date)' if dates }}
         location '{{ env_var('SPARK_LAKE') }}/{{ stream }}'
     {%- endset -%}

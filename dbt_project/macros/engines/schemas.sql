@@ -29,3 +29,13 @@
         ) -%}
     {%- endfor -%}
 {% endmacro %}
+
+{# Drop what each build makes anew: a driver that died while it made one may have left files that
+   Spark knows nothing of, or a table of which it lost the files. #}
+{% macro drop_tables_built_whole() %}
+    {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] -%}
+        {%- if node.config.materialized in ['table', 'seed'] -%}
+            {%- do run_query('drop table if exists ' ~ node.schema ~ '.' ~ node.alias) -%}
+        {%- endif -%}
+    {%- endfor -%}
+{% endmacro %}
