@@ -66,11 +66,3 @@ def test_endpoints_give_the_same_bytes(twins: Twins, endpoint: str) -> None:
                     assert answer.status_code == 200
                     bodies.setdefault(engine, []).append(answer.content)
     assert bodies["duckdb"] == bodies["spark"]
-
-
-def test_the_nightly_job_leaves_the_same(twins: Twins) -> None:
-    """Retention, compaction and the recount, and a rebuild of everything after that."""
-    twins.run("nightly")
-    assert twins.differences() == []
-    twins.run(full_refresh=True)
-    assert twins.differences() == []

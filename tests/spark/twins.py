@@ -52,6 +52,7 @@ class Twins:
         installation = self.engines[engine]
         variables: Mapping[str, str] = {
             "AGENTSTATS_HOME": str(installation.home),
+            "AGENTSTATS_NOW": installation.now,
             "AGENTSTATS_ENGINE": engine,
             "AGENTSTATS_SPARK_PORT": str(self.cluster.shape.thrift_port),
             "AGENTSTATS_SPARK_SCHEMA": self.schema,
