@@ -33,7 +33,7 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 _SPILLED = "spilled"
 
-_SECONDS_TO_START = 120
+_SECONDS_TO_START = 300
 _SECONDS_TO_STOP = 20
 
 
