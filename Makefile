@@ -53,6 +53,33 @@ test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-ge
 	tests/source/install_postgres.sh
 	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
 
+# Spark's extra and pyspark lie in an environment of their own, on top of what `.venv` has: the
+# default install stays as it is.
+SPARK := build/spark-env
+$(SPARK)/.ready: requirements-spark.lock $(READY)
+	tests/spark/install_java.sh
+	$(PYTHON) -m venv --without-pip --clear $(SPARK)
+	echo $(CURDIR)/.venv/lib/python3.11/site-packages > $(SPARK)/lib/python3.11/site-packages/product.pth
+	$(BIN)/pip --python $(SPARK)/bin/python install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	$(BIN)/pip --python $(SPARK)/bin/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: spark-up
+spark-up: $(SPARK)/.ready ## A Spark cluster on 127.0.0.1: master, two workers, Thrift server (SPARK_ARGS)
+	$(SPARK)/bin/python -m orchestration.spark.cluster up $(SPARK_ARGS)
+
+.PHONY: spark-down
+spark-down: $(SPARK)/.ready ## Stop what `make spark-up` started
+	$(SPARK)/bin/python -m orchestration.spark.cluster down
+
+.PHONY: test-spark
+test-spark: $(SPARK)/.ready ## The same marts from DuckDB and a real Spark cluster (SPARK_EVENTS=5000000 SPARK_RUNS=20)
+	$(SPARK)/bin/python -m pytest -m spark tests/spark $(TEST_ARGS)
+
+.PHONY: spark-times
+spark-times: $(SPARK)/.ready ## Full builds of both engines by size, and where they meet (SPARK_TIMES="1000000 5000000")
+	PYTHONPATH=.:tests:tests/api $(SPARK)/bin/python -m spark $(SPARK_TIMES)
+
 .PHONY: source-torture
 source-torture: $(READY) ## A busy PostgreSQL and a puller killed at random; a first pull (SOURCE_ARGS=torture)
 	tests/source/install_postgres.sh
@@ -130,6 +157,10 @@ lock: ## Resolve the requirements anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 		--output-file requirements.lock
+	uv pip compile pyproject.toml --extra spark --extra spark-cluster --constraint requirements.lock \
+		--generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
+		--output-file requirements-spark.lock
 
 .PHONY: clean
 clean: ## Remove what the targets made, except data/

@@ -149,7 +149,7 @@ def _allowed(field: FieldInfo) -> str:
         int: "whole number",
         float: "number",
         bool: "true or false",
-        SecretStr: "http or https address",
+        SecretStr: "text, shown to nobody",
     }
     text = next((words[kind] for kind in kinds if kind in words), "text")
     bounds = {type(each): each for each in field.metadata}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.settings import CHECKOUT, Settings
+from orchestration.spark.connection import profile_variables
 
 PROJECT = CHECKOUT / "dbt_project"
 TARGET = PROJECT / "target"
 MANIFEST = TARGET / "manifest.json"
 
-_PARSED = TARGET / "partial_parse.msgpack"
-_PARSED_FROM = TARGET / "parsed_from"
+_PARSED = "partial_parse.msgpack"
+_PARSED_FROM = "parsed_from"
 
 
 class DbtFailed(Exception):
@@ -50,18 +52,29 @@ def project_fingerprint() -> str:
 
 
 def prepare_manifest() -> Path:
-    """Parse the project unless that was done since it last changed. Returns the manifest's path."""
-    fingerprint = project_fingerprint()
-    if (
-        MANIFEST.exists()
-        and _PARSED.exists()
-        and _PARSED_FROM.exists()
-        and _PARSED_FROM.read_text() == fingerprint
-    ):
-        return MANIFEST
-    _invoke(["parse", "--target-path", str(TARGET), "--no-partial-parse"], manifest=None)
-    _PARSED_FROM.write_text(fingerprint)
+    """Parse the project unless that was done since it last changed. Returns the manifest's path.
+
+    It is the one for DuckDB: what the models mean is the same on every engine.
+    """
+    _parse(TARGET, ["--target", "duckdb"], project_fingerprint())
     return MANIFEST
+
+
+def _parse(folder: Path, arguments: Sequence[str], parsed_from: str) -> Path:
+    """Parse into `folder` unless it holds what was parsed from the same. Returns that file."""
+    parsed, noted = folder / _PARSED, folder / _PARSED_FROM
+    is_fresh = (
+        (folder / MANIFEST.name).exists()
+        and parsed.exists()
+        and noted.exists()
+        and noted.read_text() == parsed_from
+    )
+    if not is_fresh:
+        _invoke(
+            ["parse", "--target-path", str(folder), "--no-partial-parse", *arguments], manifest=None
+        )
+        noted.write_text(parsed_from)
+    return parsed
 
 
 def build(
@@ -71,47 +84,89 @@ def build(
 
     Raises `DbtFailed` where dbt itself could not go on.
     """
-    from dbt.contracts.graph.manifest import Manifest
-
-    prepare_manifest()
-    manifest = Manifest.from_msgpack(_PARSED.read_bytes())
-    # What `graph` is in a macro; parsing leaves it, reading the parsed file back does not.
-    manifest.build_flat_graph()  # type: ignore[no-untyped-call]  # dbt has no types
-    with _environment(
-        WAREHOUSE_PATH=str(settings.warehouse),
-        WAREHOUSE_MEMORY=settings.memory_limit,
-        WAREHOUSE_SCRATCH=str(settings.scratch),
-    ):
-        result = _invoke(
-            [
-                "build",
-                "--target-path",
-                str(settings.dbt_target),
-                "--select",
-                *select,
-                # Those are about the SQL, not about the data: `make test` runs them.
-                "--exclude-resource-type",
-                "unit_test",
-                # Nobody reads the manifest of a run, and writing it takes a tenth of a small one.
-                "--no-write-json",
-                *(["--exclude", *exclude] if exclude else []),
-                *(["--full-refresh"] if full_refresh else []),
-            ],
-            manifest=manifest,
-        )
+    result = _invoke_parsed(
+        settings,
+        [
+            "build",
+            "--select",
+            *select,
+            # Those are about the SQL, not about the data: `make test` runs them.
+            "--exclude-resource-type",
+            "unit_test",
+            # Nobody reads the manifest of a run, and writing it takes a tenth of a small one.
+            "--no-write-json",
+            *(["--exclude", *exclude] if exclude else []),
+            *(["--full-refresh"] if full_refresh else []),
+        ],
+    )
     return [
         NodeResult(
             node.node.unique_id,
             str(node.status),
             node.execution_time,
             node.failures,
-            node.message,
+            node.message and _without_stack_trace(node.message),
         )
         for node in result.results
     ]
 
 
-def _invoke(arguments: list[str], manifest: Any) -> Any:
+def run_operation(settings: Settings, macro: str) -> None:
+    """Run a macro of the project by itself. Raises `DbtFailed`."""
+    result = _invoke_parsed(settings, ["run-operation", macro])
+    for node in result.results:
+        if node.status != "success":
+            raise DbtFailed(f"dbt {macro}: {node.message}")
+
+
+def tables_built_whole(settings: Settings) -> list[tuple[str, str]]:
+    """(schema, table) of the seeds and models that each build makes anew."""
+    with _environment(**_profile(settings)):
+        nodes = json.loads(_parsed(settings).with_name(MANIFEST.name).read_text())["nodes"].values()
+    return [
+        (node["schema"], node["alias"])
+        for node in nodes
+        if node["resource_type"] in {"model", "seed"}
+        and node["config"]["materialized"] in {"table", "seed"}
+    ]
+
+
+def _invoke_parsed(settings: Settings, arguments: Sequence[str]) -> Any:
+    """Run dbt on the settings' engine, without parsing anew."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    arguments = [*arguments, "--target", settings.engine, "--target-path", str(settings.dbt_target)]
+    with _environment(**_profile(settings)):
+        manifest = Manifest.from_msgpack(_parsed(settings).read_bytes())
+        # What `graph` is in a macro; parsing leaves it, reading the parsed file back does not.
+        manifest.build_flat_graph()  # type: ignore[no-untyped-call]  # dbt has no types
+        return _invoke(arguments, manifest=manifest)
+
+
+def _parsed(settings: Settings) -> Path:
+    """The project as parsed for the settings' engine."""
+    if settings.engine == "duckdb":
+        return prepare_manifest().with_name(_PARSED)
+    # The names of relations are parsed in, and begin with that of the schema.
+    return _parse(
+        settings.dbt_target / settings.engine,
+        ["--target", settings.engine],
+        f"{project_fingerprint()} {settings.spark_schema}",
+    )
+
+
+def _profile(settings: Settings) -> dict[str, str]:
+    """The variables that profiles.yml and the macros of the engine read."""
+    if settings.engine == "spark":
+        return profile_variables(settings)
+    return {
+        "WAREHOUSE_PATH": str(settings.warehouse),
+        "WAREHOUSE_MEMORY": settings.memory_limit,
+        "WAREHOUSE_SCRATCH": str(settings.scratch),
+    }
+
+
+def _invoke(arguments: Sequence[str], manifest: Any) -> Any:
     from dbt.cli.main import dbtRunner
 
     settings_of_every_call = [
@@ -135,8 +190,18 @@ def _invoke(arguments: list[str], manifest: Any) -> Any:
         # A signal stopped it, which is for the whole run to say.
         raise outcome.exception
     if outcome.exception is not None:
-        raise DbtFailed(f"dbt {arguments[0]}: {outcome.exception}") from outcome.exception
+        problem = _without_stack_trace(str(outcome.exception))
+        raise DbtFailed(f"dbt {arguments[0]}: {problem}") from outcome.exception
     return outcome.result
+
+
+def _without_stack_trace(message: str) -> str:
+    """What went wrong, without where in Spark it did."""
+    return "\n".join(
+        line
+        for line in message.splitlines()
+        if not line.lstrip().startswith(("at ", "... ", "Caused by:"))
+    )
 
 
 def _release_warehouse() -> None:

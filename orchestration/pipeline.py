@@ -91,26 +91,28 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
         # Nothing to build, but what was looked at need not be looked at again.
         rollups.mark_rolled_up(settings, scope, has_changed=False)
         return RollUp(scope, [], LakeRead())
-    parts = rollups.parts_of(scope, ledger)
+    # A cluster has the memory for all of it; one machine takes what fits.
+    parts = [scope] if settings.engine == "spark" else rollups.parts_of(scope, ledger)
     recounts_in_one = scope.is_full and len(parts) == 1
     done = RollUp(scope, [], LakeRead())
     for number, part in enumerate(parts, start=1):
         if len(parts) > 1:
             log.info("roll_up_part", number=f"{number}/{len(parts)}", dates=part.date_count)
         lake_read = rollups.hand_over(settings, ledger, part)
-        results = dbt.build(
+        results = rollups.build(
             settings,
+            part,
             # Names, which have no dates, are the same for all parts.
             select=["*"] if number == 1 else OF_DATES,
             exclude=[] if recounts_in_one else [RECONCILIATION],
-            full_refresh=part.is_full,
         )
         done = done.and_then(results, lake_read)
         if done.failed:
             return done
     if scope.is_full and not recounts_in_one:
-        lake_read = rollups.hand_over(settings, ledger, rollups.whole_lake(ledger), is_recount=True)
-        results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
+        everything = rollups.whole_lake(ledger)
+        lake_read = rollups.hand_over(settings, ledger, everything, is_recount=True)
+        results = rollups.build(settings, everything, select=RECOUNT, exclude=[])
         done = done.and_then(results, lake_read)
     if not done.failed:
         rollups.mark_rolled_up(settings, scope, has_changed=True)

@@ -99,8 +99,9 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
             "`agentstats run hourly` builds them"
         )
     count_earlier_loads(settings, ledger)
-    rollups.hand_over(settings, ledger, rollups.whole_lake(ledger), is_recount=True)
-    results = dbt.build(settings, select=RECOUNT, exclude=[], full_refresh=False)
+    scope = rollups.whole_lake(ledger)
+    rollups.hand_over(settings, ledger, scope, is_recount=True)
+    results = rollups.build(settings, scope, select=RECOUNT)
     failed = [result for result in results if not result.is_ok]
     if failed:
         raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))

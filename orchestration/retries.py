@@ -17,6 +17,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.rollups import WarehouseUnusable
+from orchestration.spark.connection import SparkUnavailable
 from orchestration.writer_lock import WriterBusy
 
 # On runs that `agentstats run` started: whoever called it gets the problem at once, and decides.
@@ -27,7 +28,13 @@ TAGS_OF_COMMAND_LINE = {STARTED_BY_TAG: COMMAND_LINE, "dagster/max_retries": "0"
 MAX_RETRIES = 2
 SECONDS_BETWEEN = 30
 
-_PASSING = (sqlite3.OperationalError, duckdb.IOException, WarehouseUnusable, WriterBusy)
+_PASSING = (
+    sqlite3.OperationalError,
+    duckdb.IOException,
+    SparkUnavailable,
+    WarehouseUnusable,
+    WriterBusy,
+)
 _PASSING_ERRNOS = {
     errno.EAGAIN,
     errno.EBUSY,

@@ -19,6 +19,8 @@ from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
+from orchestration.spark import connection, exchange
+from orchestration.spark.connection import cluster_of
 
 # What of the lake is read by date, each with dates of its own.
 _DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
@@ -39,6 +41,7 @@ create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
 create table if not exists raw.marts_version (marts_version varchar);
+create table if not exists raw.rolled_up_on (cluster varchar);
 """
 _SCHEMA += published.SCHEMA
 
@@ -127,6 +130,7 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         rows = warehouse.execute(
             "select touch_seq, toxicity_threshold, project_fingerprint from raw.rolled_up"
         ).fetchall()
+        clusters = warehouse.execute("select cluster from raw.rolled_up_on").fetchall()
     newest = ledger.newest_touch_seq()
     reason = ""
     if full_refresh:
@@ -137,6 +141,8 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         reason = f"the toxicity threshold changed from {rows[0][1]}"
     elif rows[0][2] != dbt.project_fingerprint():
         reason = "the models changed"
+    elif settings.engine == "spark" and clusters != [(cluster_of(settings),)]:
+        reason = f"{cluster_of(settings)} does not hold what was rolled up last"
     if reason:
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
@@ -228,6 +234,8 @@ def hand_over(
         else:
             published.note_rebuilding(warehouse, scope.touched)
         warehouse.execute("commit")
+        if settings.engine == "spark":
+            exchange.hand_over(settings, warehouse)
     return LakeRead(len(read), sum(file.rows for file in read), sum(file.bytes for file in read))
 
 
@@ -250,6 +258,39 @@ def has_rolled_up(settings: Settings) -> bool:
     """Whether there are marts: some roll-up of this warehouse came to its end."""
     with open_warehouse(settings) as warehouse:
         return bool(warehouse.execute("select 1 from raw.rolled_up").fetchall())
+
+
+def build(
+    settings: Settings, scope: Scope, *, select: Sequence[str], exclude: Sequence[str] = ()
+) -> list[dbt.NodeResult]:
+    """Build and test what was handed over. On Spark, what is built comes back to the warehouse.
+
+    Raises `DbtFailed`, or `SparkUnavailable`.
+    """
+    if settings.engine == "duckdb":
+        # What Spark knew is no longer kept up to date, nor would retention reach it.
+        if settings.spark_tables.exists():
+            with open_warehouse(settings) as warehouse:
+                warehouse.execute("delete from raw.rolled_up_on")
+            exchange.forget_tables(settings)
+        return dbt.build(settings, select=select, exclude=exclude, full_refresh=scope.is_full)
+    connection.check(settings)
+    if scope.is_full:
+        dbt.run_operation(settings, "drop_schemas_on_spark")
+        exchange.forget_tables(settings)
+    elif exchange.was_cut_off(settings):
+        dbt.run_operation(settings, "drop_tables_built_whole")
+        exchange.remove_unfinished(settings, dbt.tables_built_whole(settings))
+    exchange.begin(settings)
+    results = dbt.build(settings, select=select, exclude=exclude, full_refresh=scope.is_full)
+    if all(result.is_ok for result in results):
+        with open_warehouse(settings) as warehouse:
+            exchange.take_back(settings, warehouse)
+        exchange.end(settings)
+    else:
+        # Where that is why, one sentence says it better than a failure of each model.
+        connection.check(settings)
+    return results
 
 
 def marts_version(settings: Settings) -> str:
@@ -276,6 +317,9 @@ def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> No
         )
         if has_changed:
             renew_marts_version(warehouse)
+            warehouse.execute("delete from raw.rolled_up_on")
+            if settings.engine == "spark":
+                warehouse.execute("insert into raw.rolled_up_on values (?)", [cluster_of(settings)])
         warehouse.execute("commit")
         # An empty write-ahead log: nothing to replay when the file is opened next.
         warehouse.execute("checkpoint")

@@ -28,8 +28,9 @@ class SettingsError(Exception):
 class Settings(ServingSettings):
     """What `AGENTSTATS_*` variables and `.env` may say to the jobs and the command line."""
 
-    engine: Literal["duckdb"] = Field(
-        default="duckdb", description="What runs the dbt models: duckdb."
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb",
+        description="What runs the dbt models: duckdb, or spark (docs/scaling.md).",
     )
     toxicity_threshold: float = Field(
         default=0.5,
@@ -135,6 +136,46 @@ class Settings(ServingSettings):
         description="Rows read from the source in one transaction, about.",
     )
 
+    spark_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Host of Spark's Thrift server."
+    )
+    spark_port: int = Field(
+        default=10_000, ge=1, le=65_535, description="Port of Spark's Thrift server."
+    )
+    spark_user: str = Field(
+        default="agentstats", min_length=1, description="User at Spark's Thrift server."
+    )
+    spark_password: SecretStr | None = Field(
+        default=None, description="Its password, where AGENTSTATS_SPARK_AUTH is LDAP."
+    )
+    spark_auth: Literal["NONE", "NOSASL", "LDAP", "KERBEROS"] = Field(
+        default="NONE", description="How Spark's Thrift server knows the user."
+    )
+    spark_tls: bool = Field(default=False, description="Talk to the Thrift server by TLS.")
+    spark_schema: str = Field(
+        default="agentstats",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="What names of our schemas on Spark begin with: agentstats_marts and so on.",
+    )
+    spark_home: str | None = Field(
+        default=None,
+        description="AGENTSTATS_HOME as every machine of the cluster calls it, like "
+        "hdfs://namenode/agentstats. Unset: the same path, on a mount that all of them have.",
+    )
+    spark_threads: int = Field(
+        default=4, ge=1, le=64, description="Models and tests that run on Spark at the same time."
+    )
+
+    @field_validator("spark_home")
+    @classmethod
+    def _absolute_uri(cls, uri: str | None) -> str | None:
+        # As in .env.example: an empty value is none.
+        if not uri:
+            return None
+        if not urlsplit(uri).scheme or "'" in uri or "`" in uri:
+            raise ValueError("must be an address like hdfs://host/folder or file:///folder")
+        return uri.rstrip("/")
+
     @field_validator("postgres_url")
     @classmethod
     def _readable_url(cls, url: SecretStr | None) -> SecretStr | None:
@@ -205,6 +246,21 @@ class Settings(ServingSettings):
     @cached_property
     def dbt_target(self) -> Path:
         return self.home / ".dbt"
+
+    @cached_property
+    def spark_tables(self) -> Path:
+        """Where Spark keeps the tables that it builds."""
+        return self.home / "spark"
+
+    @cached_property
+    def spark_exchange(self) -> Path:
+        """What a run hands to Spark, and what Spark hands back; gone with the scratch folder."""
+        return self.scratch / "spark"
+
+    def as_spark_sees(self, path: Path) -> str:
+        """The URI of a file or folder below the home folder, for the machines of the cluster."""
+        home = self.spark_home or f"file://{self.home.absolute()}"
+        return "/".join((home, *path.relative_to(self.home).parts))
 
 
 def _refuse_unknown(given: Mapping[str, object], known: set[str], what: str) -> None:

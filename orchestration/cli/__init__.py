@@ -47,6 +47,7 @@ def main() -> None:
     from orchestration.retention.policy import PolicyInvalid
     from orchestration.rollups import WarehouseUnusable
     from orchestration.source.connection import SourceProblem
+    from orchestration.spark.connection import SparkUnavailable
     from orchestration.writer_lock import WriterBusy
 
     log_to_stderr()
@@ -55,7 +56,7 @@ def main() -> None:
     except SettingsError as error:
         err.print(f"[red]setting:[/red] {error}", markup=True)
         sys.exit(2)
-    except (WriterBusy, WarehouseUnusable, DbtFailed) as error:
+    except (WriterBusy, WarehouseUnusable, SparkUnavailable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
         sys.exit(1)
     except (

@@ -18,6 +18,15 @@
     ) as exploded
 {%- endmacro %}
 
+{% macro spark__explode_entity_counts(columns, entity_counts, relation) -%}
+    select
+        {% for column in columns %}
+            {{ column }},
+        {% endfor %}
+        explode({{ entity_counts }}) as (entity_type, pii_redactions)
+    from {{ relation }}
+{%- endmacro %}
+
 {# The sum of the counts in a map; NULL for no map. #}
 {% macro sum_of_entity_counts(entity_counts) %}
     {{- return(adapter.dispatch('sum_of_entity_counts')(entity_counts)) -}}
@@ -25,6 +34,11 @@
 
 {% macro duckdb__sum_of_entity_counts(entity_counts) -%}
     cast(list_sum(map_values({{ entity_counts }})) as bigint)
+{%- endmacro %}
+
+{% macro spark__sum_of_entity_counts(entity_counts) -%}
+    aggregate(map_values({{ entity_counts }}), cast(null as bigint), (total, count) ->
+        coalesce(total, 0) + count)
 {%- endmacro %}
 
 {# A map as text that does not depend on the order of its entries. #}
@@ -36,6 +50,15 @@
     array_to_string(
         list_sort(list_transform(
             map_entries({{ entity_counts }}), lambda entry: entry.key || '=' || entry.value
+        )),
+        ';'
+    )
+{%- endmacro %}
+
+{% macro spark__entity_counts_as_text(entity_counts) -%}
+    array_join(
+        array_sort(transform(
+            map_entries({{ entity_counts }}), entry -> concat(entry.key, '=', entry.value)
         )),
         ';'
     )

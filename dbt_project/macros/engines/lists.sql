@@ -10,6 +10,10 @@
     )
 {%- endmacro %}
 
+{% macro spark__ascending_list(expression) -%}
+    array_sort(collect_list({{ expression }}))
+{%- endmacro %}
+
 {# How many values a list has. #}
 {% macro length_of_list(expression) %}
     {{- return(adapter.dispatch('length_of_list')(expression)) -}}
@@ -17,4 +21,8 @@
 
 {% macro duckdb__length_of_list(expression) -%}
     len({{ expression }})
+{%- endmacro %}
+
+{% macro spark__length_of_list(expression) -%}
+    size({{ expression }})
 {%- endmacro %}

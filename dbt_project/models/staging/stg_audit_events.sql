@@ -16,7 +16,7 @@ unique_scans as (
         order by
             received_at desc nulls last,
             {{ content_hash([
-                'agent_id', 'agent_type_id', 'event_id', 'toxicity_score', 'is_toxic',
+                'agent_id', 'agent_type_id', 'event_id', share_as_text('toxicity_score'), 'is_toxic',
                 entity_counts_as_text('pii_redactions'), 'occurred_at',
             ]) }} desc
     ) = 1

@@ -1,0 +1,20 @@
+{# A number from 0 to 1 as text, the same on every engine: a hash of it decides between versions. #}
+{% macro share_as_text(share) %}
+    {{- return(adapter.dispatch('share_as_text')(share)) -}}
+{% endmacro %}
+
+{% macro duckdb__share_as_text(share) -%}
+    cast({{ share }} as varchar)
+{%- endmacro %}
+
+{# Java writes 1.0E-4 and 1.5E-5 where DuckDB writes 0.0001 and 1.5e-05. #}
+{% macro spark__share_as_text(share) -%}
+    {%- set text = 'cast(' ~ share ~ ' as string)' -%}
+    {%- set digits = "regexp_replace(substring_index(" ~ text ~ ", 'E', 1), '[.]0$', '')" -%}
+    {%- set places = "substring_index(" ~ text ~ ", 'E-', -1)" -%}
+    case
+        when {{ text }} not like '%E-%' then {{ text }}
+        when {{ places }} = '4' then concat('0.000', replace({{ digits }}, '.', ''))
+        else concat({{ digits }}, 'e-', lpad({{ places }}, 2, '0'))
+    end
+{%- endmacro %}

@@ -1,0 +1,68 @@
+"""Both engines make the same marts, and the API gives the same bytes from either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from golden_day.test_golden_day import EXPECTED
+from golden_day.test_golden_day import FOLDER as GOLDEN_DAY
+from orchestration.spark.cluster import Cluster
+from spark.twins import Twins, copy_landing
+from traces.test_published_answers import TRACES
+
+pytestmark = pytest.mark.spark
+
+ENDPOINTS = [
+    "/api/stats/usage/summary",
+    "/api/stats/usage/by-agent",
+    "/api/stats/usage/timeline",
+    "/api/stats/usage/by-model",
+    "/api/stats/compliance/summary",
+    "/api/stats/compliance/by-agent-type",
+    "/api/stats/feedback/summary",
+    "/api/stats/feedback/by-agent-type",
+    "/api/stats/agent-types/comparison",
+]
+
+
+@pytest.fixture(scope="module", params=["golden day", "real traces"])
+def twins(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cluster: Cluster
+) -> Iterator[Twins]:
+    """The day worked out by hand, and the real traces: landed, rolled up and published."""
+    if request.param == "golden day":
+        now, landing = EXPECTED["now"], GOLDEN_DAY / "landing"
+    else:
+        now = json.loads((TRACES / "expected.json").read_text())["now"]
+        landing = TRACES / "landing"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("AGENTSTATS_TRACES", raising=False)
+        twins = Twins(tmp_path_factory.mktemp("twins"), environment, now, cluster)
+        twins.each(copy_landing(landing))
+        twins.run()
+        yield twins
+
+
+def test_all_marts_are_identical(twins: Twins) -> None:
+    """Row by row and type by type, the books of deliveries included."""
+    assert twins.differences() == []
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_endpoints_give_the_same_bytes(twins: Twins, endpoint: str) -> None:
+    """For every customer, in UTC and in a zone that cuts through hours."""
+    customers = [row["customer_id"] for row in twins.duckdb.marts("from marts.customers")]
+    bodies: dict[str, list[bytes]] = {}
+    for engine in twins.engines:
+        installation = twins.turn_to(engine)
+        with installation.client() as client:
+            for customer in customers:
+                headers = {"X-API-Key": installation.key(customer)}
+                for tz in ("UTC", "Asia/Kathmandu"):
+                    answer = client.get(endpoint, params={"days": "120", "tz": tz}, headers=headers)
+                    assert answer.status_code == 200
+                    bodies.setdefault(engine, []).append(answer.content)
+    assert bodies["duckdb"] == bodies["spark"]
