@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -62,19 +63,24 @@ def prepare_manifest() -> Path:
 
 def _parse(folder: Path, arguments: Sequence[str], parsed_from: str) -> Path:
     """Parse into `folder` unless it holds what was parsed from the same. Returns that file."""
-    parsed, noted = folder / _PARSED, folder / _PARSED_FROM
-    is_fresh = (
-        (folder / MANIFEST.name).exists()
-        and parsed.exists()
-        and noted.exists()
-        and noted.read_text() == parsed_from
-    )
-    if not is_fresh:
-        _invoke(
-            ["parse", "--target-path", str(folder), "--no-partial-parse", *arguments], manifest=None
-        )
-        noted.write_text(parsed_from)
-    return parsed
+    if not _is_parsed(folder, parsed_from):
+        folder.mkdir(parents=True, exist_ok=True)
+        # One at a time: dbt writes into the file itself, and two at once would mix theirs. The
+        # kernel frees the place of a process that ends, however it ends.
+        with (folder / ".parsing.lock").open("w") as place:
+            fcntl.flock(place, fcntl.LOCK_EX)
+            if not _is_parsed(folder, parsed_from):
+                _invoke(
+                    ["parse", "--target-path", str(folder), "--no-partial-parse", *arguments],
+                    manifest=None,
+                )
+                (folder / _PARSED_FROM).write_text(parsed_from)
+    return folder / _PARSED
+
+
+def _is_parsed(folder: Path, parsed_from: str) -> bool:
+    files = [folder / name for name in (MANIFEST.name, _PARSED, _PARSED_FROM)]
+    return all(file.exists() for file in files) and files[-1].read_text() == parsed_from
 
 
 def build(
