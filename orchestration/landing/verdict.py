@@ -285,11 +285,13 @@ def _compare_contents(
     connection.execute(
         f"""
         create or replace temp table versions as
-        select rowid as row, {keys}{day}, {newness} as newness, {content_hash(stream)} as content
+        select
+            rowid as row, row_number, {keys}{day},
+            {newness} as newness, {content_hash(stream)} as content
         from checked semi join contested using {using}
         where reason is null
         union all
-        select null, {keys}{day}, {newness}, {content_hash(stream)} from known
+        select null, null, {keys}{day}, {newness}, {content_hash(stream)} from known
         """
     )
     connection.execute(
@@ -299,7 +301,7 @@ def _compare_contents(
             select row, row_number() over (
                 partition by {keys}{day}, content
                 -- What the lake has stays; of equals in the file, the first does.
-                order by newness desc, row nulls first
+                order by newness desc, row_number nulls first
             ) as place
             from versions
         ) where row is not null and place > 1
@@ -309,7 +311,7 @@ def _compare_contents(
         f"""
         create or replace temp table firsts as
         select
-            min(row) as row,
+            arg_min(row, row_number) as row,
             count(distinct content) as contents,
             count(distinct content) filter (row is null) as contents_known
         from versions group by {keys}{day}

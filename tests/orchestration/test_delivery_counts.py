@@ -154,6 +154,39 @@ def test_a_row_that_has_no_usable_time_counts_when_it_was_delivered(
     assert folders == {"occurred_date=2026-02-22", "occurred_date=2026-03-01"}
 
 
+def test_of_an_id_with_two_times_in_a_date_the_first_row_of_the_file_counts(
+    installation: Installation,
+) -> None:
+    """However many threads read the file: all ids come in one quarter hour, then in the next."""
+    installation.drop("customers", "c.csv", [{"customer_id": 1, "tier": "pro"}])
+    pairs = 300_000
+    folder = installation.settings.landing / "agent_usage_events"
+    folder.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as writer:
+        # The second rows come after all first ones, in the opposite order.
+        writer.execute(
+            f"""
+            copy (
+                select 'response-' || id as event_id, 1 as customer_id, 11 as agent_id,
+                    1 as agent_type_id, 1 as input_tokens, place as output_tokens,
+                    timestamp '2026-03-01 08:00:00' + interval 15 minutes * place as occurred_at
+                from (
+                    select number % {pairs} as id, number // {pairs} as place
+                    from range({2 * pairs}) as numbers (number)
+                ) as rows
+                order by place, case when place = 0 then id else -id end
+            ) to '{folder}/a.parquet' (format parquet, row_group_size 20000)
+            """
+        )
+    with installation.ledger() as ledger:
+        pipeline.land(installation.settings, ledger)
+    found = {
+        row["occurred_at"].hour * 60 + row["occurred_at"].minute: row["accepted"]
+        for row in installation.lake(COUNTS_FOLDER)
+    }
+    assert found == {8 * 60: pairs, 8 * 60 + 15: 0}
+
+
 def test_the_same_bytes_in_two_streams_do_not_overwrite_each_other(
     installation: Installation,
 ) -> None:
