@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,6 +128,14 @@ class Installation:
     def key(self, customer_id: int) -> str:
         """A new API key of a customer."""
         return KeyStore(self.settings.keys_path).create(customer_id, "test")[1]
+
+
+@contextmanager
+def installation_in(folder: Path, now: str) -> Iterator[Installation]:
+    """An installation made anew, for each example of a property."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as environment:
+        yield Installation(folder, environment, now)
 
 
 def rows_of_snapshot(path: Path, query: str) -> list[dict[str, Any]]:

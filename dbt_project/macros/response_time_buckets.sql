@@ -43,18 +43,15 @@
     {{- return(rows) -}}
 {% endmacro %}
 
-{# The bucket of a response time in whole milliseconds; NULL for none. The division leaves no rest,
-   so that it does not matter how an engine rounds. #}
+{# The bucket of a response time in whole milliseconds; NULL for none. #}
 {% macro response_time_bucket(response_time_ms) -%}
     case
         {%- for stretch in response_time_stretches() %}
         when {{ response_time_ms }} < {{ stretch.to_ms }}
             then
                 {%- set steps = stretch.from_ms // stretch.width %}
-                cast(
-                    ({{ response_time_ms }} - {{ response_time_ms }} % {{ stretch.width }})
-                    / {{ stretch.width }} as int
-                ) + {{ stretch.bucket - steps }}
+                cast({{ whole_quotient(response_time_ms, stretch.width) }} as int)
+                + {{ stretch.bucket - steps }}
         {%- endfor %}
     end
 {%- endmacro %}

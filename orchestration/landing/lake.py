@@ -42,7 +42,7 @@ def write_good_rows(
     lake: Path,
     dates: Sequence[date],
 ) -> list[LakeFile]:
-    """Write the rows of `checked` that are good and not `dropped`.
+    """Write the rows of `checked` that are good and not `dropped`; `judge` has filled those.
 
     Events go to a file for each date, sorted by customer and time, so that one customer's rows
     lie together; reference rows to one file.
@@ -55,22 +55,25 @@ def write_good_rows(
         return write_file(connection, query, path, stream.name, None, lake)
     # The row's number makes the order total, so that the same file gives the same bytes.
     order = "customer_id, occurred_at, row_number"
-    source = f"(select * from checked where {written})"
+    rows = f"select *, rowid in (select row from repeats) as is_repeat from checked where {written}"
+    source = f"({rows})"
     if len(dates) > 1:
         # Sorted by date once, so that each date's file reads its own stretch only.
         connection.execute(
-            f"create or replace temp table to_write as "
-            f"select * from checked where {written} order by occurred_date, {order}"
+            f"create or replace temp table to_write as {rows} order by occurred_date, {order}"
         )
         source = "to_write"
     lake_files: list[LakeFile] = []
     for day in dates:
         query = (
-            f"select {columns} from {source} where occurred_date = date {literal(day.isoformat())} "
+            f"select {columns}, is_repeat from {source} "
+            f"where occurred_date = date {literal(day.isoformat())} "
             f"order by {order}"
         )
         path = f"{partition(stream.name, day)}/{load_id}.parquet"
-        lake_files += write_file(connection, query, path, stream.name, day, lake)
+        lake_files += write_file(
+            connection, query, path, stream.name, day, lake, marks_repeats=True
+        )
     return lake_files
 
 
@@ -135,8 +138,11 @@ def write_file(
     folder: str,
     occurred_date: date | None,
     lake: Path,
+    *,
+    marks_repeats: bool = False,
 ) -> list[LakeFile]:
-    """Write the query's rows to `lake/path`; no file for no rows."""
+    """Write the query's rows to `lake/path`; no file for no rows. `marks_repeats`: see
+    `LakeFile`."""
     target = lake / path
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.tmp")
@@ -153,7 +159,7 @@ def write_file(
         os.fsync(file.fileno())
     unfinished.rename(target)
     sync_folder(target.parent)
-    return [LakeFile(path, folder, occurred_date, rows, size, digest)]
+    return [LakeFile(path, folder, occurred_date, rows, size, digest, marks_repeats)]
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,6 +4,8 @@ The rows of the file at hand live in tables of one connection:
 
 - `checked`: every row, typed, with its `reason` (NULL for a good row);
 - `dropped`: the rowids of good rows that say nothing new and are not written to the lake;
+- `repeats`: for events, the rowids of good rows that are written, although the lake or the file
+  holds another row of the same event and date;
 - `counted`: for events, what came of the rows of each customer, quarter hour and reason.
 """
 
@@ -139,7 +141,8 @@ def dates_of(connection: duckdb.DuckDBPyConnection) -> list[date]:
 def judge(
     connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str], now: datetime
 ) -> Verdict:
-    """Compare the good rows with each other and with the lake; fill `dropped`, `counted`, count.
+    """Compare the good rows with each other and with the lake; fill `dropped`, `repeats` and
+    `counted`, and count.
 
     `known_paths` are the lake files that may hold the same identities: those of the same event
     dates. A good row is written when no row of its identity, in the file or in the lake, has the
@@ -243,8 +246,9 @@ def content_hash(stream: Stream) -> str:
 def _compare_contents(
     connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str]
 ) -> None:
-    """Fill `dropped`; `versions`, the rows whose identity is there more than once; and `firsts`,
-    the first of the rows of each such identity, with its number of contents, and of known ones.
+    """Fill `dropped` and `repeats`; `versions`, the rows whose identity is there more than once;
+    and `firsts`, the first of the rows of each such identity, with its number of contents, and of
+    known ones.
     """
     connection.execute("create or replace temp table dropped (row bigint)")
     keys = ", ".join(stream.identity)
@@ -305,6 +309,17 @@ def _compare_contents(
             ) as place
             from versions
         ) where row is not null and place > 1
+        """
+    )
+    connection.execute(
+        f"""
+        create or replace temp table repeats as
+        select row from (
+            select row, count(*) over (partition by {keys}{day}) as rows_of_it
+            from versions
+            where row is null or row not in (select row from dropped)
+        ) as kept
+        where row is not null and rows_of_it > 1
         """
     )
     connection.execute(

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from orchestration.ledger.book import Book
 
-_COLUMNS = "path, folder, occurred_date, rows, bytes, sha256"
+_COLUMNS = "path, folder, occurred_date, rows, bytes, sha256, marks_repeats"
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class LakeFile:
     """A Parquet file of the lake; `path` relative to the lake, `sha256` of its bytes.
 
     `folder` is the first part of the path: a stream, `rejected_rows` or `delivery_counts`.
+    `marks_repeats` is whether it has the column `is_repeat`, which older versions did not write.
     """
 
     path: str
@@ -25,6 +27,7 @@ class LakeFile:
     rows: int
     bytes: int
     sha256: str
+    marks_repeats: bool = False
 
 
 def insert_lake_files(
@@ -32,17 +35,17 @@ def insert_lake_files(
 ) -> None:
     """Book files as written by a load, inside of the caller's transaction."""
     connection.executemany(
-        "insert into lake_file (path, load_seq, folder, occurred_date, rows, bytes, sha256) "
-        "values (?, ?, ?, ?, ?, ?, ?)",
+        f"insert into lake_file (load_seq, {_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
-                file.path,
                 load_seq,
+                file.path,
                 file.folder,
                 file.occurred_date.isoformat() if file.occurred_date else None,
                 file.rows,
                 file.bytes,
                 file.sha256,
+                file.marks_repeats,
             )
             for file in files
         ],
@@ -149,17 +152,11 @@ class LakeBook(Book):
     def lake_files_in(self, folder: str) -> list[tuple[LakeFile, int]]:
         """Each file of a folder with the number of its load, by date and path."""
         rows = self._connection.execute(
-            "select path, folder, occurred_date, rows, bytes, sha256, load_seq from lake_file "
+            f"select {_COLUMNS}, load_seq from lake_file "
             "where folder = ? order by occurred_date, path",
             (folder,),
         )
-        return [
-            (
-                LakeFile(path, name, date.fromisoformat(day) if day else None, count, size, digest),
-                load_seq,
-            )
-            for path, name, day, count, size, digest, load_seq in rows
-        ]
+        return [(_lake_file(described), load_seq) for *described, load_seq in rows]
 
     def rows_in_lake(self, *, but_in: str) -> int:
         """Rows of every file that counts, one folder aside."""
@@ -184,6 +181,7 @@ class LakeBook(Book):
             connection.execute("insert into counting values (?)", (newest + 1,))
 
 
-def _lake_file(row: sqlite3.Row) -> LakeFile:
-    path, folder, day, count, size, sha256 = row
-    return LakeFile(path, folder, date.fromisoformat(day) if day else None, count, size, sha256)
+def _lake_file(row: Sequence[Any]) -> LakeFile:
+    path, folder, day, count, size, sha256, marks_repeats = row
+    occurred_date = date.fromisoformat(day) if day else None
+    return LakeFile(path, folder, occurred_date, count, size, sha256, bool(marks_repeats))

@@ -37,7 +37,9 @@ create table if not exists lake_file (
     occurred_date text,
     rows integer not null,
     bytes integer not null,
-    sha256 text not null
+    sha256 text not null,
+    -- A version before it, put back, says nothing.
+    marks_repeats integer not null default 0
 );
 create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
 create table if not exists touch (
@@ -83,9 +85,14 @@ create table if not exists source_cursor (
 
 
 def prepare_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables that are not there."""
+    """Make the tables that are not there, and bring those of an older version up to date."""
     deletion = [name for _, name, *_ in connection.execute("pragma table_info(deletion)")]
     if deletion and "events" not in deletion:
         # Of the version before, which had the table and wrote nothing to it.
         connection.execute("drop table deletion")
+    lake_file = [name for _, name, *_ in connection.execute("pragma table_info(lake_file)")]
+    if lake_file and "marks_repeats" not in lake_file:
+        connection.execute(
+            "alter table lake_file add column marks_repeats integer not null default 0"
+        )
     connection.executescript(SCHEMA)

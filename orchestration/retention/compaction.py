@@ -84,7 +84,7 @@ def _merge(
     paths = ", ".join(literal(path) for path in full_paths(settings, files))
     connection.execute(
         "create or replace temp view small as "
-        f"select * from read_parquet([{paths}], hive_partitioning = false)"
+        f"select * from read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
     )
     (merged,) = write_file(
         connection,
@@ -93,6 +93,7 @@ def _merge(
         first.folder,
         first.occurred_date,
         settings.lake,
+        marks_repeats=all(file.marks_repeats for file, _ in files),
     )
     if merged.rows != sum(file.rows for file, _ in files):
         raise LakeDamaged(

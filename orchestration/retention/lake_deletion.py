@@ -139,7 +139,13 @@ def _delete(
             f"(select row from doomed where file = {literal(path)}) order by file_row_number"
         )
         written = write_file(
-            connection, rest, new_name(file), file.folder, file.occurred_date, settings.lake
+            connection,
+            rest,
+            new_name(file),
+            file.folder,
+            file.occurred_date,
+            settings.lake,
+            marks_repeats=file.marks_repeats,
         )
         if sum(new.rows for new in written) + doomed.get(path, 0) != file.rows:
             raise LakeDamaged(

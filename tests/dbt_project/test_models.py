@@ -92,8 +92,9 @@ def test_sources_are_what_landing_writes() -> None:
         columns = [
             (column["name"], column["data_type"]) for column in tables[stream.name]["columns"]
         ]
-        dated = [] if stream.is_reference else [("occurred_date", "date")]
-        assert columns == [*stream.lake_columns, *dated]
+        dated = [("is_repeat", "boolean"), ("occurred_date", "date")]
+        derived = [] if stream.is_reference else dated
+        assert columns == [*stream.lake_columns, *derived]
 
 
 def test_only_engine_macros_know_an_engine() -> None:

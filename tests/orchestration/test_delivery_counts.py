@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from installation import Installation, Row, rating, scan, usage_event
+from installation import Installation, Row, installation_in, rating, scan, usage_event
 from orchestration import pipeline
 from orchestration.landing.lake import COUNTS_FOLDER
 from recount.deliveries import recount
@@ -64,14 +61,6 @@ files = st.sampled_from(sorted(rows)).flatmap(
 deliveries = st.lists(st.lists(files, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@contextmanager
-def installation_in(folder: Path) -> Iterator[Installation]:
-    """An installation made anew, for each example of a property."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with pytest.MonkeyPatch.context() as environment:
-        yield Installation(folder, environment, NOW)
-
-
 def counts_in_lake(installation: Installation) -> dict[tuple[str, int | None, str], dict[str, int]]:
     """Counts by stream, customer and date of the folder."""
     found: dict[tuple[str, int | None, str], dict[str, int]] = {}
@@ -98,7 +87,7 @@ def test_the_counts_are_those_of_a_recount_row_by_row(
 ) -> None:
     """Late, twice, under another content, broken in any column: by customer and UTC date."""
     base = tmp_path_factory.getbasetemp() / "counts"
-    with installation_in(base) as installation:
+    with installation_in(base, NOW) as installation:
         everything = base / "everything"
         policy = [{"customer_id": 1, "tier": "free"}, {"customer_id": 2, "tier": "pro"}]
         installation.drop("customers", "c.ndjson", policy)

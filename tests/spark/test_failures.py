@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +74,28 @@ def test_a_thrift_server_that_goes_away_fails_the_run_clearly(
     assert generated.differences() == []
 
 
+def test_a_killed_run_is_made_good_by_the_next(generated: Twins, tmp_path: Path) -> None:
+    """Without a chance to clean up; Spark is told by nobody, and stops what it was doing."""
+    deliver_an_hour(tmp_path, RUNS + 3)
+    generated.each(copy_landing(tmp_path))
+    settings = generated.spark.settings
+    served = current_snapshot(settings.snapshots)
+    run = subprocess.Popen(
+        [sys.executable, "-c", "from orchestration.cli import main; main()", "run", "hourly"],
+        start_new_session=True,
+    )
+    until_spark_writes(generated, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert current_snapshot(settings.snapshots) == served
+
+    generated.run()
+    assert generated.spark.last_run()["full_refresh"] is False
+    assert generated.differences() == []
+    assert list(settings.spark_tables.glob("*/*/.spark-staging-*")) == []
+    assert not settings.spark_exchange.exists()
+
+
 def test_another_session_is_refused(generated: Twins, tmp_path: Path) -> None:
     """Before anything is built, with a message that names each setting and what it must be."""
     profiles = yaml.safe_load((CHECKOUT / "profiles.yml").read_text())
@@ -112,14 +135,20 @@ def leave_a_table_half_made(twins: Twins, cluster: Cluster) -> None:
     (folder / "part-0.parquet").write_bytes(b"cut off")
 
 
+def until_spark_writes(twins: Twins, run: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait for the first mart that a run hands back."""
+    written = handed_back(twins.spark.settings)
+    while not any(written.glob("*/*")):
+        assert run is None or run.poll() is None, "the run was over before anything was written"
+        time.sleep(0.05)
+
+
 def while_spark_works(twins: Twins, act: Callable[[], None]) -> JobOutcome:
     """Run the hourly job on Spark, and act once the first mart of it is being written."""
     installation = twins.spark
-    written = handed_back(installation.settings)
 
     def watch() -> None:
-        while not any(written.glob("*/*")):
-            time.sleep(0.05)
+        until_spark_writes(twins)
         act()
 
     watching = threading.Thread(target=watch, daemon=True)

@@ -1,3 +1,16 @@
+{# How many times a positive whole number goes into another that is not negative. #}
+{% macro whole_quotient(dividend, divisor) %}
+    {{- return(adapter.dispatch('whole_quotient')(dividend, divisor)) -}}
+{% endmacro %}
+
+{% macro duckdb__whole_quotient(dividend, divisor) -%}
+    {{ dividend }} // {{ divisor }}
+{%- endmacro %}
+
+{% macro spark__whole_quotient(dividend, divisor) -%}
+    {{ dividend }} div {{ divisor }}
+{%- endmacro %}
+
 {# A number from 0 to 1 as text, the same on every engine: a hash of it decides between versions. #}
 {% macro share_as_text(share) %}
     {{- return(adapter.dispatch('share_as_text')(share)) -}}

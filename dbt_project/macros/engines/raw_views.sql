@@ -1,21 +1,22 @@
 {# The lake as dbt sees it, for one run.
 
    The run writes three tables before dbt starts: raw.run_context (one row of settings),
-   raw.touched_dates (stream, occurred_date) and raw.lake_files (stream, path: the files of the
-   touched dates, and all files of reference streams). From these come the views raw.<stream>, so
-   that a model reads the dates it rebuilds and no others, without a word about it in its SQL.
+   raw.touched_dates (stream, occurred_date) and raw.lake_files (stream, path, marks_repeats: the
+   files of the touched dates, and all files of reference streams). From these come the views
+   raw.<stream>, so that a model reads the dates it rebuilds and no others, without a word about it
+   in its SQL.
    The paths are literals in the view: the engine then opens those files only. #}
 {% macro create_raw_views() %}
     {%- if execute and flags.WHICH in ['build', 'run', 'test'] -%}
         {%- do adapter.dispatch('show_what_was_handed_over')() -%}
         {%- for source_node in graph.sources.values() if source_node.meta.get('lake') -%}
-            {%- set paths = run_query(
-                "select path from " ~ source('raw', 'lake_files')
+            {%- set files = run_query(
+                "select path, marks_repeats from " ~ source('raw', 'lake_files')
                 ~ " where stream = '" ~ source_node.name ~ "' order by path"
-            ).columns[0].values() -%}
+            ) -%}
             {%- do run_query(
                 "create or replace view " ~ source('raw', source_node.name) ~ " as "
-                ~ lake_rows(source_node.name, source_node.columns.values(), paths)
+                ~ lake_rows(source_node.name, source_node.columns.values(), files.rows)
             ) -%}
         {%- endfor -%}
     {%- endif -%}
@@ -40,17 +41,37 @@
     {%- endfor -%}
 {% endmacro %}
 
-{# One row per row of the given Parquet files; no row, but typed columns, without files. #}
-{% macro lake_rows(stream, columns, paths) %}
-    {{- return(adapter.dispatch('lake_rows')(stream, columns, paths)) -}}
+{# One row per row of the given Parquet files (path, marks_repeats); no row, but typed columns,
+   without files. A file that does not mark repeats is one of an older version, any row of which
+   may repeat. #}
+{% macro lake_rows(stream, columns, files) %}
+    {{- return(adapter.dispatch('lake_rows')(stream, columns, files)) -}}
 {% endmacro %}
 
-{% macro duckdb__lake_rows(stream, columns, paths) %}
+{% macro duckdb__lake_rows(stream, columns, files) %}
+    {%- set names = columns | map(attribute='name') | list -%}
+    {%- set older = files | rejectattr(1) | list if 'is_repeat' in names else [] -%}
+    {%- set newer = files | selectattr(1) | list if 'is_repeat' in names else files -%}
+    {%- set parts = [] -%}
+    {%- if newer or not older -%}
+        {%- do parts.append(parquet_rows(columns, newer | map(attribute=0) | list)) -%}
+    {%- endif -%}
+    {%- if older -%}
+        {%- do parts.append(
+            parquet_rows(columns, older | map(attribute=0) | list, marks_repeats=false)
+        ) -%}
+    {%- endif -%}
+    {{- return(parts | join(' union all ')) -}}
+{% endmacro %}
+
+{% macro parquet_rows(columns, paths, marks_repeats=true) %}
     {%- set rows -%}
         select
         {%- for column in columns %}
             {% if column.name == 'occurred_date' -%}
                 cast({{ 'occurred_at' if paths else 'null' }} as date) as occurred_date
+            {%- elif paths and column.name == 'is_repeat' and not marks_repeats -%}
+                true as is_repeat
             {%- elif paths -%}
                 {{ column.name }}
             {%- else -%}
@@ -71,10 +92,11 @@
 
 {# A view of Spark cannot list thousands of files. So a table knows the folders of the dates, and the
    view leaves out by name what else is in them: what a load that was cut off has left. #}
-{% macro spark__lake_rows(stream, columns, paths) %}
-    {%- set files = source('raw', stream) ~ '_files' -%}
+{% macro spark__lake_rows(stream, columns, files) %}
+    {%- set paths = files | map(attribute=0) | list -%}
+    {%- set table = source('raw', stream) ~ '_files' -%}
     {%- if paths -%}
-        {%- do open_lake_folder(files, stream, columns, paths) -%}
+        {%- do open_lake_folder(table, stream, columns, paths) -%}
     {%- endif -%}
     {%- set rows -%}
         select
@@ -82,6 +104,9 @@
             {% set type = engine_type(column.data_type) -%}
             {% if not paths -%}
                 cast(null as {{ type }}) as {{ column.name }}
+            {%- elif column.name == 'is_repeat' -%}
+                -- A column that a file does not have is NULL.
+                coalesce(is_repeat, true) as is_repeat
             {%- elif type == 'timestamp' -%}
                 cast({{ column.name }} as timestamp) as {{ column.name }}
             {%- else -%}
@@ -90,7 +115,7 @@
             {{ ',' if not loop.last }}
         {%- endfor %}
         {%- if paths %}
-            from {{ files }}
+            from {{ table }}
             where substring_index(_metadata.file_path, '/lake/', -1) in (
                 select lake_files.path from {{ source('raw', 'lake_files') }} as lake_files
                 where lake_files.stream = '{{ stream }}'
@@ -112,14 +137,14 @@
 {% endmacro %}
 
 {# A table over the folders of the lake that the paths are in; dropping it deletes nothing. #}
-{% macro open_lake_folder(files, stream, columns, paths) %}
+{% macro open_lake_folder(table, stream, columns, paths) %}
     {%- set dates = [] -%}
     {%- for path in paths if 'occurred_date=' in path and path.split('=')[1][:10] not in dates -%}
         {%- do dates.append(path.split('=')[1][:10]) -%}
     {%- endfor -%}
-    {%- do run_query('drop table if exists ' ~ files) -%}
+    {%- do run_query('drop table if exists ' ~ table) -%}
     {%- set definition -%}
-        create table {{ files }} ({{ columns_with_types(columns) }})
+        create table {{ table }} ({{ columns_with_types(columns) }})
         using parquet {{ 'partitioned by (occurred_date)' if dates }}
         location '{{ env_var('SPARK_LAKE') }}/{{ stream }}'
     {%- endset -%}
@@ -128,6 +153,6 @@
         {%- set partitions -%}
             {%- for day in dates %} partition (occurred_date = date '{{ day }}'){% endfor -%}
         {%- endset -%}
-        {%- do run_query('alter table ' ~ files ~ ' add' ~ partitions) -%}
+        {%- do run_query('alter table ' ~ table ~ ' add' ~ partitions) -%}
     {%- endif -%}
 {% endmacro %}

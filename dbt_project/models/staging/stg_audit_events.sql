@@ -9,17 +9,10 @@ run_context as (
 ),
 
 unique_scans as (
-    select *
-    from source
-    qualify row_number() over (
-        partition by customer_id, audit_id, occurred_date
-        order by
-            received_at desc nulls last,
-            {{ content_hash([
-                'agent_id', 'agent_type_id', 'event_id', share_as_text('toxicity_score'), 'is_toxic',
-                entity_counts_as_text('pii_redactions'), 'occurred_at',
-            ]) }} desc
-    ) = 1
+    {{ newest_versions('audit_id', [
+        'agent_id', 'agent_type_id', 'event_id', share_as_text('toxicity_score'), 'is_toxic',
+        entity_counts_as_text('pii_redactions'), 'occurred_at',
+    ]) }}
 ),
 
 renamed as (

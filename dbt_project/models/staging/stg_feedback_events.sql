@@ -9,16 +9,9 @@ load_buckets as (
 ),
 
 unique_ratings as (
-    select *
-    from source
-    qualify row_number() over (
-        partition by customer_id, feedback_id, occurred_date
-        order by
-            received_at desc nulls last,
-            {{ content_hash([
-                'agent_id', 'agent_type_id', 'rating', 'running_instances', 'occurred_at',
-            ]) }} desc
-    ) = 1
+    {{ newest_versions('feedback_id', [
+        'agent_id', 'agent_type_id', 'rating', 'running_instances', 'occurred_at',
+    ]) }}
 ),
 
 renamed as (
