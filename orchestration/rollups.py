@@ -37,7 +37,7 @@ create schema if not exists raw;
 create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
-alter table raw.lake_files add column if not exists marks_repeats boolean;
+create table if not exists raw.unmarked_lake_files (path varchar);
 create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
@@ -206,7 +206,7 @@ def hand_over(
     everything is rebuilt or recounted, as a whole.
     Returns what dbt will read: these files, and no others.
     """
-    touched: list[dict[str, str | bool]] = [
+    touched = [
         {"stream": stream, "occurred_date": day.isoformat()}
         for stream, days in scope.touched.items()
         for day in days
@@ -218,14 +218,8 @@ def hand_over(
             stream, None if stream in _UNDATED else scope.touched.get(stream, [])
         )
     ]
-    files: list[dict[str, str | bool]] = [
-        {
-            "stream": file.folder,
-            "path": str(settings.lake / file.path),
-            "marks_repeats": file.marks_repeats,
-        }
-        for file in read
-    ]
+    files = [{"stream": file.folder, "path": str(settings.lake / file.path)} for file in read]
+    unmarked = [{"path": str(settings.lake / file.path)} for file in read if not file.marks_repeats]
     with open_warehouse(settings) as warehouse:
         warehouse.execute("begin")
         warehouse.execute("delete from raw.run_context")
@@ -233,12 +227,8 @@ def hand_over(
         _fill(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )
-        _fill(
-            warehouse,
-            "raw.lake_files",
-            {"stream": "varchar", "path": "varchar", "marks_repeats": "boolean"},
-            files,
-        )
+        _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
+        _fill(warehouse, "raw.unmarked_lake_files", {"path": "varchar"}, unmarked)
         if scope.is_full:
             # Until all of it is built again, nothing is.
             warehouse.execute("delete from raw.rolled_up")
@@ -256,7 +246,7 @@ def _fill(
     warehouse: duckdb.DuckDBPyConnection,
     table: str,
     types: Mapping[str, str],
-    rows: Sequence[Mapping[str, str | bool]],
+    rows: Sequence[Mapping[str, str]],
 ) -> None:
     """Replace the table's rows, in one statement however many there are."""
     shape = json.dumps([dict(types)])

@@ -2,35 +2,44 @@
    at the same time the one whose content has the greater hash, so that the order in which they came
    does not matter. `identity` is the event's id, `contents` are what its versions may differ in.
 
-   Landing has marked the rows that came beside another of their event (`is_repeat`): only the rows of
-   those events pay for a sort, and nobody searches for them again. #}
+   Landing has marked the rows that came beside another of their event (`is_repeat`), so that only the
+   rows of those events pay for a sort. Where a mark is NULL, an older version has landed the row, and
+   its event is looked for among all rows. #}
 {% macro newest_versions(identity, contents) %}
     {%- set keys = ['customer_id', identity, 'occurred_date'] -%}
     with
 
-    repeated as (
+    unmarked as (
         select distinct {{ keys | join(', ') }}
         from source
+        where is_repeat is null
+    ),
+
+    repeated as (
+        select {{ keys | join(', ') }}
+        from source
         where is_repeat
+        union
+        select {{ keys | join(', ') }}
+        from source
+        where exists (
+            select 1 from unmarked
+            where {{ keys_are_equal('unmarked', keys) }}
+        )
+        group by {{ keys | join(', ') }}
+        having count(*) > 1
     )
 
     select source.*
     from source
     where not exists (
         select 1 from repeated
-        where
-            {%- for key in keys %}
-            {{ 'and ' if not loop.first }}repeated.{{ key }} = source.{{ key }}
-            {%- endfor %}
+        where {{ keys_are_equal('repeated', keys) }}
     )
     union all
     select source.*
     from source
-    inner join repeated
-        on
-            {%- for key in keys %}
-            {{ 'and ' if not loop.first }}source.{{ key }} = repeated.{{ key }}
-            {%- endfor %}
+    inner join repeated on {{ keys_are_equal('repeated', keys) }}
     qualify row_number() over (
         partition by source.customer_id, source.{{ identity }}, source.occurred_date
         order by
@@ -38,3 +47,9 @@
             {{ content_hash(contents) }} desc
     ) = 1
 {% endmacro %}
+
+{% macro keys_are_equal(relation, keys) -%}
+    {%- for key in keys -%}
+        {{ 'and ' if not loop.first }}source.{{ key }} = {{ relation }}.{{ key }}{{ ' ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

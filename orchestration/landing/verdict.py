@@ -4,8 +4,8 @@ The rows of the file at hand live in tables of one connection:
 
 - `checked`: every row, typed, with its `reason` (NULL for a good row);
 - `dropped`: the rowids of good rows that say nothing new and are not written to the lake;
-- `repeats`: for events, the rowids of good rows that are written, although the lake or the file
-  holds another row of the same event and date;
+- `repeats`: the rowids of good rows that are written beside another of the same identity, in the
+  lake or in the file;
 - `counted`: for events, what came of the rows of each customer, quarter hour and reason.
 """
 

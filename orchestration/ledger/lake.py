@@ -18,7 +18,7 @@ class LakeFile:
     """A Parquet file of the lake; `path` relative to the lake, `sha256` of its bytes.
 
     `folder` is the first part of the path: a stream, `rejected_rows` or `delivery_counts`.
-    `marks_repeats` is whether it has the column `is_repeat`, which older versions did not write.
+    `marks_repeats` is whether it has the column `is_repeat`: older versions did not write it.
     """
 
     path: str

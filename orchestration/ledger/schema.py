@@ -38,7 +38,6 @@ create table if not exists lake_file (
     rows integer not null,
     bytes integer not null,
     sha256 text not null,
-    -- A version before it, put back, says nothing.
     marks_repeats integer not null default 0
 );
 create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
@@ -90,9 +89,18 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
     if deletion and "events" not in deletion:
         # Of the version before, which had the table and wrote nothing to it.
         connection.execute("drop table deletion")
-    lake_file = [name for _, name, *_ in connection.execute("pragma table_info(lake_file)")]
-    if lake_file and "marks_repeats" not in lake_file:
-        connection.execute(
-            "alter table lake_file add column marks_repeats integer not null default 0"
-        )
+    if _lacks_marks(connection):
+        # Readers open the ledger too, and may do so at the same time.
+        connection.execute("begin immediate")
+        if _lacks_marks(connection):
+            connection.execute(
+                "alter table lake_file add column marks_repeats integer not null default 0"
+            )
+        connection.execute("commit")
     connection.executescript(SCHEMA)
+
+
+def _lacks_marks(connection: sqlite3.Connection) -> bool:
+    """Whether the ledger is of a version that did not note which lake files mark repeats."""
+    columns = [name for _, name, *_ in connection.execute("pragma table_info(lake_file)")]
+    return bool(columns) and "marks_repeats" not in columns

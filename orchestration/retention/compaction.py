@@ -82,6 +82,7 @@ def _merge(
         verify(settings.lake, file)
     first = files[0][0]
     paths = ", ".join(literal(path) for path in full_paths(settings, files))
+    # By name: files of an older version have no `is_repeat`, which is NULL in what they come to.
     connection.execute(
         "create or replace temp view small as "
         f"select * from read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
@@ -93,7 +94,7 @@ def _merge(
         first.folder,
         first.occurred_date,
         settings.lake,
-        marks_repeats=all(file.marks_repeats for file, _ in files),
+        marks_repeats=any(file.marks_repeats for file, _ in files),
     )
     if merged.rows != sum(file.rows for file, _ in files):
         raise LakeDamaged(

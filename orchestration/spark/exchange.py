@@ -19,7 +19,7 @@ from orchestration.settings import Settings
 
 # The folder of marts that come back whole; the other folders are named after a stream.
 WHOLE = "whole"
-HANDED_OVER = ("run_context", "touched_dates", "lake_files")
+HANDED_OVER = ("run_context", "touched_dates", "lake_files", "unmarked_lake_files")
 
 log = structlog.get_logger()
 
@@ -32,8 +32,8 @@ def hand_over(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
         path.parent.mkdir(parents=True)
         # Paths as the cluster knows them: relative to the lake.
         rows = (
-            f"(select * replace (path[{len(str(settings.lake)) + 2}:] as path) from raw.lake_files)"
-            if table == "lake_files"
+            f"(select * replace (path[{len(str(settings.lake)) + 2}:] as path) from raw.{table})"
+            if table.endswith("lake_files")
             else f"raw.{table}"
         )
         warehouse.execute(f"copy (from {rows}) to {literal(str(path))} (format parquet)")

@@ -1,28 +1,28 @@
 {# The lake as dbt sees it, for one run.
 
-   The run writes three tables before dbt starts: raw.run_context (one row of settings),
-   raw.touched_dates (stream, occurred_date) and raw.lake_files (stream, path, marks_repeats: the
-   files of the touched dates, and all files of reference streams). From these come the views
-   raw.<stream>, so that a model reads the dates it rebuilds and no others, without a word about it
-   in its SQL.
+   The run writes four tables before dbt starts: raw.run_context (one row of settings),
+   raw.touched_dates (stream, occurred_date) and raw.lake_files (stream, path: the files of the
+   touched dates, and all files of reference streams); and raw.unmarked_lake_files has those of them
+   that lack the column is_repeat. From these come the views raw.<stream>, so that a model reads the
+   dates it rebuilds and no others, without a word about it in its SQL.
    The paths are literals in the view: the engine then opens those files only. #}
 {% macro create_raw_views() %}
     {%- if execute and flags.WHICH in ['build', 'run', 'test'] -%}
         {%- do adapter.dispatch('show_what_was_handed_over')() -%}
         {%- for source_node in graph.sources.values() if source_node.meta.get('lake') -%}
-            {%- set files = run_query(
-                "select path, marks_repeats from " ~ source('raw', 'lake_files')
+            {%- set paths = run_query(
+                "select path from " ~ source('raw', 'lake_files')
                 ~ " where stream = '" ~ source_node.name ~ "' order by path"
-            ) -%}
+            ).columns[0].values() -%}
             {%- do run_query(
                 "create or replace view " ~ source('raw', source_node.name) ~ " as "
-                ~ lake_rows(source_node.name, source_node.columns.values(), files.rows)
+                ~ lake_rows(source_node.name, source_node.columns.values(), paths)
             ) -%}
         {%- endfor -%}
     {%- endif -%}
 {% endmacro %}
 
-{# The three tables are in the warehouse that dbt writes, … #}
+{# The four tables are in the warehouse that dbt writes, … #}
 {% macro duckdb__show_what_was_handed_over() %}
 {% endmacro %}
 
@@ -41,38 +41,34 @@
     {%- endfor -%}
 {% endmacro %}
 
-{# One row per row of the given Parquet files (path, marks_repeats); no row, but typed columns,
-   without files. A file that does not mark repeats is one of an older version, any row of which
-   may repeat. #}
-{% macro lake_rows(stream, columns, files) %}
-    {{- return(adapter.dispatch('lake_rows')(stream, columns, files)) -}}
+{# One row per row of the given Parquet files; no row, but typed columns, without files. #}
+{% macro lake_rows(stream, columns, paths) %}
+    {{- return(adapter.dispatch('lake_rows')(stream, columns, paths)) -}}
 {% endmacro %}
 
-{% macro duckdb__lake_rows(stream, columns, files) %}
-    {%- set names = columns | map(attribute='name') | list -%}
-    {%- set older = files | rejectattr(1) | list if 'is_repeat' in names else [] -%}
-    {%- set newer = files | selectattr(1) | list if 'is_repeat' in names else files -%}
-    {%- set parts = [] -%}
-    {%- if newer or not older -%}
-        {%- do parts.append(parquet_rows(columns, newer | map(attribute=0) | list)) -%}
-    {%- endif -%}
-    {%- if older -%}
-        {%- do parts.append(
-            parquet_rows(columns, older | map(attribute=0) | list, marks_repeats=false)
+{# A column that a file does not have must be told apart: `is_repeat`, in those of older versions. #}
+{% macro duckdb__lake_rows(stream, columns, paths) %}
+    {%- set unmarked = [] -%}
+    {%- if columns | selectattr('name', 'eq', 'is_repeat') | list -%}
+        {%- do unmarked.extend(
+            run_query('select path from ' ~ source('raw', 'unmarked_lake_files')).columns[0].values()
         ) -%}
+    {%- endif -%}
+    {%- set lacking = paths | select('in', unmarked) | list -%}
+    {%- set parts = [parquet_rows(columns, paths | reject('in', unmarked) | list)] -%}
+    {%- if lacking -%}
+        {%- do parts.append(parquet_rows(columns, lacking, ['is_repeat'])) -%}
     {%- endif -%}
     {{- return(parts | join(' union all ')) -}}
 {% endmacro %}
 
-{% macro parquet_rows(columns, paths, marks_repeats=true) %}
+{% macro parquet_rows(columns, paths, lacking=[]) %}
     {%- set rows -%}
         select
         {%- for column in columns %}
             {% if column.name == 'occurred_date' -%}
                 cast({{ 'occurred_at' if paths else 'null' }} as date) as occurred_date
-            {%- elif paths and column.name == 'is_repeat' and not marks_repeats -%}
-                true as is_repeat
-            {%- elif paths -%}
+            {%- elif paths and column.name not in lacking -%}
                 {{ column.name }}
             {%- else -%}
                 cast(null as {{ column.data_type }}) as {{ column.name }}
@@ -92,8 +88,7 @@
 
 {# A view of Spark cannot list thousands of files. So a table knows the folders of the dates, and the
    view leaves out by name what else is in them: what a load that was cut off has left. #}
-{% macro spark__lake_rows(stream, columns, files) %}
-    {%- set paths = files | map(attribute=0) | list -%}
+{% macro spark__lake_rows(stream, columns, paths) %}
     {%- set table = source('raw', stream) ~ '_files' -%}
     {%- if paths -%}
         {%- do open_lake_folder(table, stream, columns, paths) -%}
@@ -104,9 +99,6 @@
             {% set type = engine_type(column.data_type) -%}
             {% if not paths -%}
                 cast(null as {{ type }}) as {{ column.name }}
-            {%- elif column.name == 'is_repeat' -%}
-                -- A column that a file does not have is NULL.
-                coalesce(is_repeat, true) as is_repeat
             {%- elif type == 'timestamp' -%}
                 cast({{ column.name }} as timestamp) as {{ column.name }}
             {%- else -%}
