@@ -133,6 +133,7 @@ def _disk(at: Path, *, mib: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", str(at)], check=True)
+        at.rmdir()
 
 
 def _check_nothing_set_aside(outcome: Outcome, home: Path, what: str) -> None:
