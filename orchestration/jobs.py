@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import uuid
 import warnings
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ _OVERRIDES = {
         "class": "NoOpComputeLogManager",
     }
 }
+
+# As DuckDB and Python say it, and SQLite.
+_NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "database or disk is full")
 
 STOPPED = "was stopped by a signal; the next run takes its work up"
 
@@ -40,6 +45,8 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
     run_id = str(uuid.uuid4())
     try:
         outcome = _run_job(settings, name, run_id, full_refresh=full_refresh)
+    except OSError as error:
+        outcome = JobOutcome(succeeded=False, problem=_in_its_words(error))
     except Exception as error:
         _tell(settings, name, run_id, _in_its_words(error))
         raise
@@ -101,4 +108,8 @@ def _in_its_words(error: BaseException) -> str:
         if error.__cause__ is None or type(error).__module__.partition(".")[0] != "dagster":
             break
         error = error.__cause__
-    return str(description or error)
+    # SQLAlchemy, below Dagster, adds its query and where to read about it.
+    problem = str(description or getattr(error, "orig", None) or error)
+    if any(words in problem for words in _NO_ROOM):
+        return f"{problem}: make room on the disk, and run it again; nothing is lost"
+    return problem

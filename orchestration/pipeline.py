@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
+import duckdb
 import structlog
 
 from orchestration import dbt, publication, rollups
@@ -83,8 +84,25 @@ def land(settings: Settings, ledger: Ledger) -> list[Load]:
 def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> RollUp:
     """Rebuild the dates that loads touched since the last roll-up, and test them.
 
-    Whether it worked is in the results; the roll-up counts as done only if all of them are ok.
+    Whether it worked is in the results; the roll-up counts as done only if all of them are ok. A
+    warehouse that turns out to be damaged is set aside, and everything is rebuilt from the lake.
     """
+    try:
+        done = _roll_up(settings, ledger, full_refresh=full_refresh)
+    except duckdb.Error as error:
+        if not rollups.tells_of_damage(settings, str(error)):
+            raise
+        damage = str(error)
+    else:
+        messages = [node.message or "" for node in done.failed]
+        damage = next((text for text in messages if rollups.tells_of_damage(settings, text)), "")
+        if not damage:
+            return done
+    rollups.set_aside(settings, damage)
+    return _roll_up(settings, ledger, full_refresh=False)
+
+
+def _roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollUp:
     scope = rollups.scope_of_run(settings, ledger, full_refresh=full_refresh)
     log.info("roll_up", dates=scope.date_count, full=scope.is_full, reason=scope.reason)
     if scope.is_empty:
@@ -190,7 +208,13 @@ def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Sn
     Older snapshots that hold what was deleted since are unlinked.
     """
     publication.finish_publication(settings.snapshots, keep=settings.snapshots_kept)
-    content = publication.content_of_marts(ledger, rollups.marts_version(settings))
+    version = rollups.marts_version(settings)
+    if version == rollups.NO_MARTS:
+        raise rollups.WarehouseUnusable(
+            f"{settings.warehouse} holds no marts: it was set aside or removed since the roll-up; "
+            "run `agentstats run hourly`, which rebuilds them. What was published is served on"
+        )
+    content = publication.content_of_marts(ledger, version)
     published = None
     if publication.published_content(publication.current_snapshot(settings.snapshots)) != content:
         published = publication.publish(settings, ledger, run_id=run_id, content=content)

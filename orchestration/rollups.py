@@ -30,6 +30,9 @@ _UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 # a gigabyte.
 ROWS_AT_ONCE = 4_000_000
 
+# The version of marts that there are none of.
+NO_MARTS = "none"
+
 log = structlog.get_logger()
 
 _SCHEMA = """
@@ -110,19 +113,30 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
                 f"{path} is open in another program, which must close it first "
                 f"(analysts read snapshots/marts.duckdb instead): {error}"
             ) from error
-        log.error(
-            "warehouse_set_aside", path=str(path), reason=str(error), then="rebuilt from lake"
-        )
-        for part in (path, path.with_name(path.name + ".wal")):
-            if part.exists():
-                set_aside = part.with_name(f"{part.name}.broken")
-                if set_aside.is_dir():
-                    # A rename replaces a file by a file only.
-                    shutil.rmtree(set_aside)
-                elif part.is_dir():
-                    set_aside.unlink(missing_ok=True)
-                part.replace(set_aside)
+        set_aside(settings, str(error))
         return connect(settings, path)
+
+
+def tells_of_damage(settings: Settings, message: str) -> bool:
+    """Whether an error says that the warehouse's file is not what was written to it: DuckDB opens a
+    file whose end is missing, say, and fails where something comes to read it."""
+    is_cut_off = "Could not read enough bytes" in message and str(settings.warehouse) in message
+    return is_cut_off or "Corrupt database file" in message
+
+
+def set_aside(settings: Settings, reason: str) -> None:
+    """Move the warehouse's file out of the way, so that it is made anew from the lake."""
+    path = settings.warehouse
+    log.error("warehouse_set_aside", path=str(path), reason=reason, then="rebuilt from lake")
+    for part in (path, path.with_name(path.name + ".wal")):
+        if part.exists():
+            target = part.with_name(f"{part.name}.broken")
+            if target.is_dir():
+                # A rename replaces a file by a file only.
+                shutil.rmtree(target)
+            elif part.is_dir():
+                target.unlink(missing_ok=True)
+            part.replace(target)
 
 
 def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> Scope:
@@ -300,7 +314,7 @@ def marts_version(settings: Settings) -> str:
     """Which build of the marts the warehouse holds, for comparing with what is published."""
     with open_warehouse(settings) as warehouse:
         rows = warehouse.execute("select marts_version from raw.marts_version").fetchall()
-    return str(rows[0][0]) if rows else "none"
+    return str(rows[0][0]) if rows else NO_MARTS
 
 
 def renew_marts_version(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -54,13 +54,15 @@ class Book:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("begin immediate")
         try:
+            self._connection.execute("begin immediate")
             yield self._connection
+            self._connection.execute("commit")
         except BaseException:
-            self._connection.execute("rollback")
+            # A signal may come at any place, right after the first statement or the last one too.
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
             raise
-        self._connection.execute("commit")
 
 
 def _refuse_a_lost_ledger(path: Path) -> None:

@@ -14,6 +14,6 @@ def test_signals_full_disks_and_broken_warehouses_are_survived(tmp_path: Path) -
         terms=1,
         limits=[64 * 1024],
         disks=[],
-        warehouses=["has damaged blocks"],
+        warehouses=["has damaged blocks", "is truncated"],
     )
     assert outcome.failures == []
