@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -232,6 +233,36 @@ def test_a_warehouse_that_cannot_be_opened_is_rebuilt_from_the_lake(
     installation.run()
     assert installation.fingerprints() == before
     assert installation.settings.warehouse.with_name("warehouse.duckdb.broken").exists()
+
+
+def test_a_warehouse_without_its_end_is_rebuilt_from_the_lake(installation: Installation) -> None:
+    """DuckDB opens it; what is missing shows only when the roll-up comes to read it."""
+    drop_three_days(installation)
+    installation.run()
+    warehouse = installation.settings.warehouse
+    os.truncate(warehouse, warehouse.stat().st_size // 3)
+    installation.drop("agent_usage_events", "late.ndjson", [usage_event(901)])
+    installation.run()
+    assert warehouse.with_name("warehouse.duckdb.broken").exists()
+    rebuilt = installation.fingerprints()
+    installation.run(full_refresh=True)
+    assert installation.fingerprints() == rebuilt
+
+
+def test_a_warehouse_that_is_gone_since_the_roll_up_is_not_published(
+    installation: Installation,
+) -> None:
+    """The snapshot before it is served on."""
+    drop_three_days(installation)
+    installation.run()
+    served = current_snapshot(installation.settings.snapshots)
+    installation.settings.warehouse.unlink()
+    with (
+        installation.ledger() as ledger,
+        pytest.raises(rollups.WarehouseUnusable, match="no marts"),
+    ):
+        pipeline.publish_if_changed(installation.settings, ledger, run_id="r")
+    assert current_snapshot(installation.settings.snapshots) == served
 
 
 def test_a_name_that_changes_later_is_shown_for_old_events_too(installation: Installation) -> None:
