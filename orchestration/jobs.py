@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import uuid
 import warnings
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from orchestration import alerts, run_worker
 from orchestration.alerts import Alert
 from orchestration.dagster_home import prepare_dagster
+from orchestration.full_disk import tells_of_no_room
 from orchestration.settings import Settings
 
 # What is printed goes to the terminal, and nowhere else: Dagster would start two processes for each
@@ -21,9 +20,6 @@ _OVERRIDES = {
         "class": "NoOpComputeLogManager",
     }
 }
-
-# As DuckDB and Python say it, and SQLite.
-_NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "database or disk is full")
 
 STOPPED = "was stopped by a signal; the next run takes its work up"
 
@@ -110,6 +106,6 @@ def _in_its_words(error: BaseException) -> str:
         error = error.__cause__
     # SQLAlchemy, below Dagster, adds its query and where to read about it.
     problem = str(description or getattr(error, "orig", None) or error)
-    if any(words in problem for words in _NO_ROOM):
+    if tells_of_no_room(problem):
         return f"{problem}: make room on the disk, and run it again; nothing is lost"
     return problem

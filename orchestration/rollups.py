@@ -22,8 +22,9 @@ from orchestration.settings import Settings
 from orchestration.spark import connection, exchange
 from orchestration.spark.connection import cluster_of
 
+_EVENTS = tuple(stream.name for stream in EVENT_STREAMS)
 # What of the lake is read by date, each with dates of its own.
-_DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
+_DATED = (*_EVENTS, COUNTS_FOLDER)
 _UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 
 # What is grouped must fit into memory, the lists of response times in it: so many events take about
@@ -233,7 +234,11 @@ def hand_over(
         )
     ]
     files = [{"stream": file.folder, "path": str(settings.lake / file.path)} for file in read]
-    unmarked = [{"path": str(settings.lake / file.path)} for file in read if not file.marks_repeats]
+    unmarked = [
+        {"path": str(settings.lake / file.path)}
+        for file in read
+        if file.folder in _EVENTS and not file.marks_repeats
+    ]
     with open_warehouse(settings) as warehouse:
         warehouse.execute("begin")
         warehouse.execute("delete from raw.run_context")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
-import os
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ import duckdb
 import structlog
 
 from orchestration.database import connect
+from orchestration.full_disk import tells_of_no_room
 from orchestration.landing import files, lake
 from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
@@ -29,11 +28,6 @@ LOAD_ID_LENGTH = 20
 
 # Whatever reading a broken file can raise.
 _BROKEN = (duckdb.Error, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
-# What DuckDB says when there is no room for what it spills: no fault of the file's.
-_NO_ROOM = (
-    *(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)),
-    "max_temp_directory_size",
-)
 
 log = structlog.get_logger()
 
@@ -222,7 +216,7 @@ def read_rows(
                 rows = open_rows()
                 check_rows(connection, file, rows, now)
             except duckdb.Error as error:
-                if _has_no_room(error):
+                if tells_of_no_room(str(error)):
                     raise
                 # Some record is not well formed: find out which, and keep the others.
             else:
@@ -230,7 +224,7 @@ def read_rows(
         rows = last()
         check_rows(connection, file, rows, now)
     except _BROKEN as error:
-        if _has_no_room(error):
+        if tells_of_no_room(str(error)):
             raise
         reason = files.without_content(error, file.path)
         if isinstance(error, UnicodeDecodeError):
@@ -239,10 +233,6 @@ def read_rows(
             reason = "needs more memory than AGENTSTATS_MEMORY_LIMIT; raise it, or split the file"
         raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
     return rows
-
-
-def _has_no_room(error: BaseException) -> bool:
-    return any(text in str(error) for text in _NO_ROOM)
 
 
 def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:

@@ -51,6 +51,7 @@ def test_every_format_lands_the_same_rows(installation: Installation, name: str)
         "response_time_ms": 1500,
         "occurred_at": first["occurred_at"],
         "received_at": first["received_at"],
+        "is_repeat": False,
     }
     assert first["occurred_at"].isoformat() == "2026-03-01T08:00:00"
     scans = sorted(installation.lake("audit_events"), key=lambda row: row["audit_id"])

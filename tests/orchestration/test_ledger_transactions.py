@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_a_signal_leaves_no_transaction_open(tmp_path: Path, statement: str, aft
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.start_run(run_id="a", job="hourly", pid=1, at=NOW)
     whole = ledger._connection
-    ledger._connection = Interrupted(whole, statement, after=after)  # type: ignore[assignment]
+    ledger._connection = cast(Any, Interrupted(whole, statement, after=after))
     with pytest.raises(KeyboardInterrupt):
         ledger.note_in_run("a", {"files": 3})
     ledger._connection = whole

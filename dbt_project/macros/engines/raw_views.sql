@@ -48,18 +48,21 @@
 
 {# A column that a file does not have must be told apart: `is_repeat`, in those of older versions. #}
 {% macro duckdb__lake_rows(stream, columns, paths) %}
-    {%- set unmarked = [] -%}
-    {%- if columns | selectattr('name', 'eq', 'is_repeat') | list -%}
-        {%- do unmarked.extend(
-            run_query('select path from ' ~ source('raw', 'unmarked_lake_files')).columns[0].values()
-        ) -%}
+    {%- set of_stream =
+        "select path from " ~ source('raw', 'lake_files') ~ " where stream = '" ~ stream ~ "' and path "
+    -%}
+    {%- set unmarked =
+        "in (select path from " ~ source('raw', 'unmarked_lake_files') ~ ") order by path"
+    -%}
+    {%- set lacking = run_query(of_stream ~ unmarked).columns[0].values() -%}
+    {%- if not lacking -%}
+        {{- return(parquet_rows(columns, paths)) -}}
     {%- endif -%}
-    {%- set lacking = paths | select('in', unmarked) | list -%}
-    {%- set parts = [parquet_rows(columns, paths | reject('in', unmarked) | list)] -%}
-    {%- if lacking -%}
-        {%- do parts.append(parquet_rows(columns, lacking, ['is_repeat'])) -%}
-    {%- endif -%}
-    {{- return(parts | join(' union all ')) -}}
+    {%- set marked = run_query(of_stream ~ 'not ' ~ unmarked).columns[0].values() -%}
+    {{- return(
+        parquet_rows(columns, marked) ~ ' union all '
+        ~ parquet_rows(columns, lacking, ['is_repeat'])
+    ) -}}
 {% endmacro %}
 
 {% macro parquet_rows(columns, paths, lacking=[]) %}
