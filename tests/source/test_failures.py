@@ -9,6 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import pytest
 from installation import Installation, usage_event
 from orchestration.jobs import run_job
 from orchestration.landing.streams import AGENT_USAGE_EVENTS
+from orchestration.source.connection import Source
 from source.platform_rows import AT, ids_in_lake, pull_and_land, write_usage
 from source.server import ESCAPED_PASSWORD, PASSWORD, Server
 
@@ -148,31 +153,47 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
 def test_a_connection_cut_in_mid_pull_loses_and_doubles_nothing(
     server: Server, platform: Installation, how: str
 ) -> None:
-    """Whatever moment it is cut at, a half-read chunk is no file, and the next pull has all."""
+    """Before each chunk's rows, and at any moment: a half-read chunk is no file, and the next pull
+    has all."""
     server.run(
         "insert into agent_usage_events select 'event-' || n, 1, 11, 5, 'm', 1, 1, 2, 1, "
         f"'{AT}', null from generate_series(1, 60000) as n"
     )
     platform.environment.setenv("AGENTSTATS_POSTGRES_CHUNK_ROWS", "20000")
-    problems = 0
-    for delay in (0.05, 0.2, 0.4, 0.7):
-
-        def cut(delay: float = delay) -> None:
-            time.sleep(delay)
-            if how == "cut":
-                server.cut("agentstats")
-            else:
-                server.crash_and_start()
-
-        thread = threading.Thread(target=cut)
+    break_off = partial(server.cut, "agentstats") if how == "cut" else server.crash_and_start
+    for whole_chunks in (0, 1, 2):
+        with before_rows_of_chunk(whole_chunks + 1, platform.environment, break_off):
+            done, loads = pull_and_land(platform, AGENT_USAGE_EVENTS, from_start=True)
+        assert len(done.problems) == 1
+        assert len(loads) == whole_chunks
+    # A fast machine is through before the last of these.
+    for delay in (0.05, 0.1, 0.2, 0.4):
+        thread = threading.Timer(delay, break_off)
         thread.start()
-        problems += len(pull_and_land(platform, AGENT_USAGE_EVENTS, from_start=True)[0].problems)
+        pull_and_land(platform, AGENT_USAGE_EVENTS, from_start=True)
         thread.join()
-    assert problems
     assert not list(platform.home.rglob(".postgres-*"))
     assert not pull_and_land(platform, AGENT_USAGE_EVENTS)[0].problems
     ids = ids_in_lake(platform)
     assert len(ids) == len(set(ids)) == 60000
+
+
+@contextmanager
+def before_rows_of_chunk(
+    number: int, environment: pytest.MonkeyPatch, act: Callable[[], object]
+) -> Iterator[None]:
+    """In the block, let something happen when a pull has begun its chunk of this number."""
+    begun = count(1)
+    write = Source.write
+
+    def act_and_write(self: Source, query: str, received: str, target: Path) -> int:
+        if next(begun) == number:
+            act()
+        return write(self, query, received, target)
+
+    with environment.context() as patched:
+        patched.setattr(Source, "write", act_and_write)
+        yield
 
 
 def test_a_puller_that_is_killed_leaves_nothing_half_done(
