@@ -16,9 +16,9 @@ from sys import getsizeof
 from typing import Any, Protocol
 
 from api.queries import SERIES, Queries
-from api.series import Measures, OfGroup, Series, Sums, TooLarge, add
+from api.series import Measures, Series, Sums, TooLarge, add, no_rows
 from api.serving import Lease
-from api.windows import Window, utc_midnight, window
+from api.windows import Window, window
 
 ROW_BYTES = 100  # of a row of names, beyond its values
 ENTRY_BYTES = 400  # of an entry, beyond its content
@@ -157,25 +157,29 @@ class CustomerRows:
         Each is the difference of what was before its end and what was before its start, and what
         was before an instant is that of the UTC dates before, and of the early part of its own.
         """
-        none = (0,) * measures
-        by_date = self._by_date(series).groups.get(())
-        by_date = by_date and by_date.first(measures)
-        early: dict[timedelta, OfGroup | None] = {}
-        before = []
-        for boundary in asked.boundaries:
-            position = boundary.toordinal()
-            sums = by_date.before(position) if by_date else none
-            time_of_day = boundary - utc_midnight(boundary.date())
-            if time_of_day:
-                if time_of_day not in early:
-                    found = self._early_in_the_day(series, time_of_day).groups.get(())
-                    early[time_of_day] = found and found.first(measures)
-                of_time = early[time_of_day]
-                part = of_time.between(position, position + 1) if of_time else None
-                if part is not None:
-                    sums = tuple(map(int.__add__, sums, part))
-            before.append(sums)
-        return [tuple(map(int.__sub__, end, start)) for start, end in pairwise(before)]
+        by_date = self._by_date(series).groups.get(()) or no_rows(measures)
+        before: list[list[int]] = [[] for _ in range(measures)]
+        for stretch in asked.stretches:
+            rows = by_date.rows_before(stretch.dates)
+            early = None
+            early_rows: Sequence[int] = ()
+            if stretch.time_of_day:
+                early = self._early_in_the_day(series, stretch.time_of_day).groups.get(())
+                if early is not None:
+                    and_next = range(stretch.dates.start, stretch.dates.stop + 1)
+                    early_rows = early.rows_before(and_next)
+            for measure, sums in enumerate(before):
+                running = by_date.running[measure]
+                here = [running[row] for row in rows]
+                if early is not None:
+                    parts = early.running[measure]
+                    here = [
+                        total + parts[end] - parts[start]
+                        for total, (start, end) in zip(here, pairwise(early_rows), strict=True)
+                    ]
+                sums.extend(here * stretch.times)
+        of_dates = [map(int.__sub__, sums[1:], sums) for sums in before]
+        return list(zip(*of_dates, strict=True))
 
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """The rows of a query that asks for no window."""

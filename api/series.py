@@ -28,14 +28,13 @@ class OfGroup:
     running: tuple[array[int], ...]
     """For each measure, one number more than there are positions: the last is the sum of all."""
 
-    def first(self, measures: int) -> OfGroup:
-        """The same rows with only so many of their measures."""
-        return OfGroup(self.positions, self.running[:measures])
-
-    def before(self, position: int) -> Measures:
-        """Sums over everything before a position."""
-        row = bisect_left(self.positions, position)
-        return tuple([running[row] for running in self.running])
+    def rows_before(self, positions: range) -> Sequence[int]:
+        """How many rows lie before each of these positions: the places of their running sums."""
+        first = bisect_left(self.positions, positions[0])
+        last = bisect_left(self.positions, positions[-1], first)
+        if last - first == positions[-1] - positions[0]:  # a row at each
+            return range(first, last + 1)
+        return [bisect_left(self.positions, each, first, last) for each in positions]
 
     def between(self, start: int, end: int) -> Measures | None:
         """Sums from position `start` on and before `end`; None if there is no row."""
@@ -44,6 +43,11 @@ class OfGroup:
         if first == last:
             return None
         return tuple([running[last] - running[first] for running in self.running])
+
+
+def no_rows(measures: int) -> OfGroup:
+    """A group without rows."""
+    return OfGroup(array("q"), tuple(array("q", [0]) for _ in range(measures)))
 
 
 class Series:
@@ -67,9 +71,7 @@ class Series:
             group = tuple(row[: -measures - 1])
             held = self.groups.get(group)
             if held is None:
-                held = self.groups[group] = OfGroup(
-                    array("q"), tuple(array("q", [0]) for _ in range(measures))
-                )
+                held = self.groups[group] = no_rows(measures)
             held.positions.append(row[-measures - 1])
             for running, measure in zip(held.running, row[-measures:], strict=True):
                 try:

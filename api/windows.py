@@ -70,6 +70,17 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Boundaries one after the other that fall on UTC dates in a row, at one time of day in UTC."""
+
+    dates: range
+    """Proleptic Gregorian ordinals of the dates."""
+    times: int
+    """How often each is there; more than once only where there is one date."""
+    time_of_day: timedelta
+
+
+@dataclass(frozen=True)
 class Window:
     """The `days` dates in `tz` that end with `end`, as UTC instants, cut off at retention.
 
@@ -102,7 +113,8 @@ class Window:
     @property
     def labels(self) -> list[str]:
         """The dates, `YYYY-MM-DD`, oldest first."""
-        return [(self.end - ONE_DAY * back).isoformat() for back in reversed(range(self.days))]
+        last = self.end.toordinal()
+        return [date.fromordinal(day).isoformat() for day in range(last - self.days + 1, last + 1)]
 
     @property
     def spans(self) -> list[Span]:
@@ -112,7 +124,26 @@ class Window:
     @cached_property
     def is_of_utc_days(self) -> bool:
         """Whether each date of the window is a whole UTC date (or empty)."""
-        return all(boundary == utc_midnight(boundary.date()) for boundary in self.boundaries)
+        return not any(stretch.time_of_day for stretch in self.stretches)
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The boundaries again, in as few parts as can be: one, but for retention and clocks."""
+        found: list[Stretch] = []
+        for boundary in self.boundaries:
+            date_of_it = boundary.date()
+            time_of_day = boundary - utc_midnight(date_of_it)
+            here = range(date_of_it.toordinal(), date_of_it.toordinal() + 1)
+            last = found[-1] if found else None
+            if last is None or last.time_of_day != time_of_day:
+                found.append(Stretch(here, 1, time_of_day))
+            elif last.dates == here:
+                found[-1] = Stretch(here, last.times + 1, time_of_day)
+            elif last.times == 1 and last.dates.stop == here.start:
+                found[-1] = Stretch(range(last.dates.start, here.stop), 1, time_of_day)
+            else:
+                found.append(Stretch(here, 1, time_of_day))
+        return tuple(found)
 
     @cached_property
     def head(self) -> Span:
