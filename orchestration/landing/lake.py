@@ -18,6 +18,9 @@ from orchestration.ledger import LakeFile, Ledger
 REJECTED_FOLDER = "rejected_rows"
 COUNTS_FOLDER = "delivery_counts"
 
+# Level 3, the default, finds nothing more in sorted rows, and takes half as long again to write.
+PARQUET_OPTIONS = "format parquet, compression zstd, compression_level 1"
+
 log = structlog.get_logger()
 
 
@@ -147,7 +150,7 @@ def write_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.tmp")
     copied = connection.execute(
-        f"copy ({query}) to {literal(str(unfinished))} (format parquet, compression zstd)"
+        f"copy ({query}) to {literal(str(unfinished))} ({PARQUET_OPTIONS})"
     ).fetchall()
     rows = int(copied[0][0])
     if rows == 0:
