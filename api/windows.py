@@ -84,8 +84,8 @@ class Stretch:
 class Window:
     """The `days` dates in `tz` that end with `end`, as UTC instants, cut off at retention.
 
-    What follows from them is worked out once, unless it takes room for each date: many questions
-    are about the same window.
+    What follows from them is worked out once, unless it takes much room for each date: many
+    questions are about the same window.
     """
 
     days: int
@@ -110,7 +110,7 @@ class Window:
         parts = [self.days, self.tz, self.end.isoformat(), *map(str, self.boundaries)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """The dates, `YYYY-MM-DD`, oldest first."""
         last = self.end.toordinal()
@@ -188,7 +188,8 @@ def next_change(now: datetime, tz: str) -> datetime:
     return min(tomorrow, utc_midnight(now.astimezone(UTC).date() + ONE_DAY))
 
 
-@functools.lru_cache(maxsize=256)
+# Seven years take 0.3 MB.
+@functools.lru_cache(maxsize=128)
 def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
     """The window of the `days` dates in `tz` up to and with `end`; nothing before `kept_from`."""
     rules = zone(tz)
