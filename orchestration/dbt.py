@@ -16,7 +16,8 @@ from orchestration.settings import CHECKOUT, Settings
 from orchestration.spark.connection import profile_variables
 
 PROJECT = CHECKOUT / "dbt_project"
-TARGET = PROJECT / "target"
+# Not `target` itself: a dbt command that somebody gives by hand writes its own manifest there.
+TARGET = PROJECT / "target" / "agentstats"
 MANIFEST = TARGET / "manifest.json"
 
 _PARSED = "partial_parse.msgpack"

@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from orchestration.dbt import prepare_manifest
+from orchestration.settings import CHECKOUT
+
 FIRST_RUN = """
 import sys
 from pathlib import Path
@@ -32,3 +35,16 @@ def test_processes_that_start_at_once_share_one_whole_manifest(tmp_path: Path) -
     assert [process.returncode for process in started] == [0, 0, 0]
     assert len({manifest["metadata"]["invocation_id"] for manifest in manifests}) == 1
     assert manifests[0]["nodes"]
+
+
+def test_a_dbt_command_by_hand_leaves_the_parsed_project_alone() -> None:
+    """It parses with its own arguments, like a relative folder, that no run could go on with."""
+    folder = prepare_manifest().parent
+    before = {path.name: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+    subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "parse", "--project-dir", "dbt_project",
+         "--profiles-dir", ".", "--no-send-anonymous-usage-stats", "--no-version-check"],
+        cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    after = {path.name: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+    assert before and after == before
