@@ -10,7 +10,8 @@ from benchmarks.product import Product
 from benchmarks.report import Report
 
 EVENTS, ROUNDS = 5_000_000, 3
-# Left alone, the reader of JSON takes ids of digits for something else, and fails further down.
+# Left alone, the reader of JSON takes it from the first rows that every time has a fraction, and
+# fails at the first that has none.
 JSON_COLUMNS = (
     "event_id: 'varchar', customer_id: 'bigint', agent_id: 'bigint', agent_type_id: 'bigint', "
     "model_used: 'varchar', input_tokens: 'bigint', output_tokens: 'bigint', "

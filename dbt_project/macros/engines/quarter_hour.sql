@@ -1,3 +1,8 @@
+{# The start of the UTC quarter hour that holds an instant. #}
+{% macro quarter_hour(instant) %}
+    {{- return(adapter.dispatch('quarter_hour')(instant)) -}}
+{% endmacro %}
+
 {% macro duckdb__quarter_hour(instant) -%}
     time_bucket(interval '15' minute, {{ instant }})
 {%- endmacro %}
