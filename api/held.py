@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from operator import add, sub
 from sys import getsizeof
 from typing import Any, Protocol
 
 from api.queries import SERIES, Queries
-from api.series import Measures, Series, Sums, TooLarge, add, no_rows
+from api.series import Measures, Series, Sums, TooLarge, add_to, no_rows
 from api.serving import Lease
 from api.windows import Window, window
 
@@ -146,7 +146,9 @@ class CustomerRows:
         for edge in (asked.head, asked.tail):
             if edge.start < edge.end:
                 quarter_hours = self._by_quarter_hour(series, edge.start.date())
-                add(found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end)))
+                add_to(
+                    found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end))
+                )
         return found
 
     def sums_of_days(self, series: str, asked: Window, *, measures: int) -> list[Measures]:
@@ -160,25 +162,20 @@ class CustomerRows:
         by_date = self._by_date(series).groups.get(()) or no_rows(measures)
         before: list[list[int]] = [[] for _ in range(measures)]
         for stretch in asked.stretches:
-            rows = by_date.rows_before(stretch.dates)
-            early = None
-            early_rows: Sequence[int] = ()
+            of_stretch = by_date.sums_before(stretch.dates, measures)
             if stretch.time_of_day:
                 early = self._early_in_the_day(series, stretch.time_of_day).groups.get(())
                 if early is not None:
                     and_next = range(stretch.dates.start, stretch.dates.stop + 1)
-                    early_rows = early.rows_before(and_next)
-            for measure, sums in enumerate(before):
-                running = by_date.running[measure]
-                here = [running[row] for row in rows]
-                if early is not None:
-                    parts = early.running[measure]
-                    here = [
-                        total + parts[end] - parts[start]
-                        for total, (start, end) in zip(here, pairwise(early_rows), strict=True)
+                    of_stretch = [
+                        list(map(add, totals, map(sub, parts[1:], parts)))
+                        for totals, parts in zip(
+                            of_stretch, early.sums_before(and_next, measures), strict=True
+                        )
                     ]
-                sums.extend(here * stretch.times)
-        of_dates = [map(int.__sub__, sums[1:], sums) for sums in before]
+            for sums, more in zip(before, of_stretch, strict=True):
+                sums.extend(more * stretch.times)
+        of_dates = [map(sub, sums[1:], sums) for sums in before]
         return list(zip(*of_dates, strict=True))
 
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:

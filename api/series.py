@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 from sys import getsizeof
 from typing import Any
 
@@ -28,13 +29,14 @@ class OfGroup:
     running: tuple[array[int], ...]
     """For each measure, one number more than there are positions: the last is the sum of all."""
 
-    def rows_before(self, positions: range) -> Sequence[int]:
-        """How many rows lie before each of these positions: the places of their running sums."""
+    def sums_before(self, positions: range, measures: int) -> list[list[int]]:
+        """The sums of the first `measures` measures before each of these positions."""
         first = bisect_left(self.positions, positions[0])
         last = bisect_left(self.positions, positions[-1], first)
         if last - first == positions[-1] - positions[0]:  # a row at each
-            return range(first, last + 1)
-        return [bisect_left(self.positions, each, first, last) for each in positions]
+            return [running[first : last + 1].tolist() for running in self.running[:measures]]
+        rows = [bisect_left(self.positions, each, first, last) for each in positions]
+        return [[running[row] for row in rows] for running in self.running[:measures]]
 
     def between(self, start: int, end: int) -> Measures | None:
         """Sums from position `start` on and before `end`; None if there is no row."""
@@ -95,16 +97,16 @@ def _bytes_of(held: OfGroup) -> int:
     return GROUP_BYTES + getsizeof(held.positions) + sum(map(getsizeof, held.running))
 
 
-def add(to: Sums, more: Sums) -> None:
+def add_to(to: Sums, more: Sums) -> None:
     """Add sums to others, group by group."""
     for group, measures in more.items():
         before = to.get(group)
-        to[group] = measures if before is None else tuple(map(int.__add__, before, measures))
+        to[group] = measures if before is None else tuple(map(add, before, measures))
 
 
 def regrouped(sums: Sums, keep: int) -> Sums:
     """The same sums by the first `keep` values of each group."""
     fewer: Sums = {}
     for group, measures in sums.items():
-        add(fewer, {group[:keep]: measures})
+        add_to(fewer, {group[:keep]: measures})
     return fewer

@@ -20,7 +20,7 @@ from fuzz.load import publish_many
 from source.server import Server, running_server
 
 CUSTOMERS, DAYS = 2000, 90
-MOST_REQUESTS, ROUNDS = 1000, 3  # fewer requests have no 99th percentile to speak of
+MOST_REQUESTS, ROUNDS = 1000, 7  # fewer requests have no 99th percentile to speak of
 PEERS = ("postgresql", "sqlite", "polars")
 CONTESTANTS = ("agentstats", *PEERS)
 POSTGRES_SETTINGS = ("shared_buffers = 512MB", "jit = off")

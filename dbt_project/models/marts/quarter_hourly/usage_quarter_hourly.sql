@@ -20,7 +20,7 @@ summed_per_bucket as (
         count(*) as message_count,
         cast(sum(input_tokens) as bigint) as input_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,
-        cast(sum(input_tokens + output_tokens) as bigint) as total_tokens,
+        cast(sum(input_tokens) + sum(output_tokens) as bigint) as total_tokens,
         cast(coalesce(sum(response_time_ms), 0) as bigint) as response_time_ms_sum,
         count(response_time_ms) as response_time_count,
         cast(
