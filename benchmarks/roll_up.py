@@ -8,7 +8,7 @@ from benchmarks.measuring import median, ratio
 from benchmarks.product import Product
 from benchmarks.report import Report
 
-EVENTS, ROUNDS = 5_000_000, 3
+EVENTS, ROUNDS = 5_000_000, 7
 
 # One process for all rounds, and its own CPU: what a start costs is measured elsewhere.
 PROGRAM = """

@@ -3,10 +3,12 @@
    does not matter. `identity` is the event's id, `contents` are what its versions may differ in.
 
    Landing has marked the rows that came beside another of their event (`is_repeat`), so that only the
-   rows of those events pay for a sort. Where a mark is NULL, an older version has landed the row, and
-   its event is looked for among all rows. #}
+   rows with those ids pay for a sort; an id on another date is another event, and is sorted along.
+   Where a mark is NULL, an older version has landed the row, and its event is looked for among all
+   rows. #}
 {% macro newest_versions(identity, contents) %}
-    {%- set keys = ['customer_id', identity, 'occurred_date'] -%}
+    {%- set ids = ['customer_id', identity] -%}
+    {%- set keys = ids + ['occurred_date'] -%}
     with
 
     unmarked as (
@@ -16,11 +18,11 @@
     ),
 
     repeated as (
-        select {{ keys | join(', ') }}
+        select {{ ids | join(', ') }}
         from source
         where is_repeat
         union
-        select {{ keys | join(', ') }}
+        select {{ ids | join(', ') }}
         from source
         where exists (
             select 1 from unmarked
@@ -34,14 +36,17 @@
     from source
     where not exists (
         select 1 from repeated
-        where {{ keys_are_equal('repeated', keys) }}
+        where {{ keys_are_equal('repeated', ids) }}
     )
     union all
     select source.*
     from source
-    inner join repeated on {{ keys_are_equal('repeated', keys) }}
+    where exists (
+        select 1 from repeated
+        where {{ keys_are_equal('repeated', ids) }}
+    )
     qualify row_number() over (
-        partition by source.customer_id, source.{{ identity }}, source.occurred_date
+        partition by {{ keys | join(', ') }}
         order by
             source.received_at desc nulls last,
             {{ content_hash(contents) }} desc
