@@ -5,15 +5,13 @@ import math
 import sqlite3
 import threading
 import time
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
+WINDOW_SECONDS = 60.0
 WAIT_SECONDS = 10.0  # for another worker that is counting
 
 
@@ -57,24 +55,44 @@ class Throttle(Protocol):
 
 
 class MemoryThrottle:
-    """A throttle in the memory of the only worker."""
+    """A throttle in the memory of the only worker.
+
+    It keeps the times of the requests of those who asked in the last minute. Whatever it does is
+    for the one who asks, and for whoever has been silent for a minute: libraries that go through
+    all customers every few milliseconds cost more than the answers.
+    """
 
     def __init__(self, requests_a_minute: int) -> None:
-        self._rate = RateLimitItemPerMinute(requests_a_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limit = requests_a_minute
+        self._lock = threading.Lock()
+        self._counted: OrderedDict[int, deque[float]] = OrderedDict()
+        """Times by customer, oldest first; the customer who asked last is the last."""
+
+    def __len__(self) -> int:
+        """How many customers are remembered."""
+        return len(self._counted)
 
     def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
         """Count one request of a customer, unless the limit is reached; nothing to wait for."""
-        allowed = self._limiter.hit(self._rate, str(customer_id))
-        stats = self._limiter.get_window_stats(self._rate, str(customer_id))
-        reset_at = math.ceil(stats.reset_time)
-        return Allowance(
-            allowed=allowed,
-            limit=self._rate.amount,
-            remaining=stats.remaining if allowed else 0,
-            reset_at=reset_at,
-            retry_after=max(1, math.ceil(reset_at - time.time())),
-        )
+        now = time.time()
+        with self._lock:
+            counted = self._counted.setdefault(customer_id, deque())
+            while counted and counted[0] <= now - WINDOW_SECONDS:
+                counted.popleft()
+            allowed = len(counted) < self._limit
+            if allowed:
+                counted.append(now)
+                self._counted.move_to_end(customer_id)
+            self._forget_the_silent(now)
+            oldest = counted[0] if counted else now
+            return _allowance(allowed, self._limit, len(counted), oldest, now)
+
+    def _forget_the_silent(self, now: float) -> None:
+        while self._counted:
+            customer_id, counted = next(iter(self._counted.items()))
+            if counted and counted[-1] > now - WINDOW_SECONDS:
+                break
+            del self._counted[customer_id]
 
 
 class SharedThrottle:
@@ -102,7 +120,7 @@ class SharedThrottle:
         connection.execute("begin immediate")
         try:
             now = time.time()
-            connection.execute("delete from request where counted_at <= ?", (now - 60,))
+            connection.execute("delete from request where counted_at <= ?", (now - WINDOW_SECONDS,))
             counted, oldest = connection.execute(
                 "select count(*), min(counted_at) from request where customer_id = ?",
                 (customer_id,),
@@ -115,14 +133,7 @@ class SharedThrottle:
         except sqlite3.Error:
             connection.rollback()
             raise
-        reset_at = math.ceil((oldest or now) + 60)
-        return Allowance(
-            allowed=allowed,
-            limit=self._limit,
-            remaining=self._limit - counted,
-            reset_at=reset_at,
-            retry_after=max(1, math.ceil(reset_at - now)),
-        )
+        return _allowance(allowed, self._limit, counted, oldest or now, now)
 
     def _connection(self, *, may_wait: bool) -> sqlite3.Connection:
         """This thread's connection to the file, which the first one makes."""
@@ -195,6 +206,18 @@ class WrongKeys:
             reset_at=math.ceil(ends_at),
             retry_after=max(1, math.ceil(ends_at - now)),
         )
+
+
+def _allowance(allowed: bool, limit: int, counted: int, oldest: float, now: float) -> Allowance:
+    """What is left after `counted` requests in the last minute, the oldest of them at `oldest`."""
+    reset_at = math.ceil(oldest + WINDOW_SECONDS)
+    return Allowance(
+        allowed=allowed,
+        limit=limit,
+        remaining=limit - counted,
+        reset_at=reset_at,
+        retry_after=max(1, math.ceil(reset_at - now)),
+    )
 
 
 def _opened(path: Path | str, *, wait_seconds: float = WAIT_SECONDS) -> sqlite3.Connection:
