@@ -84,14 +84,14 @@ class MemoryThrottle:
                 counted.append(now)
                 self._counted.move_to_end(customer_id)
             self._forget_the_silent(now)
-            oldest = counted[0] if counted else now
-            return _allowance(allowed, self._limit, len(counted), oldest, now)
+            return _allowance(allowed, self._limit, len(counted), counted[0], now)
 
     def _forget_the_silent(self, now: float) -> None:
-        while self._counted:
+        # Nobody is there without a time, and who is asking now has one within the minute.
+        while True:
             customer_id, counted = next(iter(self._counted.items()))
-            if counted and counted[-1] > now - WINDOW_SECONDS:
-                break
+            if counted[-1] > now - WINDOW_SECONDS:
+                return
             del self._counted[customer_id]
 
 
