@@ -28,7 +28,13 @@ USAGE = (
     "response_time_count",
     "timed_output_tokens",
 )
-COMPLIANCE = ("scan_count", "toxic_messages", "messages_with_pii", "pii_redactions")
+COMPLIANCE = (
+    "scan_count",
+    "scanned_messages",
+    "toxic_messages",
+    "messages_with_pii",
+    "pii_redactions",
+)
 RATINGS = ("rating_count", "rating_sum", *(f"rating_{stars}_count" for stars in range(1, 6)))
 
 

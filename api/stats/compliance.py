@@ -18,7 +18,14 @@ from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_t
 
 router = APIRouter(tags=["compliance"])
 
-TOXIC_RATE = "Toxic messages per 100 messages, percent, 2 decimals; null without messages."
+TOXIC_RATE = (
+    "Toxic messages per 100 messages, scanned or not, percent, 2 decimals; null without messages. "
+    "Of the messages that nobody scanned none is toxic here: read it beside scanned_messages."
+)
+SCANNED_MESSAGES = (
+    "Messages that were scanned at least once: only they can be toxic or have a redaction. Over "
+    "total_messages it is the coverage of the rates."
+)
 
 
 class PiiRedactions(BaseModel):
@@ -43,10 +50,11 @@ class ComplianceSummary(BaseModel):
         description="Scanned messages with at least one redaction.", examples=[89]
     )
     pii_rate_percent: float | None = Field(
-        description="Messages with a redaction per 100 messages, percent, 2 decimals; null without "
-        "messages.",
+        description="Messages with a redaction per 100 messages, scanned or not, percent, "
+        "2 decimals; null without messages.",
         examples=[7.12],
     )
+    scanned_messages: int = Field(description=SCANNED_MESSAGES, examples=[1180])
 
 
 class AgentTypeCompliance(BaseModel):
@@ -61,8 +69,10 @@ class AgentTypeCompliance(BaseModel):
     toxic_rate_percent: float | None = Field(description=TOXIC_RATE, examples=[0.24])
     pii_redactions_total: int = Field(description="Redactions of all types.", examples=[112])
     pii_per_message: float | None = Field(
-        description="Redactions per message, 3 decimals; null without messages.", examples=[0.132]
+        description="Redactions per message, scanned or not, 3 decimals; null without messages.",
+        examples=[0.132],
     )
+    scanned_messages: int = Field(description=SCANNED_MESSAGES, examples=[805])
 
 
 class ComplianceByAgentType(BaseModel):

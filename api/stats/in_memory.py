@@ -49,6 +49,7 @@ class Scans(NamedTuple):
     """Sums of the compliance marts, as api.queries.COMPLIANCE has them."""
 
     scan_count: int = 0
+    scanned_messages: int = 0
     toxic_messages: int = 0
     messages_with_pii: int = 0
     pii_redactions: int = 0
@@ -155,6 +156,7 @@ def compliance_summary(rows: CustomerRows, window: Window) -> list[Row]:
             "redactions": [-count for count, _ in redactions],
             "messages_with_pii": scans.messages_with_pii,
             "pii_rate_percent": metric("pii_rate_percent", scans.messages_with_pii, messages),
+            "scanned_messages": scans.scanned_messages,
         }
     ]
 
@@ -177,6 +179,7 @@ def compliance_by_agent_type(rows: CustomerRows, window: Window) -> list[Row]:
                 "toxic_rate_percent": metric("toxic_rate_percent", scans.toxic_messages, messages),
                 "pii_redactions_total": scans.pii_redactions,
                 "pii_per_message": metric("pii_per_message", scans.pii_redactions, messages),
+                "scanned_messages": scans.scanned_messages,
             }
         )
     return sorted(found, key=lambda row: (-row["total_messages"], row["agent_type_id"]))

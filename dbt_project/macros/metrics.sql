@@ -24,12 +24,13 @@
 {{ exact_ratio(total_tokens, total_messages, 0) }}
 {%- endmacro %}
 
-{# Messages with a toxic scan per 100 messages. Unit: percent. 2 decimals. #}
+{# Messages with a toxic scan per 100 messages, scanned or not. Unit: percent. 2 decimals. #}
 {% macro toxic_rate_percent(toxic_messages, total_messages) -%}
 {{ exact_ratio(toxic_messages, total_messages, 2, scale=100) }}
 {%- endmacro %}
 
-{# Messages with at least one redaction per 100 messages. Unit: percent. 2 decimals. #}
+{# Messages with at least one redaction per 100 messages, scanned or not. Unit: percent.
+   2 decimals. #}
 {% macro pii_rate_percent(messages_with_pii, total_messages) -%}
 {{ exact_ratio(messages_with_pii, total_messages, 2, scale=100) }}
 {%- endmacro %}

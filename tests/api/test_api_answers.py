@@ -36,10 +36,10 @@ def test_fields_come_in_the_order_of_the_guide(service: Service) -> None:
         '{"period_days":6,"agent_types":['
         '{"agent_type_id":5,"agent_type_name":"Customer Support","total_messages":7,'
         '"toxic_messages":1,"toxic_rate_percent":14.29,"pii_redactions_total":5,'
-        '"pii_per_message":0.714},'
+        '"pii_per_message":0.714,"scanned_messages":3},'
         '{"agent_type_id":6,"agent_type_name":"@Billing","total_messages":2,'
         '"toxic_messages":0,"toxic_rate_percent":0.0,"pii_redactions_total":2,'
-        '"pii_per_message":1.0}]}'
+        '"pii_per_message":1.0,"scanned_messages":1}]}'
     )
 
 
@@ -122,6 +122,7 @@ def test_compliance_summary_lists_types_by_count_then_name(service: Service) -> 
         },
         "messages_with_pii": 3,
         "pii_rate_percent": 15.79,
+        "scanned_messages": 5,
     }
 
 
@@ -136,6 +137,7 @@ def test_a_type_with_scans_but_no_messages_has_no_rate(service: Service) -> None
         "toxic_rate_percent": None,
         "pii_redactions_total": 0,
         "pii_per_message": None,
+        "scanned_messages": 1,
     }
 
 
@@ -238,6 +240,7 @@ def test_a_customer_without_events_gets_zeros_and_nulls(service: Service) -> Non
             "pii_redactions": {"total": 0, "by_type": {}},
             "messages_with_pii": 0,
             "pii_rate_percent": None,
+            "scanned_messages": 0,
         },
         "compliance/by-agent-type": {"period_days": 2, "agent_types": []},
         "feedback/summary": {
@@ -337,7 +340,7 @@ def test_csv_is_flat_and_safe_in_a_spreadsheet(service: Service) -> None:
     )
     assert feedback[2] == "6,'@Billing,5,4.4,1-2,,0,3-5,4.4,5,6+,,0,"
     compliance = service.get("/api/stats/compliance/by-agent-type?format=csv").text.splitlines()
-    assert compliance[3] == "7,Agent type 7,0,1,,0,"
+    assert compliance[3] == "7,Agent type 7,0,1,,0,,1"
     timeline = service.get("/api/stats/usage/timeline?days=2&format=csv").text.splitlines()
     assert timeline == ["label,messages,tokens", "2026-03-09,3,210", "2026-03-10,4,600"]
     models = service.get("/api/stats/usage/by-model?format=csv").text.splitlines()

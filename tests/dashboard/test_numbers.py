@@ -112,6 +112,10 @@ def test_compliance_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> N
     assert tab.card("messages_with_pii") == whole(summary["messages_with_pii"])
     rate = tab.page.inner_text('[data-metric="toxic_messages"] .note')
     assert rate == f"{summary['toxic_rate_percent']:.2f}% of messages"
+    coverage = tab.page.inner_text('[data-metric="total_messages"] .note')
+    scanned, messages = summary["scanned_messages"], summary["total_messages"]
+    assert coverage.startswith(f"{whole(scanned)} scanned (")
+    assert number(coverage.split("(")[1]) == pytest.approx(100 * scanned / messages, abs=0.051)
     by_type = summary["pii_redactions"]["by_type"]
     assert tab.drawn("pii") == [list(by_type.values())]
     assert [row["Type"] for row in tab.table("pii")] == list(by_type)
@@ -119,6 +123,9 @@ def test_compliance_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> N
     assert tab.drawn("toxic-types") == [[each["toxic_rate_percent"] for each in types]]
     assert tab.drawn("pii-types") == [[each["pii_per_message"] for each in types]]
     shown = tab.table("toxic-types")
+    assert [row["Scanned Messages"] for row in shown] == [
+        whole(each["scanned_messages"]) for each in types
+    ]
     assert [row["PII per Message"] for row in shown] == [
         f"{each['pii_per_message']:.3f}" for each in types
     ]

@@ -267,6 +267,7 @@ def _compliance_summary(period: Period) -> Body:
         "pii_redactions": {"total": sum(by_type.values()), "by_type": dict(ranked)},
         "messages_with_pii": with_pii,
         "pii_rate_percent": rounded(100 * with_pii, messages, 2),
+        "scanned_messages": sum(part.is_first for part in period.scans),
     }
 
 
@@ -286,6 +287,7 @@ def _compliance_by_agent_type(period: Period) -> Body:
                 "toxic_rate_percent": rounded(100 * _toxic(own), messages, 2),
                 "pii_redactions_total": _redactions(own),
                 "pii_per_message": rounded(_redactions(own), messages, 3),
+                "scanned_messages": sum(part.is_first for part in own),
             }
         )
     body.sort(key=lambda row: (-row["total_messages"], row["agent_type_id"]))

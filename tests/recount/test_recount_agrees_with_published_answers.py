@@ -44,12 +44,12 @@ def recounted() -> Truth:
 
 
 def _without_later_fields(body: Any) -> Any:
-    """The body without the one field that was added after the answers were published."""
+    """The body without the fields that were added after the answers were published."""
     if isinstance(body, dict):
         return {
             name: _without_later_fields(value)
             for name, value in body.items()
-            if name != "rating_degrades_at_load"
+            if name not in ("rating_degrades_at_load", "scanned_messages")
         }
     return [_without_later_fields(part) for part in body] if isinstance(body, list) else body
 

@@ -27,14 +27,16 @@ TRACES = Path(
 
 pytestmark = pytest.mark.traces
 
-ADDED_SINCE = "rating_degrades_at_load"
+ADDED_SINCE = {"rating_degrades_at_load", "scanned_messages"}
 
 
 def without_later_fields(body: Any) -> Any:
-    """The body without the one field that was added after the answers were published."""
+    """The body without the fields that were added after the answers were published."""
     if isinstance(body, dict):
         return {
-            name: without_later_fields(value) for name, value in body.items() if name != ADDED_SINCE
+            name: without_later_fields(value)
+            for name, value in body.items()
+            if name not in ADDED_SINCE
         }
     if isinstance(body, list):
         return [without_later_fields(value) for value in body]

@@ -38,7 +38,7 @@ function summaryCards(summary) {
       metric: "total_messages",
       label: "Messages",
       value: integer(summary.total_messages),
-      note: "scanned or not",
+      note: `${integer(summary.scanned_messages)} scanned (${shareOf(summary.scanned_messages, summary.total_messages)})`,
     },
     {
       metric: "toxic_messages",
@@ -109,8 +109,9 @@ const TOXIC = {
   key: "toxic_rate_percent",
   colour: "third",
   axis: axisPercent,
-  atEnd: (row) => `${percent(row.toxic_rate_percent)} · ${integer(row.toxic_messages)}`,
-  note: "Toxic messages per 100 messages · toxic messages.",
+  atEnd: (row) =>
+    `${percent(row.toxic_rate_percent)} · ${integer(row.toxic_messages)} of ${short(row.scanned_messages)}`,
+  note: "Toxic messages per 100 messages, scanned or not · toxic messages of those scanned.",
 };
 const PII = {
   shared: { id: "pii-types", title: "PII per Message by Agent Type" },
@@ -118,7 +119,7 @@ const PII = {
   colour: "second",
   axis: axisNumber,
   atEnd: (row) => `${fixed(3)(row.pii_per_message)} · ${integer(row.pii_redactions_total)}`,
-  note: "Redactions per message · redactions.",
+  note: "Redactions per message, scanned or not · redactions.",
 };
 
 function agentTypesPanel(frame, rows, measure) {
@@ -145,6 +146,7 @@ function agentTypesPanel(frame, rows, measure) {
       columns: [
         { label: "Agent Type", isName: true, value: (row) => row.agent_type_name, text: (row) => row.agent_type_name },
         number("Messages", "total_messages"),
+        number("Scanned Messages", "scanned_messages"),
         number("Toxic Messages", "toxic_messages"),
         number("Toxic Rate", "toxic_rate_percent", percent),
         number("PII Redactions", "pii_redactions_total"),
@@ -162,6 +164,7 @@ function agentTypesPanel(frame, rows, measure) {
         "toxic_rate_percent",
         "pii_redactions_total",
         "pii_per_message",
+        "scanned_messages",
       ],
       rows,
     },

@@ -10,7 +10,9 @@ scans_in_window as (
     {{ rows_in_window(
         daily='compliance_daily',
         quarter_hourly='compliance_quarter_hourly',
-        columns=['agent_type_id', 'scan_count', 'toxic_messages', 'pii_redactions'],
+        columns=[
+            'agent_type_id', 'scan_count', 'scanned_messages', 'toxic_messages', 'pii_redactions',
+        ],
     ) | indent(4) }}
 ),
 
@@ -34,6 +36,7 @@ messages_summed_per_type as (
 scans_summed_per_type as (
     select
         agent_type_id,
+        sum(scanned_messages) as scanned_messages,
         sum(toxic_messages) as toxic_messages,
         sum(pii_redactions) as pii_redactions,
     from scans_in_window
@@ -46,6 +49,7 @@ messages_and_scans_per_type as (
         coalesce(messages_summed_per_type.agent_type_id, scans_summed_per_type.agent_type_id)
             as agent_type_id,
         coalesce(messages_summed_per_type.total_messages, 0) as total_messages,
+        coalesce(scans_summed_per_type.scanned_messages, 0) as scanned_messages,
         coalesce(scans_summed_per_type.toxic_messages, 0) as toxic_messages,
         coalesce(scans_summed_per_type.pii_redactions, 0) as pii_redactions,
     from messages_summed_per_type
@@ -71,6 +75,7 @@ agent_types_named as (
             'messages_and_scans_per_type.pii_redactions',
             'messages_and_scans_per_type.total_messages',
         ) | indent(8) }} as pii_per_message,
+        cast(messages_and_scans_per_type.scanned_messages as bigint) as scanned_messages,
     from messages_and_scans_per_type
     left join agent_types_of_customer
         on messages_and_scans_per_type.agent_type_id = agent_types_of_customer.agent_type_id

@@ -10,7 +10,7 @@ scans_in_window as (
     {{ rows_in_window(
         daily='compliance_daily',
         quarter_hourly='compliance_quarter_hourly',
-        columns=['toxic_messages', 'messages_with_pii', 'pii_redactions'],
+        columns=['scanned_messages', 'toxic_messages', 'messages_with_pii', 'pii_redactions'],
     ) | indent(4) }}
 ),
 
@@ -29,6 +29,7 @@ messages_summed as (
 
 scans_summed as (
     select
+        coalesce(sum(scanned_messages), 0) as scanned_messages,
         coalesce(sum(toxic_messages), 0) as toxic_messages,
         coalesce(sum(messages_with_pii), 0) as messages_with_pii,
         coalesce(sum(pii_redactions), 0) as pii_redactions,
@@ -62,6 +63,7 @@ select
     cast(scans_summed.messages_with_pii as bigint) as messages_with_pii,
     {{ pii_rate_percent('scans_summed.messages_with_pii', 'messages_summed.total_messages')
         | indent(4) }} as pii_rate_percent,
+    cast(scans_summed.scanned_messages as bigint) as scanned_messages,
 from messages_summed
 cross join scans_summed
 cross join redactions_listed
