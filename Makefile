@@ -44,6 +44,20 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
 	$(BIN)/pytest -m versions $(TEST_ARGS)
 
+# The generators of clients need other versions of some of the product's own packages.
+CLIENTS := build/clients
+$(CLIENTS)/.ready: tests/clients/requirements.lock tests/clients/package-lock.json $(READY)
+	tests/clients/install_node.sh
+	$(PYTHON) -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock
+	cp tests/clients/package.json tests/clients/package-lock.json $(CLIENTS)
+	npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: test-clients
+test-clients: $(CLIENTS)/.ready ## Generated Python and TypeScript clients of openapi.json, used on a server
+	$(BIN)/pytest --numprocesses 0 -m clients tests/clients $(TEST_ARGS)
+
 .PHONY: test-dagster
 test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: dead workers, sensors, alerts
 	$(BIN)/pytest --numprocesses 0 -m daemon $(TEST_ARGS)
@@ -161,6 +175,10 @@ lock: ## Resolve the requirements anew (needs uv)
 		--generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 		--output-file requirements-spark.lock
+	uv pip compile tests/clients/requirements.in \
+		--generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
+		--output-file tests/clients/requirements.lock
 
 .PHONY: clean
 clean: ## Remove what the targets made, except data/

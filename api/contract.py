@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.envelope import MAX_URL_BYTES
-from api.windows import zone_names
 
 Json = dict[str, Any]
 
@@ -149,11 +148,6 @@ def _complete(document: Json) -> None:
     components["headers"] = {
         name: {**header, "required": name not in SOMETIMES} for name, header in HEADERS.items()
     }
-    components["schemas"]["TimeZone"] = {
-        "type": "string",
-        "description": "An IANA time zone of the pinned tzdata package.",
-        "enum": sorted(zone_names()),
-    }
     components["responses"] = {
         f"Error{status}": {
             "description": description,
@@ -178,6 +172,10 @@ def _complete_operation(operation: Json) -> None:
     responses = operation["responses"]
     found = responses["200"]
     found["description"] = "The answer."
+    if any(parameter["name"] == "format" for parameter in operation["parameters"]):
+        # One type of content, because what clients are generated from has no way to say that a
+        # parameter decides between two.
+        found["description"] = "The answer; where `format` is `csv`, its rows as text/csv."
     found["headers"] = _headers(*ANSWER_HEADERS)
     example = _guide_examples().get(operation["operationId"])
     if example is not None:
@@ -198,7 +196,6 @@ def _complete_parameter(parameter: Json) -> None:
     schema.pop("description", None)
     schema.pop("title", None)
     if parameter["name"] == "tz":
-        parameter["schema"] = {"$ref": "#/components/schemas/TimeZone", "default": "UTC"}
         parameter["example"] = schema["examples"][0]
     elif parameter["name"] == "end":
         parameter["schema"] = {

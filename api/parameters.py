@@ -120,7 +120,9 @@ Tz = Annotated[
     str,
     AfterValidator(_zone_name),
     Query(
-        description="IANA time zone that says when a date begins.", examples=["America/Los_Angeles"]
+        description="IANA time zone that says when a date begins: a name of the pinned tzdata "
+        "package, written exactly so.",
+        examples=["America/Los_Angeles", "Asia/Kathmandu", "Europe/Paris"],
     ),
 ]
 End = Annotated[
@@ -141,7 +143,9 @@ class Format(StrEnum):
     csv = "csv"
 
 
-TableFormat = Annotated[Format, Query(description="`csv` for a spreadsheet.")]
+TableFormat = Annotated[
+    Format, Query(description="`csv` for a spreadsheet: text/csv with a header line.")
+]
 
 
 class Grouping(StrEnum):

@@ -36,10 +36,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorBody, "description": "Too many requests in a minute."},
     503: {"model": ErrorBody, "description": "No snapshot yet, or the query took too long."},
 }
-TABLE_ERRORS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    **ERRORS,
-}
 
 
 class Answering:

@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["compliance"])
 
@@ -106,7 +106,7 @@ def compliance_summary(
 @router.get(
     "/api/stats/compliance/by-agent-type",
     response_model=ComplianceByAgentType,
-    responses=TABLE_ERRORS,
+    responses=ERRORS,
 )
 @from_memory_or_in_a_thread
 def compliance_by_agent_type(

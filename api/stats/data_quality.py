@@ -15,7 +15,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import TABLE_ERRORS, answering, iso_utc
+from api.responses import ERRORS, answering, iso_utc
 from api.serving import Row
 from api.stats.latency import DayGroup
 
@@ -86,7 +86,7 @@ CSV_COLUMNS = [
 ]
 
 
-@router.get("/api/stats/data-quality", response_model=DataQuality, responses=TABLE_ERRORS)
+@router.get("/api/stats/data-quality", response_model=DataQuality, responses=ERRORS)
 def data_quality(
     request: Request,
     customer_id: AuthenticatedCustomer,

@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.serving import Row
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 
@@ -112,7 +112,7 @@ def feedback_summary(
 @router.get(
     "/api/stats/feedback/by-agent-type",
     response_model=FeedbackByAgentType,
-    responses=TABLE_ERRORS,
+    responses=ERRORS,
 )
 @from_memory_or_in_a_thread
 def feedback_by_agent_type(

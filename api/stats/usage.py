@@ -14,7 +14,7 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, TABLE_ERRORS, answering, from_memory_or_in_a_thread
+from api.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["usage"])
 
@@ -99,7 +99,7 @@ def usage_summary(
         return answer.json(UsageSummary(period_days=asked.days, **row))
 
 
-@router.get("/api/stats/usage/by-agent", response_model=list[AgentUsage], responses=TABLE_ERRORS)
+@router.get("/api/stats/usage/by-agent", response_model=list[AgentUsage], responses=ERRORS)
 @from_memory_or_in_a_thread
 def usage_by_agent(
     request: Request,
@@ -115,7 +115,7 @@ def usage_by_agent(
         return answer.json_list(AGENTS, [AgentUsage(**row) for row in rows])
 
 
-@router.get("/api/stats/usage/timeline", response_model=UsageTimeline, responses=TABLE_ERRORS)
+@router.get("/api/stats/usage/timeline", response_model=UsageTimeline, responses=ERRORS)
 @from_memory_or_in_a_thread
 def usage_timeline(
     request: Request,
@@ -140,7 +140,7 @@ def usage_timeline(
         )
 
 
-@router.get("/api/stats/usage/by-model", response_model=list[ModelUsage], responses=TABLE_ERRORS)
+@router.get("/api/stats/usage/by-model", response_model=list[ModelUsage], responses=ERRORS)
 @from_memory_or_in_a_thread
 def usage_by_model(
     request: Request,

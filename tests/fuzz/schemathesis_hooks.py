@@ -5,8 +5,23 @@ from typing import Any
 
 import schemathesis
 
+from api.windows import zone_names
+
 TODAY = "2026-03-10"
 OF_ANOTHER = ("secret-model", "Another Bot", "SECRET", "Boreal")
+
+
+@schemathesis.hook
+def before_load_schema(context: Any, raw_schema: Any) -> None:
+    """The zones there are, and CSV: the document has neither, for the clients made of it."""
+    del context
+    for operations in raw_schema["paths"].values():
+        parameters = {parameter["name"]: parameter for parameter in operations["get"]["parameters"]}
+        if "tz" in parameters:
+            parameters["tz"]["schema"]["enum"] = sorted(zone_names())
+        if "format" in parameters:
+            content = operations["get"]["responses"]["200"]["content"]
+            content["text/csv"] = {"schema": {"type": "string"}}
 
 
 @schemathesis.hook
@@ -19,6 +34,16 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     end = (case.query or {}).get("end")
     if isinstance(end, str) and end > TODAY:
         case.query["end"] = TODAY
+
+
+@schemathesis.check
+def format_says_which_content_it_is(context: Any, response: Any, case: Any) -> None:
+    """An answer is CSV where that was asked for, and JSON everywhere else."""
+    del context
+    if response.status_code == 200:
+        is_csv = response.headers["content-type"][0].startswith("text/csv")
+        if is_csv != ((case.query or {}).get("format") == "csv"):
+            raise AssertionError(f"{case.query}: {response.headers['content-type']}")
 
 
 @schemathesis.check
