@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import xxhash
 
-from orchestration import dbt
+from orchestration import coverage, dbt
 from orchestration.database import connect
 from orchestration.descriptions import Description, read_descriptions
 from orchestration.landing.checks import literal, quoted
@@ -98,6 +98,8 @@ _INFO_TYPES = {
 _LOAD_LEDGER = "load_ledger"
 _RETENTION_LEDGER = "retention_ledger"
 _SNAPSHOT_INFO = "snapshot_info"
+# Its model leaves some columns to publication.
+_CUSTOMERS = "customers"
 # Written by publication itself, and whole each time.
 _CONTROL = (_RETENTION_LEDGER, _SNAPSHOT_INFO)
 
@@ -152,7 +154,10 @@ def write(target: Path, settings: Settings, ledger: Ledger, info: Info) -> int:
     with _attached(target, settings) as connection:
         connection.execute("create schema snapshot.marts")
         descriptions = read_descriptions(dbt.prepare_manifest())
-        rows = sum(_copy_sorted(connection, table) for table in _marts(connection, descriptions))
+        rows = sum(
+            _copy_sorted(connection, table, ledger, info)
+            for table in _marts(connection, descriptions)
+        )
         connection.execute("begin")
         _write_load_ledger(connection, ledger.loads(), ledger.touched_dates_by_load())
         _write_retention_ledger(connection, ledger.deletions())
@@ -195,7 +200,7 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
         ]
         for table in whole:
             connection.execute(f"drop table snapshot.marts.{quoted(table)}")
-            _copy_sorted(connection, table)
+            _copy_sorted(connection, table, ledger, info)
         _add_to_load_ledger(
             connection, ledger.loads(after=load_seq), ledger.touched_dates_by_load(after=load_seq)
         )
@@ -316,10 +321,16 @@ def _count(connection: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(connection.execute(f"select count(*) {source}").fetchall()[0][0])
 
 
-def _copy_sorted(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+def _copy_sorted(
+    connection: duckdb.DuckDBPyConnection, table: str, ledger: Ledger, info: Info
+) -> int:
+    source = f"warehouse.marts.{quoted(table)}"
+    if table == _CUSTOMERS:
+        filled = coverage.customers_with_coverage(connection, source, ledger, info.published_at)
+        source = f"({filled})"
     copied = connection.execute(
         f"create table snapshot.marts.{quoted(table)} as "
-        f"select * from warehouse.marts.{quoted(table)} order by {_read_order(connection, table)}"
+        f"select * from {source} order by {_read_order(connection, table)}"
     ).fetchall()
     return int(copied[0][0])
 

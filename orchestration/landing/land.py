@@ -17,6 +17,7 @@ from orchestration.database import connect
 from orchestration.full_disk import tells_of_no_room
 from orchestration.landing import files, lake
 from orchestration.landing.counts import count_earlier_loads
+from orchestration.landing.event_times import book_earlier_events, event_times_of_file
 from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.landing.verdict import check_rows, dates_of, judge
@@ -56,6 +57,7 @@ def land_waiting_files(
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     lake.remove_orphans(settings.lake, ledger)
     count_earlier_loads(settings, ledger)
+    book_earlier_events(settings, ledger)
     _move_what_is_booked(settings, ledger)
     waiting = [
         (stream, path)
@@ -170,7 +172,9 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
         known_paths = [str(settings.lake / path) for path in known]
         verdict = judge(connection, stream, known_paths, settings.clock())
         lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
+        event_times = []
         if not stream.is_reference:
+            event_times = event_times_of_file(connection)
             lake_files += lake.write_counts(connection, stream.name, load.load_id, settings.lake)
         if verdict.rejected:
             lake_files += lake.write_rejected_rows(
@@ -195,6 +199,7 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
         rejected_by_reason=verdict.rejected_by_reason,
         unknown_columns=rows.unknown_columns,
         lake_files=tuple(lake_files),
+        event_times=event_times,
     )
 
 

@@ -8,14 +8,15 @@ written to the lake counts only once the ledger says so, in one transaction.
 from __future__ import annotations
 
 from orchestration.ledger.book import LedgerUnusable
+from orchestration.ledger.customers import CustomerBook, EventTimes
 from orchestration.ledger.deletions import Deletion, DeletionBook
 from orchestration.ledger.lake import LakeBook, LakeFile
 from orchestration.ledger.loads import Load, LoadBook
 from orchestration.ledger.runs import Run, RunBook
 from orchestration.ledger.source import SourceBook
 
-__all__ = ["Deletion", "LakeFile", "Ledger", "LedgerUnusable", "Load", "Run"]
+__all__ = ["Deletion", "EventTimes", "LakeFile", "Ledger", "LedgerUnusable", "Load", "Run"]
 
 
-class Ledger(LoadBook, LakeBook, DeletionBook, RunBook, SourceBook):
+class Ledger(LoadBook, LakeBook, CustomerBook, DeletionBook, RunBook, SourceBook):
     """Open `ledger.db` under the home folder, made if it is not there."""

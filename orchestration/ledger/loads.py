@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from orchestration.ledger.book import Book, from_text, to_text
+from orchestration.ledger.customers import EventTimes, insert_event_times
 from orchestration.ledger.lake import LakeFile, insert_lake_files, insert_touches
 
 
@@ -35,6 +36,7 @@ class Load:
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
     unknown_columns: Sequence[str] = ()
     lake_files: Sequence[LakeFile] = ()
+    event_times: Sequence[EventTimes] = ()
     load_seq: int | None = None
 
     @property
@@ -65,7 +67,10 @@ class LoadBook(Book):
     """The loads, oldest first."""
 
     def record_load(self, load: Load) -> int:
-        """Book a load with its lake files and touched dates, all or nothing. Returns its number."""
+        """Book a load with its lake files, touched dates and times of events, all or nothing.
+
+        Returns its number.
+        """
         with self._transaction() as connection:
             cursor = connection.execute(
                 "insert into load (load_id, stream, source_file, file_bytes, file_modified_ns, "
@@ -98,6 +103,7 @@ class LoadBook(Book):
             assert load_seq is not None
             insert_lake_files(connection, load_seq, load.lake_files)
             insert_touches(connection, load_seq, load.places_touched)
+            insert_event_times(connection, load.event_times)
         return load_seq
 
     def deliveries_of(self, stream: str, sha256: str) -> list[Load]:
@@ -122,7 +128,8 @@ class LoadBook(Book):
             )
 
     def loads(self, *, after: int = 0) -> list[Load]:
-        """Every load whose number is greater than `after`, oldest first, without its lake files."""
+        """Every load whose number is greater than `after`, oldest first, without its lake files
+        and times of events."""
         rows = self._connection.execute(
             "select * from load where load_seq > ? order by load_seq", (after,)
         )

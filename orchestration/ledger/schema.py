@@ -66,6 +66,12 @@ create table if not exists deletion (
     deleted_at text not null
 );
 create index if not exists deletion_by_customer on deletion (customer_id);
+create table if not exists customer_events (
+    -- Of events that were ever accepted, deleted ones too.
+    customer_id integer primary key,
+    first_event_at text not null,
+    newest_event_at text not null
+);
 create table if not exists run (
     run_id text primary key,
     job text not null,

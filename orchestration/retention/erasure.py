@@ -97,6 +97,7 @@ def _erase(
 
     plan = make_plan(settings, ledger, erasure_rule(customer_id, kept_from))
     rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=tell)
+    ledger.forget_event_times(customer_id)
     keys = KeyStore(settings.keys_path).remove_customer(customer_id)
     if keys:
         ledger.record_deletions([replace(announced, table_name=KEYS, rows=keys)])

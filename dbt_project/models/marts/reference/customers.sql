@@ -14,7 +14,13 @@ customers_with_policy as (
         customers.customer_name,
         customers.tier,
         {{ retention_days('retention_policies', 'customers') }} as retention_days,
-        customers.updated_at
+        customers.updated_at,
+        -- Filled in by publication: a model reads no clock, and not what retention has deleted.
+        cast(null as date) as covered_from,
+        cast(null as date) as data_from,
+        cast(null as date) as retention_from,
+        cast(null as timestamp) as first_event_at,
+        cast(null as timestamp) as newest_event_at
     from customers
     left join retention_policies on customers.tier = retention_policies.tier
 )
