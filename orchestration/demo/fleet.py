@@ -5,10 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-HOSTILE_AGENT_NAME = "<img src=x onerror=alert(1)>"
-"""Shows that the dashboard treats names as text."""
-FORMULA_TYPE_NAME = "=1+1"
-"""Shows that a CSV download is inert in a spreadsheet."""
 LONGEST_RETENTION_DAYS = 730
 """Retention of the largest customer."""
 
@@ -189,9 +185,7 @@ def _agent_types(
         AgentType(
             agent_type_id=first_id + position,
             customer_id=customer.customer_id,
-            agent_type_name=(
-                FORMULA_TYPE_NAME if size_rank == 1 and position == 0 else template.name
-            ),
+            agent_type_name=template.name,
             template=template,
             small_model_share=chance.choice((0.0, 0.05, 0.12)),
             agent_count=agent_count,
@@ -213,8 +207,6 @@ def _agents(
             name = names[position % len(names)]
             if round_number > 1:
                 name = f"{name} {round_number}"
-            if size_rank == 0 and type_position == 1 and position == 1:
-                name = HOSTILE_AGENT_NAME
             is_renamed = chance.random() < 0.06 or (
                 size_rank == 0 and type_position == position == 0
             )
