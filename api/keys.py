@@ -87,7 +87,8 @@ class KeyStore:
         if expires_at is not None and expires_at.tzinfo is None:
             raise ValueError("the expiry has no offset: add one, e.g. 2027-01-01T00:00:00Z")
         key = KEY_PREFIX + secrets.token_urlsafe(32)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # The home folder, where it is not there yet, is its owner's alone.
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here, not by SQLite, so that other users of the machine never see it readable.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with closing(self._writable()) as connection, connection:
@@ -157,7 +158,10 @@ class KeyStore:
             raise KeyStoreUnreadable(f"{self._path.name} cannot be read: {error}") from error
 
     def _writable(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=WRITE_TIMEOUT_SECONDS)
+        connection = sqlite3.connect(self._path, timeout=WRITE_TIMEOUT_SECONDS)
+        # A key that was revoked stays so after a power cut.
+        connection.execute("pragma synchronous = extra")
+        return connection
 
     def _readable(self, *, may_wait: bool = True) -> sqlite3.Connection | None:
         """This thread's read-only connection; None while there is no file with keys in it."""

@@ -14,11 +14,11 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration import pipeline, reconciliation
 from orchestration.dbt import MANIFEST, NodeResult
+from orchestration.lake.verified import LakeDamaged
 from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, STREAMS
 from orchestration.retention import warehouse_file
 from orchestration.retention.compaction import compact
-from orchestration.retention.lake_deletion import LakeDamaged
 from orchestration.retention.nightly import delete_expired
 from orchestration.retention.plan import TooMuch
 from orchestration.retention.policy import PolicyInvalid
@@ -233,6 +233,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             "rows_deleted": deleted.rows,
             "failed_files_deleted": len(deleted.failed_files),
             "exports_deleted": len(deleted.exports),
+            "quarantined_files_cleaned": len(deleted.quarantined),
             "customers_without_policy": list(deleted.plan.customers_without_policy),
             "files_merged": compaction.files_before,
         }

@@ -16,6 +16,8 @@ import duckdb
 import structlog
 
 from orchestration import dbt, publication, rollups
+from orchestration.durable import make_folder
+from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
 from orchestration.landing.streams import STREAMS_BY_NAME
@@ -77,7 +79,7 @@ def pull(settings: Settings, ledger: Ledger) -> Pull:
 
 def land(settings: Settings, ledger: Ledger) -> list[Load]:
     """Load every file that waits in the landing folder."""
-    settings.landing.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.landing)
     return land_waiting_files(settings, ledger)
 
 
@@ -109,6 +111,8 @@ def _roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollU
         # Nothing to build, but what was looked at need not be looked at again.
         rollups.mark_rolled_up(settings, scope, has_changed=False)
         return RollUp(scope, [], LakeRead())
+    # All of it, before a part of it is built.
+    verified_paths(settings.lake, ledger, rollups.files_of(ledger, scope))
     # A cluster has the memory for all of it; one machine takes what fits.
     parts = [scope] if settings.engine == "spark" else rollups.parts_of(scope, ledger)
     recounts_in_one = scope.is_full and len(parts) == 1
@@ -161,14 +165,13 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
             if not deliveries:
                 _put_back(settings, path)
                 continue
-            broken = [
-                file.path
+            files = [
+                file
                 for load in deliveries
                 for file in ledger.lake_files_of_load(load.load_seq or 0)
-                if not (settings.lake / file.path).exists()
-                or content_of(settings.lake / file.path).sha256 != file.sha256
             ]
-            loaded_at = max(load.loaded_at for load in deliveries)
+            broken = [fault.file.path for fault in find_faults(settings.lake, ledger, files)]
+            loaded_at = ledger.loaded_at_the_latest(deliveries[-1].load_seq or 0)
             if broken:
                 log.error("load_not_verified", source=str(path), lake_files=broken, then="kept")
             elif loaded_at <= keep_from.astimezone(UTC) or find_expired(path, stream, loaded_at):

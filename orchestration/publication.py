@@ -17,7 +17,7 @@ import duckdb
 import structlog
 
 from orchestration import dbt, published, rollups, snapshot_file
-from orchestration.landing.lake import sync_folder
+from orchestration.durable import make_folder, sync_folder
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
 from orchestration.snapshot_file import Info, NotReusable
@@ -110,7 +110,7 @@ def drop_snapshots_before(snapshots: Path, deletion_seq: int) -> list[str]:
     dropped = []
     for path in sorted(snapshots.glob("marts-*.duckdb")):
         content = published_content(path) if path != current else None
-        if path != current and (content is None or content.deletion_seq < deletion_seq):
+        if path != current and (content is None or content.deletion_seq != deletion_seq):
             path.unlink()
             dropped.append(path.name)
     return dropped
@@ -120,11 +120,11 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
     """Write a snapshot of the marts as they are, point CURRENT to it, and drop the oldest ones."""
     now = settings.clock()
     snapshots = settings.snapshots
-    snapshots.mkdir(parents=True, exist_ok=True)
+    make_folder(snapshots)
     info = Info(
         snapshot_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         published_at=now,
-        data_as_of=ledger.newest_load_at(),
+        data_as_of=ledger.newest_load_at(now),
         marts_version=content.marts_version,
         load_seq=content.load_seq,
         deletion_seq=content.deletion_seq,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration import dbt, rollups
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
@@ -91,7 +92,8 @@ class Reconciliation:
 def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     """Recount every event in the lake; compare with the marts and with what landing counted.
 
-    Raises `NothingRolledUp` before the first roll-up, `DbtFailed` where the recount itself fails.
+    Raises `NothingRolledUp` before the first roll-up, `LakeDamaged` where the lake is not what
+    the ledger booked, `DbtFailed` where the recount itself fails.
     """
     if not rollups.has_rolled_up(settings):
         raise NothingRolledUp(
@@ -99,6 +101,8 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
             "`agentstats run hourly` builds them"
         )
     count_earlier_loads(settings, ledger)
+    # What is not recounted too: the texts of rejected rows, say.
+    verified_paths(settings.lake, ledger, ledger.lake_files())
     scope = rollups.whole_lake(ledger)
     rollups.hand_over(settings, ledger, scope, is_recount=True)
     results = rollups.build(settings, scope, select=RECOUNT)

@@ -15,9 +15,10 @@ import structlog
 
 from orchestration import dbt, published
 from orchestration.database import connect
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
-from orchestration.ledger import Ledger
+from orchestration.ledger import LakeFile, Ledger
 from orchestration.settings import Settings
 from orchestration.spark import connection, exchange
 from orchestration.spark.connection import cluster_of
@@ -45,6 +46,7 @@ create table if not exists raw.unmarked_lake_files (path varchar);
 create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
+alter table raw.rolled_up add column if not exists touch_id varchar;
 create table if not exists raw.marts_version (marts_version varchar);
 create table if not exists raw.rolled_up_on (cluster varchar);
 """
@@ -67,6 +69,7 @@ class Scope:
     has_new_names: bool
     is_full: bool
     reason: str
+    touch_id: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -144,7 +147,7 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     """Compare the ledger with what the warehouse has rolled up."""
     with open_warehouse(settings) as warehouse:
         rows = warehouse.execute(
-            "select touch_seq, toxicity_threshold, project_fingerprint from raw.rolled_up"
+            "select touch_seq, toxicity_threshold, project_fingerprint, touch_id from raw.rolled_up"
         ).fetchall()
         clusters = warehouse.execute("select cluster from raw.rolled_up_on").fetchall()
     newest = ledger.newest_touch_seq()
@@ -153,6 +156,8 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         reason = "asked for"
     elif not rows:
         reason = "nothing was rolled up yet"
+    elif ledger.touch_id(rows[0][0]) != rows[0][3]:
+        reason = "the ledger is another one, or older, than that of the marts"
     elif rows[0][1] != settings.toxicity_threshold:
         reason = f"the toxicity threshold changed from {rows[0][1]}"
     elif rows[0][2] != dbt.project_fingerprint():
@@ -169,14 +174,21 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         has_new_names=any(stream in touched for stream in _UNDATED),
         is_full=False,
         reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
+        touch_id=ledger.touch_id(newest),
     )
 
 
 def whole_lake(ledger: Ledger) -> Scope:
     """Every date of every stream, and of the counts, to read but not to rebuild."""
     touched = {stream: ledger.dates_in_lake(stream) for stream in _DATED}
+    newest = ledger.newest_touch_seq()
     return Scope(
-        ledger.newest_touch_seq(), touched, has_new_names=False, is_full=False, reason="all dates"
+        newest,
+        touched,
+        has_new_names=False,
+        is_full=False,
+        reason="all dates",
+        touch_id=ledger.touch_id(newest),
     )
 
 
@@ -212,6 +224,17 @@ def parts_of(scope: Scope, ledger: Ledger, *, rows_at_once: int = ROWS_AT_ONCE) 
     ]
 
 
+def files_of(ledger: Ledger, scope: Scope) -> list[LakeFile]:
+    """The lake files that dbt reads for the scope."""
+    return [
+        file
+        for stream in (*_DATED, *_UNDATED)
+        for file in ledger.lake_files_of(
+            stream, None if stream in _UNDATED else scope.touched.get(stream, [])
+        )
+    ]
+
+
 def hand_over(
     settings: Settings, ledger: Ledger, scope: Scope, *, is_recount: bool = False
 ) -> LakeRead:
@@ -219,21 +242,18 @@ def hand_over(
 
     What is to be rebuilt differs from what is published from now on: by these dates, or, where
     everything is rebuilt or recounted, as a whole.
-    Returns what dbt will read: these files, and no others.
+    Returns what dbt will read: these files, and no others. Raises `LakeDamaged` where one of them
+    is not what the ledger booked; nothing is handed over then.
     """
     touched = [
         {"stream": stream, "occurred_date": day.isoformat()}
         for stream, days in scope.touched.items()
         for day in days
     ]
-    read = [
-        file
-        for stream in (*_DATED, *_UNDATED)
-        for file in ledger.lake_files_of(
-            stream, None if stream in _UNDATED else scope.touched.get(stream, [])
-        )
-    ]
+    read = files_of(ledger, scope)
     files = [{"stream": file.folder, "path": str(settings.lake / file.path)} for file in read]
+    # Whatever dbt reads is looked at here, once for all models.
+    verified_paths(settings.lake, ledger, read)
     unmarked = [
         {"path": str(settings.lake / file.path)}
         for file in read
@@ -334,8 +354,13 @@ def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> No
         warehouse.execute("begin")
         warehouse.execute("delete from raw.rolled_up")
         warehouse.execute(
-            "insert into raw.rolled_up values (?, ?, ?)",
-            [scope.touch_seq, settings.toxicity_threshold, dbt.project_fingerprint()],
+            "insert into raw.rolled_up values (?, ?, ?, ?)",
+            [
+                scope.touch_seq,
+                settings.toxicity_threshold,
+                dbt.project_fingerprint(),
+                scope.touch_id,
+            ],
         )
         if has_changed:
             renew_marts_version(warehouse)

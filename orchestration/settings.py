@@ -223,6 +223,11 @@ class Settings(ServingSettings):
         return self.home / "lake"
 
     @cached_property
+    def quarantine(self) -> Path:
+        """Files that were found in the lake and are not in the ledger."""
+        return self.home / "quarantine"
+
+    @cached_property
     def warehouse(self) -> Path:
         return self.home / "warehouse.duckdb"
 

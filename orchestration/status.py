@@ -62,7 +62,7 @@ def gather(settings: Settings) -> Status:
     try:
         loads = ledger.loads()
         runs = ledger.runs(RUNS_SHOWN)
-        data_as_of = ledger.newest_load_at()
+        data_as_of = ledger.newest_load_at(settings.clock())
     finally:
         ledger.close()
     by_reason: Counter[tuple[str, str]] = Counter()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from orchestration.durable import make_home
+
 
 class WriterBusy(Exception):
     """Another process is writing; the message names it."""
@@ -23,7 +25,7 @@ def writer_lock(home: Path, *, task: str, now: datetime, wait_seconds: float = 0
     The kernel frees it when the process ends, however it ends. Raises `WriterBusy` when another
     process still holds it after `wait_seconds`.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     path = home / ".writer.lock"
     # Never removed: whoever opens the path must get the same file.
     with path.open("a+") as file:

@@ -8,6 +8,7 @@ import typer
 
 from orchestration.cli import analysts, deletion, jobs, proof
 from orchestration.cli.keys import keys_app
+from orchestration.cli.lake import lake_app
 from orchestration.cli.output import err, log_to_stderr
 from orchestration.cli.source import source_app
 from orchestration.settings import SettingsError
@@ -33,17 +34,18 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(keys_app, name="keys")
+app.add_typer(lake_app, name="lake")
 app.add_typer(source_app, name="source")
 
 
 def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
     from orchestration.dbt import DbtFailed
+    from orchestration.lake.verified import LakeDamaged
     from orchestration.ledger import LedgerUnusable
     from orchestration.reading import ReadingProblem
     from orchestration.reconciliation import NothingRolledUp
     from orchestration.retention.erasure import ErasureIncomplete
-    from orchestration.retention.lake_deletion import LakeDamaged
     from orchestration.retention.policy import PolicyInvalid
     from orchestration.rollups import WarehouseUnusable
     from orchestration.source.connection import SourceProblem

@@ -13,6 +13,7 @@ import typer
 
 from orchestration.cli.keys import key_store
 from orchestration.cli.output import AsJson, err, out, print_json
+from orchestration.durable import make_home
 from orchestration.settings import Settings, read_settings
 
 # What a shell says of a program that SIGTERM ended.
@@ -46,6 +47,7 @@ def demo(
         )
         raise typer.Exit(1)
     else:
+        make_home(settings.home)
         err.print(f"Making 90 days of sample events in {settings.home} …")
         sample = generate(settings.landing, now=settings.clock())
         customer = {"customer_id": sample.customer_id, "customer_name": sample.customer_name}

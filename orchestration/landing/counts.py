@@ -14,6 +14,7 @@ import duckdb
 import structlog
 
 from orchestration.database import connect
+from orchestration.lake.verified import verified_paths
 from orchestration.landing import lake
 from orchestration.landing.streams import EVENT_STREAMS, Kind, Stream
 from orchestration.ledger import LakeFile, Ledger
@@ -32,9 +33,9 @@ def count_earlier_loads(settings: Settings, ledger: Ledger) -> None:
     with closing(connect(settings)) as connection:
         for stream in EVENT_STREAMS:
             for day in ledger.dates_in_lake(stream.name):
-                paths = [
-                    str(settings.lake / path) for path in ledger.lake_paths_of(stream.name, [day])
-                ]
+                paths = verified_paths(
+                    settings.lake, ledger, ledger.lake_files_of(stream.name, [day])
+                )
                 _count(connection, stream, day, paths)
                 earlier += lake.write_counts(connection, stream.name, EARLIER, settings.lake)
     ledger.start_counting(earlier)

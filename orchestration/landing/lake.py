@@ -9,11 +9,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
-import structlog
 
+from orchestration.durable import make_folder, sync_folder
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.streams import Stream
-from orchestration.ledger import LakeFile, Ledger
+from orchestration.ledger import LakeFile
 
 REJECTED_FOLDER = "rejected_rows"
 COUNTS_FOLDER = "delivery_counts"
@@ -22,21 +22,10 @@ COUNTS_FOLDER = "delivery_counts"
 # saves no more time, and takes 5 %.
 PARQUET_OPTIONS = "format parquet, compression zstd, compression_level 2"
 
-log = structlog.get_logger()
-
 
 def partition(stream_name: str, day: date) -> str:
     """The folder of one event date, relative to the lake."""
     return f"{stream_name}/occurred_date={day.isoformat()}"
-
-
-def remove_orphans(lake: Path, ledger: Ledger) -> None:
-    """Remove what an interrupted load left behind: files that the ledger does not know."""
-    known = ledger.lake_paths()
-    for path in sorted(lake.rglob("*")):
-        if path.is_file() and str(path.relative_to(lake)) not in known:
-            log.info("orphan_removed", path=str(path.relative_to(lake)))
-            path.unlink()
 
 
 def write_good_rows(
@@ -148,7 +137,7 @@ def write_file(
     """Write the query's rows to `lake/path`; no file for no rows. `marks_repeats`: see
     `LakeFile`."""
     target = lake / path
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     unfinished = target.with_name(f".{target.name}.tmp")
     copied = connection.execute(
         f"copy ({query}) to {literal(str(unfinished))} ({PARQUET_OPTIONS})"
@@ -164,12 +153,3 @@ def write_file(
     unfinished.rename(target)
     sync_folder(target.parent)
     return [LakeFile(path, folder, occurred_date, rows, size, digest, marks_repeats)]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

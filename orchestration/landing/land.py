@@ -14,7 +14,10 @@ import duckdb
 import structlog
 
 from orchestration.database import connect
+from orchestration.durable import make_folder, sync_folder
 from orchestration.full_disk import tells_of_no_room
+from orchestration.lake.leftovers import clear_unknown
+from orchestration.lake.verified import verified_paths
 from orchestration.landing import files, lake
 from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.event_times import book_earlier_events, event_times_of_file
@@ -55,7 +58,7 @@ def land_waiting_files(
     """
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
-    lake.remove_orphans(settings.lake, ledger)
+    clear_unknown(settings, ledger)
     count_earlier_loads(settings, ledger)
     book_earlier_events(settings, ledger)
     _move_what_is_booked(settings, ledger)
@@ -150,7 +153,8 @@ def _land(path: Path, stream: Stream, content: Content, landing: _Landing) -> Lo
         load = replace(load, failure=str(error))
     if not _is_unchanged(path, content):
         log.warning("file_still_changing", file=load.source_file, then="left for the next run")
-        lake.remove_orphans(settings.lake, ledger)
+        for file in load.lake_files:
+            (settings.lake / file.path).unlink()
         return None
     load = replace(load, loaded_at=settings.clock())
     ledger.record_load(load)
@@ -168,8 +172,12 @@ def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
     try:
         rows = read_rows(connection, files.recognise(path, stream), settings)
         dates = [] if stream.is_reference else dates_of(connection)
-        known = landing.ledger.lake_paths_of(stream.name, None if stream.is_reference else dates)
-        known_paths = [str(settings.lake / path) for path in known]
+        # A file that is damaged would decide what is a duplicate.
+        known_paths = verified_paths(
+            settings.lake,
+            landing.ledger,
+            landing.ledger.lake_files_of(stream.name, None if stream.is_reference else dates),
+        )
         verdict = judge(connection, stream, known_paths, settings.clock())
         lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
         event_times = []
@@ -267,7 +275,7 @@ def _move_away(path: Path, load: Load, landing: Path) -> None:
     is_loaded = load.status == "loaded"
     folder = landing / (files.LOADED_FOLDER if is_loaded else files.FAILED_FOLDER)
     target = folder / load.source_file
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if target.exists():
         target = target.with_name(f"{load.load_id}.{target.name}")
     if load.failure:
@@ -277,3 +285,4 @@ def _move_away(path: Path, load: Load, landing: Path) -> None:
         )
     # A rename where it can be, a copy where landing/ and its archive are different file systems.
     shutil.move(path, target)
+    sync_folder(target.parent)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestration.durable import make_home
 from orchestration.ledger.schema import prepare_schema
 
 _RESTORE = (
@@ -26,7 +27,7 @@ class Book:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_home(path.parent)
         _refuse_a_lost_ledger(path)
         try:
             self._open(path)
@@ -38,8 +39,9 @@ class Book:
     def _open(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
-        # FULL: a load that the ledger knows must still be known after a power cut.
-        self._connection.execute("pragma synchronous = full")
+        # EXTRA: what the ledger knows must still be known after a power cut. With FULL the journal
+        # of a committed transaction may come back, because its unlinking was lost.
+        self._connection.execute("pragma synchronous = extra")
         self._connection.execute("pragma foreign_keys = on")
         # What is deleted is overwritten: paths and reasons of files may name somebody.
         self._connection.execute("pragma secure_delete = on")

@@ -66,8 +66,11 @@ class DeletionBook(Book):
         `touched` is the stream and event date whose marts have to be rebuilt.
         """
         with self._transaction() as connection:
+            removed = [(path,) for path in replacement.removed]
+            connection.executemany("delete from lake_file where path = ?", removed)
+            # Made of nothing: whoever finds them there may unlink them.
             connection.executemany(
-                "delete from lake_file where path = ?", [(path,) for path in replacement.removed]
+                "insert or replace into lake_rewrite (path, made_of) values (?, '[]')", removed
             )
             for file, load_seq in replacement.added:
                 insert_lake_files(connection, load_seq, [file])

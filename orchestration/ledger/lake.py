@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from orchestration.ledger.book import Book
@@ -28,6 +30,18 @@ class LakeFile:
     bytes: int
     sha256: str
     marks_repeats: bool = False
+
+
+@dataclass(frozen=True)
+class FoundWhole:
+    """A lake file as it was when its bytes were found to be those of the ledger."""
+
+    sha256: str
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+    device: int
 
 
 def insert_lake_files(
@@ -58,7 +72,8 @@ def insert_touches(
     """Book what a load changed, or a deletion (None), by folder and date, inside of the caller's
     transaction."""
     connection.executemany(
-        "insert into touch (stream, occurred_date, load_seq) values (?, ?, ?)",
+        "insert into touch (stream, occurred_date, load_seq, touch_id) "
+        "values (?, ?, ?, lower(hex(randomblob(8))))",
         [
             (folder, day.isoformat() if day else None, load_seq)
             for folder, day in sorted(places, key=str)
@@ -69,12 +84,25 @@ def insert_touches(
 class LakeBook(Book):
     """The lake's files, and its changes in the order in which they came."""
 
+    @cached_property
+    def found_whole(self) -> dict[str, FoundWhole]:
+        """What of the lake was found to be whole while this ledger is open, by path:
+        `orchestration.lake.verified` keeps it."""
+        return {}
+
     def newest_touch_seq(self) -> int:
         """The number of the newest change of the lake; 0 where there is none."""
         (newest,) = self._connection.execute(
             "select coalesce(max(touch_seq), 0) from touch"
         ).fetchone()
         return int(newest)
+
+    def touch_id(self, touch_seq: int) -> str | None:
+        """What tells the change of that number from that of another ledger; None without one."""
+        row = self._connection.execute(
+            "select touch_id from touch where touch_seq = ?", (touch_seq,)
+        ).fetchone()
+        return str(row[0]) if row else None
 
     def touched_since(self, touch_seq: int) -> dict[str, list[date]]:
         """What changed in the lake after change `touch_seq`, by stream (or folder of counts).
@@ -128,6 +156,38 @@ class LakeBook(Book):
             ]
         return [_lake_file(row) for row in rows]
 
+    def lake_file(self, path: str) -> LakeFile | None:
+        """The file of that path; None where none counts."""
+        row = self._connection.execute(
+            f"select {_COLUMNS} from lake_file where path = ?", (path,)
+        ).fetchone()
+        return _lake_file(row) if row else None
+
+    def announce_rewrite(self, made_of: Mapping[str, Sequence[str]]) -> None:
+        """Book files that are about to be written, each with the files whose rows it will hold."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "insert into lake_rewrite (path, made_of) values (?, ?)",
+                [(path, json.dumps(list(sources))) for path, sources in made_of.items()],
+            )
+
+    def rewrites(self) -> dict[str, list[str]]:
+        """Files of rewrites that may have been cut off: those announced and never counted, with
+        what they are made of; and those taken out of the lake, which are made of nothing."""
+        return {
+            path: json.loads(made_of)
+            for path, made_of in self._connection.execute(
+                "select path, made_of from lake_rewrite "
+                "where path not in (select path from lake_file)"
+            )
+        }
+
+    def forget_rewrites(self) -> None:
+        """Note that nothing of a rewrite is left in the lake but what counts."""
+        if self._connection.execute("select 1 from lake_rewrite limit 1").fetchone():
+            with self._transaction() as connection:
+                connection.execute("delete from lake_rewrite")
+
     def dates_in_lake(self, stream: str) -> list[date]:
         """Event dates of which the lake holds rows of the stream, ascending."""
         rows = self._connection.execute(
@@ -142,6 +202,11 @@ class LakeBook(Book):
         rows = self._connection.execute(
             f"select {_COLUMNS} from lake_file where load_seq = ?", (load_seq,)
         )
+        return [_lake_file(row) for row in rows]
+
+    def lake_files(self) -> list[LakeFile]:
+        """Every lake file that counts, by path."""
+        rows = self._connection.execute(f"select {_COLUMNS} from lake_file order by path")
         return [_lake_file(row) for row in rows]
 
     def lake_folders(self) -> list[str]:

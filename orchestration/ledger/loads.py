@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from orchestration.ledger.book import Book, from_text, to_text
 from orchestration.ledger.customers import EventTimes, insert_event_times
@@ -142,18 +142,32 @@ class LoadBook(Book):
         ).fetchone()
         return int(newest)
 
-    def newest_load_at(self) -> datetime | None:
-        """When the newest file was loaded."""
+    def newest_load_at(self, now: datetime) -> datetime | None:
+        """The latest time at which a file was loaded: it does not go back with the clock.
+
+        But none that is more than a day ahead of `now`: that clock was wrong. Where all are, the
+        number of the load says which is the newest.
+        """
         (newest,) = self._connection.execute(
-            "select max(loaded_at) from load where status = 'loaded'"
+            "select coalesce((select max(loaded_at) from load where status = 'loaded' "
+            "and loaded_at <= ?), (select loaded_at from load where status = 'loaded' "
+            "order by load_seq desc limit 1))",
+            (to_text(now + timedelta(days=1)),),
         ).fetchone()
         return from_text(newest) if newest else None
+
+    def loaded_at_the_latest(self, load_seq: int) -> datetime:
+        """When the load was done, by its own clock or by that of a later load that was earlier."""
+        (earliest,) = self._connection.execute(
+            "select min(loaded_at) from load where load_seq >= ?", (load_seq,)
+        ).fetchone()
+        return from_text(earliest)
 
     def newest_accepted_at(self, streams: Sequence[str]) -> datetime | None:
         """When a file of one of the streams was loaded last that brought at least one new row."""
         (newest,) = self._connection.execute(
-            "select max(loaded_at) from load where accepted > 0 "
-            f"and stream in ({', '.join('?' for _ in streams)})",
+            "select (select loaded_at from load where accepted > 0 "
+            f"and stream in ({', '.join('?' for _ in streams)}) order by load_seq desc limit 1)",
             list(streams),
         ).fetchone()
         return from_text(newest) if newest else None

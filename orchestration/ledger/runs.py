@@ -60,9 +60,7 @@ class RunBook(Book):
 
     def runs(self, limit: int) -> list[Run]:
         """The newest runs, newest first."""
-        rows = self._connection.execute(
-            "select * from run order by started_at desc, rowid desc limit ?", (limit,)
-        )
+        rows = self._connection.execute("select * from run order by run_seq desc limit ?", (limit,))
         return [
             Run(
                 row["run_id"],

@@ -41,11 +41,18 @@ create table if not exists lake_file (
     marks_repeats integer not null default 0
 );
 create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
+create table if not exists lake_rewrite (
+    -- A file that is about to be written, or one that was taken out and is about to be unlinked.
+    path text primary key,
+    made_of text not null
+);
 create table if not exists touch (
     touch_seq integer primary key autoincrement,
     stream text not null,
     occurred_date text,
-    load_seq integer references load
+    load_seq integer references load,
+    -- Of two ledgers that went on from one backup, the same number stands for other changes.
+    touch_id text not null default ''
 );
 create index if not exists touch_by_load on touch (load_seq);
 create table if not exists counting (
@@ -73,7 +80,9 @@ create table if not exists customer_events (
     newest_event_at text not null
 );
 create table if not exists run (
-    run_id text primary key,
+    -- The order of the runs: the machine's clock may have been put back between two of them.
+    run_seq integer primary key autoincrement,
+    run_id text not null unique,
     job text not null,
     pid integer not null,
     started_at text not null,
@@ -103,7 +112,27 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
                 "alter table lake_file add column marks_repeats integer not null default 0"
             )
         connection.execute("commit")
+    _order_earlier_runs(connection)
     connection.executescript(SCHEMA)
+    if "touch_id" not in _columns(connection, "touch"):
+        connection.execute("alter table touch add column touch_id text not null default ''")
+
+
+def _order_earlier_runs(connection: sqlite3.Connection) -> None:
+    """Number the runs of a ledger of a version that ordered them by the clock."""
+    if "run_seq" in (_columns(connection, "run") or {"run_seq"}):
+        return
+    connection.executescript(
+        "begin immediate; alter table run rename to earlier_run;"
+        + SCHEMA
+        + "insert into run (run_id, job, pid, started_at, ended_at, status, detail) "
+        "select run_id, job, pid, started_at, ended_at, status, detail from earlier_run "
+        "order by started_at, rowid; drop table earlier_run; commit;"
+    )
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {name for _, name, *_ in connection.execute(f"pragma table_info({table})")}
 
 
 def _lacks_marks(connection: sqlite3.Connection) -> bool:

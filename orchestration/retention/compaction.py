@@ -15,12 +15,12 @@ import duckdb
 import structlog
 
 from orchestration.database import connect
+from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.landing.checks import literal
 from orchestration.landing.lake import write_file
 from orchestration.ledger import LakeFile, Ledger
 from orchestration.ledger.deletions import Replacement
-from orchestration.retention.lake_deletion import LakeDamaged, new_name, unlink_lake_files, verify
-from orchestration.retention.plan import full_paths
+from orchestration.retention.lake_deletion import new_name, unlink_lake_files
 from orchestration.settings import Settings
 
 # Files of this size are left alone, so that a large date is not written anew each night.
@@ -44,7 +44,7 @@ def compact(settings: Settings, ledger: Ledger) -> Compaction:
     before = after = 0
     with closing(connect(settings)) as connection:
         for files in _mergeable(ledger):
-            merged = _merge(connection, settings, files)
+            merged = _merge(connection, settings, ledger, files)
             ledger.replace_lake_files(
                 Replacement(
                     [file.path for file, _ in files],
@@ -57,6 +57,7 @@ def compact(settings: Settings, ledger: Ledger) -> Compaction:
             unlink_lake_files(settings.lake, [file.path for file, _ in files])
             before += len(files)
             after += 1
+    ledger.forget_rewrites()
     if before:
         log.info("compacted", files_before=before, files_after=after)
     return Compaction(before, after)
@@ -76,12 +77,16 @@ def _mergeable(ledger: Ledger) -> Iterator[list[tuple[LakeFile, int]]]:
 
 
 def _merge(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, files: list[tuple[LakeFile, int]]
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    ledger: Ledger,
+    files: list[tuple[LakeFile, int]],
 ) -> LakeFile:
-    for file, _ in files:
-        verify(settings.lake, file)
-    first = files[0][0]
-    paths = ", ".join(literal(path) for path in full_paths(settings, files))
+    small = [file for file, _ in files]
+    paths = ", ".join(literal(path) for path in verified_paths(settings.lake, ledger, small))
+    first = small[0]
+    target = new_name(first)
+    ledger.announce_rewrite({target: [file.path for file in small]})
     # By name: files of an older version have no `is_repeat`, which is NULL in what they come to.
     connection.execute(
         "create or replace temp view small as "
@@ -90,7 +95,7 @@ def _merge(
     (merged,) = write_file(
         connection,
         "select * from small order by customer_id, occurred_at",
-        new_name(first),
+        target,
         first.folder,
         first.occurred_date,
         settings.lake,

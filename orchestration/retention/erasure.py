@@ -16,14 +16,15 @@ import structlog
 
 from api.keys import KeyStore
 from orchestration import pipeline, reconciliation
+from orchestration.lake.leftovers import clear_unknown
 from orchestration.landing.files import FAILED_FOLDER, LOADED_FOLDER
-from orchestration.landing.lake import remove_orphans
 from orchestration.ledger import Deletion, Ledger
 from orchestration.retention import search, warehouse_file
 from orchestration.retention.lake_deletion import Progress, delete_from_lake
 from orchestration.retention.leftovers import remove_exports
 from orchestration.retention.plan import FOREVER, erasure_rule, make_plan
 from orchestration.retention.policy import midnight
+from orchestration.retention.quarantine import clean_quarantine
 from orchestration.settings import Settings
 
 EVERYTHING = "customer"
@@ -38,7 +39,7 @@ class ErasureIncomplete(Exception):
 
 @dataclass(frozen=True)
 class Erasure:
-    """What went, and the proof. `files_deleted` are relative to the home folder."""
+    """What went, and the proof. `files_deleted`, or written anew, are below the home folder."""
 
     run_id: str
     customer_id: int
@@ -86,7 +87,7 @@ def _erase(
     needles = search.words_of(settings, ledger, customer_id)
     pipeline.clear_scratch(settings)
     pipeline.land(settings, ledger)
-    remove_orphans(settings.lake, ledger)
+    clear_unknown(settings, ledger)
     kept_from = midnight(settings.clock()) + timedelta(days=1)
     announced = _booked(settings, customer_id, EVERYTHING, kept_from, run_id, rows=0)
     ledger.record_deletions([announced])
@@ -95,7 +96,8 @@ def _erase(
         where = f"{progress.folder} {progress.occurred_date or ''}".strip()
         report(f"lake: {progress.step}/{progress.steps} {where}: {progress.rows} rows")
 
-    plan = make_plan(settings, ledger, erasure_rule(customer_id, kept_from))
+    rule = erasure_rule(customer_id, kept_from)
+    plan = make_plan(settings, ledger, rule)
     rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=tell)
     ledger.forget_event_times(customer_id)
     keys = KeyStore(settings.keys_path).remove_customer(customer_id)
@@ -117,6 +119,7 @@ def _erase(
             "published; `agentstats reconcile` lists what differs. Run this again after that"
         )
     files = _delete_files(settings, customer_id)
+    files += clean_quarantine(settings, ledger, rule, run_id=run_id)
     for path in files:
         report(f"file deleted: {path}")
     warehouse_file.rewrite(settings, ledger)

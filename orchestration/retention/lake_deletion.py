@@ -19,20 +19,17 @@ import duckdb
 import structlog
 
 from orchestration.database import connect
+from orchestration.durable import sync_folder
+from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.landing.checks import literal
-from orchestration.landing.files import content_of
-from orchestration.landing.lake import COUNTS_FOLDER, REJECTED_FOLDER, sync_folder, write_file
+from orchestration.landing.lake import COUNTS_FOLDER, REJECTED_FOLDER, write_file
 from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.ledger import Deletion, LakeFile, Ledger
 from orchestration.ledger.deletions import Replacement
-from orchestration.retention.plan import Plan, Rule, Step, full_paths, is_doomed, prepare
+from orchestration.retention.plan import Plan, Rule, Step, is_doomed, prepare
 from orchestration.settings import Settings
 
 log = structlog.get_logger()
-
-
-class LakeDamaged(Exception):
-    """A lake file is not what the ledger booked; the message says which, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -80,22 +77,8 @@ def delete_from_lake(
                 step=f"{number}/{len(plan.steps)}",
             )
             report(progress)
+    ledger.forget_rewrites()
     return deleted
-
-
-def verify(lake: Path, file: LakeFile) -> None:
-    """Raise `LakeDamaged` unless the file is there with the bytes that the ledger booked."""
-    path = lake / file.path
-    problem = None
-    if not path.exists():
-        problem = "is missing"
-    elif content_of(path).sha256 != file.sha256:
-        problem = "does not have the bytes that the ledger booked"
-    if problem:
-        raise LakeDamaged(
-            f"{path} {problem}; it was left as it is. Restore it from the backup of lake/, or drop "
-            "its events again, and run this again: what was deleted until here stays deleted"
-        )
 
 
 def unlink_lake_files(lake: Path, paths: Sequence[str]) -> None:
@@ -123,14 +106,18 @@ def _delete(
     step: Step,
     run_id: str,
 ) -> int:
-    for file, _ in step.files:
-        verify(settings.lake, file)
-    deletions = _find(connection, settings, rule, step, run_id)
+    paths = verified_paths(settings.lake, ledger, [file for file, _ in step.files])
+    deletions = _find(connection, settings, rule, step, paths, run_id)
     doomed = dict(connection.execute("select file, count(*) from doomed group by file").fetchall())
     added: list[tuple[LakeFile, int]] = []
-    for file, load_seq in step.files:
-        path = str(settings.lake / file.path)
-        if doomed.get(path, 0) == file.rows:
+    mixed = {
+        file.path: new_name(file)
+        for (file, _), path in zip(step.files, paths, strict=True)
+        if doomed.get(path, 0) < file.rows
+    }
+    ledger.announce_rewrite({new: [old] for old, new in mixed.items()})
+    for (file, load_seq), path in zip(step.files, paths, strict=True):
+        if file.path not in mixed:
             continue
         rest = (
             f"select * exclude (file_row_number) "
@@ -141,7 +128,7 @@ def _delete(
         written = write_file(
             connection,
             rest,
-            new_name(file),
+            mixed[file.path],
             file.folder,
             file.occurred_date,
             settings.lake,
@@ -170,13 +157,14 @@ def _find(
     settings: Settings,
     rule: Rule,
     step: Step,
+    lake_paths: Sequence[str],
     run_id: str,
 ) -> list[Deletion]:
     """Fill `doomed` (file, row) for the step's files; what goes, by customer."""
     reader = (
         "read_parquet($paths, filename = 'file', file_row_number = true, hive_partitioning = false)"
     )
-    paths = {"paths": full_paths(settings, step.files)}
+    paths = {"paths": list(lake_paths)}
     columns = {name for name, *_ in connection.execute(f"describe from {reader}", paths).fetchall()}
     time = next((name for name in ("occurred_at", "updated_at") if name in columns), "null")
     if step.folder == REJECTED_FOLDER:

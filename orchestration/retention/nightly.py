@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import structlog
 
 from orchestration.database import connect
-from orchestration.landing.lake import remove_orphans
+from orchestration.lake.leftovers import clear_unknown
 from orchestration.ledger import Ledger
 from orchestration.retention.lake_deletion import Progress, delete_from_lake
 from orchestration.retention.leftovers import remove_exports, remove_failed_files
 from orchestration.retention.plan import Plan, Rule, make_plan, refuse_too_much, retention_rule
+from orchestration.retention.quarantine import clean_quarantine
 from orchestration.settings import Settings
 
 log = structlog.get_logger()
@@ -27,6 +28,7 @@ class Deleted:
     rows: int
     failed_files: list[str]
     exports: list[str]
+    quarantined: list[str]
 
 
 def plan_retention(settings: Settings, ledger: Ledger) -> Plan:
@@ -46,7 +48,7 @@ def delete_expired(
     Raises `PolicyInvalid` or `TooMuch` before anything is deleted, `LakeDamaged` later.
     """
     rule = current_rule(settings, ledger)
-    remove_orphans(settings.lake, ledger)
+    clear_unknown(settings, ledger)
     plan = make_plan(settings, ledger, rule)
     for customer_id in plan.customers_without_policy:
         log.warning(
@@ -61,6 +63,7 @@ def delete_expired(
         rows,
         remove_failed_files(settings, rule.kept_from_of_nobody),
         remove_exports(settings, rule.kept_from),
+        clean_quarantine(settings, ledger, rule, run_id=run_id),
     )
 
 

@@ -16,6 +16,7 @@ from itertools import groupby
 import duckdb
 
 from orchestration.database import connect
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal
 from orchestration.landing.lake import COUNTS_FOLDER, REJECTED_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME
@@ -150,7 +151,7 @@ def refuse_too_much(plan: Plan, settings: Settings) -> None:
 
 
 def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
-    """Look through the lake; nothing is changed."""
+    """Look through the lake; nothing is changed. Raises `LakeDamaged`."""
     steps: list[Step] = []
     rows_by_group: dict[tuple[int | None, str], int] = {}
     refused_in_lake = refused = 0
@@ -160,8 +161,10 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
             files = ledger.lake_files_in(folder)
             doomed_paths: set[str] = set()
             if folder == REJECTED_FOLDER:
-                refused_in_lake, refused = _refused(connection, settings, rule, files)
-            for path, customer_id, rows in _doomed_rows(connection, settings, rule, folder, files):
+                refused_in_lake, refused = _refused(connection, settings, ledger, rule, files)
+            for path, customer_id, rows in _doomed_rows(
+                connection, settings, ledger, rule, folder, files
+            ):
                 doomed_paths.add(path)
                 group = (customer_id, folder)
                 rows_by_group[group] = rows_by_group.get(group, 0) + rows
@@ -216,14 +219,10 @@ def is_doomed(rule: Rule, folder: str, occurred_date: str) -> str:
     )
 
 
-def full_paths(settings: Settings, files: Sequence[tuple[LakeFile, int]]) -> list[str]:
-    """Where the files are."""
-    return [str(settings.lake / file.path) for file, _ in files]
-
-
 def _doomed_rows(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
+    ledger: Ledger,
     rule: Rule,
     folder: str,
     files: Sequence[tuple[LakeFile, int]],
@@ -251,13 +250,14 @@ def _doomed_rows(
         where {is_doomed(rule, folder, "lake_file.occurred_date")}
         group by lake_file.path, lake_row.customer_id
         """,
-        {"paths": full_paths(settings, files)},
+        {"paths": verified_paths(settings.lake, ledger, [file for file, _ in files])},
     ).fetchall()
 
 
 def _refused(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
+    ledger: Ledger,
     rule: Rule,
     files: Sequence[tuple[LakeFile, int]],
 ) -> tuple[int, int]:
@@ -269,7 +269,7 @@ def _refused(
         left join cutoff on lake_row.customer_id = cutoff.customer_id
         where lake_row.reason = 'expired'
         """,
-        {"paths": full_paths(settings, files)},
+        {"paths": verified_paths(settings.lake, ledger, [file for file, _ in files])},
     ).fetchall()
     return rows[0]
 
@@ -290,7 +290,7 @@ def _customers_without_policy(
     found: set[int] = set()
     known = {policy.customer_id for policy in read_policies(connection, settings, ledger)}
     for stream in EVENT_STREAMS:
-        paths = full_paths(settings, ledger.lake_files_in(stream.name))
+        paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
         if paths:
             found |= {
                 customer_id

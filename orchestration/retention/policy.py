@@ -15,6 +15,7 @@ from datetime import UTC, datetime, time, timedelta
 import duckdb
 from jinja2 import Template
 
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal
 from orchestration.landing.streams import CUSTOMERS, MAX_RETENTION_DAYS
 from orchestration.landing.verdict import content_hash
@@ -46,7 +47,7 @@ def read_policies(
     connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
 ) -> list[Policy]:
     """The policy of each customer that the lake has a row of, by customer."""
-    paths = [str(settings.lake / path) for path in ledger.lake_paths_of(CUSTOMERS.name)]
+    paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(CUSTOMERS.name))
     if not paths:
         return []
     days = Template(_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}").render()

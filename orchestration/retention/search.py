@@ -18,11 +18,11 @@ from pathlib import Path
 import duckdb
 
 from orchestration.database import connect
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.files import is_finished
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.ledger import Ledger
-from orchestration.retention.plan import full_paths
 from orchestration.settings import Settings
 
 # Enough to find any copy of the data, few enough to look for them in gigabytes.
@@ -67,7 +67,7 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
     words: set[str] = set()
     with closing(connect(settings)) as connection:
         for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
-            paths = full_paths(settings, ledger.lake_files_in(stream.name))
+            paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
             names = [name for name, _ in stream.lake_columns if name.endswith("_name")]
             for column in names if stream.is_reference else [stream.identity[-1]]:
                 if not paths:
@@ -88,7 +88,7 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
                     ).fetchall()
                 }
         for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
-            paths = full_paths(settings, ledger.lake_files_in(stream.name))
+            paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
             for column in [name for name, kind in stream.lake_columns if kind == "varchar"]:
                 if paths:
                     words -= _parts_of_others(connection, paths, column, customer_id, words)

@@ -9,8 +9,8 @@ import structlog
 
 from orchestration import rollups
 from orchestration.database import connect
+from orchestration.durable import sync_folder
 from orchestration.landing.checks import literal, quoted
-from orchestration.landing.lake import sync_folder
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
 
@@ -24,7 +24,8 @@ def is_behind(settings: Settings, ledger: Ledger) -> bool:
     with rollups.open_warehouse(settings) as warehouse:
         warehouse.execute(_SCHEMA)
         rows = warehouse.execute("select deletion_seq from raw.rewritten").fetchall()
-    return ledger.newest_deletion_seq() > (rows[0][0] if rows else 0)
+    # Not "greater": a ledger that was restored may have fewer.
+    return ledger.newest_deletion_seq() != (rows[0][0] if rows else 0)
 
 
 def rewrite(settings: Settings, ledger: Ledger) -> None:

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import structlog
 
+from orchestration.durable import make_folder, sync_folder
 from orchestration.landing.files import content_of
-from orchestration.landing.lake import sync_folder
 from orchestration.landing.streams import STREAMS, Stream
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
@@ -241,7 +241,7 @@ def _write(
     taken = ", ".join(received(column, there.type_name) for column, there in columns)
     where = f" where {' and '.join(conditions)}" if conditions else ""
     folder = settings.landing / plan.stream.name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # A name of its own: a file that waits to be landed is never written over.
     target = folder / f"postgres-{uuid4().hex}.parquet"
     unfinished = target.with_name(f".{target.name}.tmp")

@@ -1,0 +1,98 @@
+"""What lies in the lake and does not count.
+
+What is provably of our own work that was cut off is removed. Everything else is moved to
+`quarantine/`, below the same path, and never unlinked: to a ledger that is older than the lake,
+good files are unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import structlog
+
+from orchestration.durable import make_folder, sync_folder
+from orchestration.lake.verified import find_faults
+from orchestration.landing.files import content_of, waiting_files
+from orchestration.landing.streams import STREAMS
+from orchestration.ledger import Ledger
+from orchestration.settings import Settings
+
+# The last part of a name that landing gives: of the delivery's content, and its number.
+_LOAD_ID = re.compile(r"[/-]([0-9a-f]{20})(?:-\d+)?\.parquet$")
+
+log = structlog.get_logger()
+
+
+def clear_unknown(settings: Settings, ledger: Ledger) -> list[Path]:
+    """Leave in the lake only what the ledger knows. Returns what was moved to the quarantine."""
+    lake = settings.lake
+    known = ledger.lake_paths()
+    unknown = {
+        str(path.relative_to(lake)): path
+        for path in sorted(lake.rglob("*"))
+        if (path.is_file() or path.is_symlink()) and str(path.relative_to(lake)) not in known
+    }
+    ours = _of_work_cut_off(settings, ledger, unknown) if unknown else set()
+    quarantined = []
+    for name, path in unknown.items():
+        if name in ours:
+            log.info("leftover_removed", path=name)
+            path.unlink()
+        else:
+            quarantined.append(move_to_quarantine(settings, name))
+    ledger.forget_rewrites()
+    return quarantined
+
+
+def move_to_quarantine(settings: Settings, name: str) -> Path:
+    """Move a file of the lake to the same path below `quarantine/`; its new path."""
+    target = settings.quarantine / name
+    number = 1
+    while target.exists() or target.is_symlink():
+        number += 1
+        target = (settings.quarantine / name).with_suffix(f".{number}{Path(name).suffix}")
+    make_folder(target.parent)
+    shutil.move(settings.lake / name, target)
+    sync_folder(target.parent)
+    sync_folder((settings.lake / name).parent)
+    log.warning("lake_file_unknown", path=name, then=f"moved to {target}")
+    return target
+
+
+def _of_work_cut_off(settings: Settings, ledger: Ledger, unknown: dict[str, Path]) -> set[str]:
+    """Those of the unknown files that are ours, and hold nothing that is not elsewhere."""
+    rewrites = ledger.rewrites()
+    waiting = _contents_that_wait(settings) if any(map(_LOAD_ID.search, unknown)) else set()
+    ours = set()
+    for name, path in unknown.items():
+        if path.name.startswith(".") and path.name.endswith(".parquet.tmp"):
+            # Never renamed to the name under which it would count.
+            ours.add(name)
+        elif name in rewrites:
+            # One that was taken out; or one whose rows are all in the files that it was made of.
+            sources = [ledger.lake_file(source) for source in rewrites[name]]
+            files = [file for file in sources if file]
+            if len(files) == len(sources) and not find_faults(settings.lake, ledger, files):
+                ours.add(name)
+        elif (found := _LOAD_ID.search(name)) and any(
+            # Of a load that was cut off: its file still waits, and will be landed again.
+            stream in name and sha256.startswith(found.group(1))
+            for stream, sha256 in waiting
+        ):
+            ours.add(name)
+    return ours
+
+
+def _contents_that_wait(settings: Settings) -> set[tuple[str, str]]:
+    """(stream, SHA-256) of the files in the landing folder."""
+    found = set()
+    for stream in STREAMS:
+        for path in waiting_files(settings.landing, stream):
+            try:
+                found.add((stream.name, content_of(path).sha256))
+            except OSError:
+                continue
+    return found

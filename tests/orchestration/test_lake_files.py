@@ -1,0 +1,270 @@
+"""The lake's files: read only while they are what the ledger booked; never unlinked unknown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from installation import Installation, rating, scan, usage_event
+from orchestration.cli import app
+from orchestration.lake.leftovers import clear_unknown
+from orchestration.lake.verified import LakeDamaged, find_faults, verified_paths
+from orchestration.ledger import Ledger
+from orchestration.publication import current_snapshot
+from orchestration.reconciliation import reconcile
+from orchestration.retention import search
+from orchestration.retention.nightly import plan_retention
+from orchestration.retention.plan import erasure_rule
+from orchestration.retention.quarantine import clean_quarantine
+from orchestration.settings import Settings
+from retention.lakes import Lake
+
+NOW = "2026-03-01T12:00:00Z"
+CUSTOMERS = [{"customer_id": 1, "tier": "free", "updated_at": "2026-02-01T00:00:00Z"},
+             {"customer_id": 2, "tier": "pro", "updated_at": "2026-02-01T00:00:00Z"}]  # fmt: skip
+
+
+def flip(path: Path, bit: int) -> None:
+    """Let one bit of the file be the other."""
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Two customers with events of every stream, landed, and no marts."""
+    lake = Lake(tmp_path / "made" / "home", NOW)
+    lake.drop("customers", CUSTOMERS)
+    lake.drop("agent_usage_events", [usage_event(1), usage_event(2, customer_id=2)])
+    lake.drop("audit_events", [scan(1), scan(2, pii_redactions="none")])
+    lake.drop("feedback_events", [rating(1)])
+    lake.land()
+    return lake
+
+
+def land_another(settings: Settings, ledger: Ledger) -> None:
+    """A delivery of the date, which may repeat what is in the file."""
+    lake = Lake(settings.home, NOW)
+    lake._files = 10
+    lake.drop("agent_usage_events", [usage_event(1)])
+    lake.land()
+
+
+READERS: dict[str, Callable[[Settings, Ledger], Any]] = {
+    "landing": land_another,
+    "retention": plan_retention,
+    "erasure": lambda settings, ledger: search.words_of(settings, ledger, 1),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_nobody_reads_a_file_with_other_bytes(lake: Lake, reader: str) -> None:
+    """One bit, anywhere in the file, or the whole file: it is named, and left as it is."""
+    with closing(Ledger(lake.settings.ledger_path)) as ledger:
+        (file,) = ledger.lake_files_of("agent_usage_events")
+        path = lake.settings.lake / file.path
+        whole = path.read_bytes()
+        for bit in (0, 4 * len(whole), 8 * len(whole) - 1):
+            flip(path, bit)
+            damaged = path.read_bytes()
+            with pytest.raises(LakeDamaged, match=f"{path} does not have the bytes"):
+                READERS[reader](lake.settings, ledger)
+            assert path.read_bytes() == damaged
+            path.write_bytes(whole)
+        path.unlink()
+        with pytest.raises(LakeDamaged, match=rf"{path} is missing.*lake forget"):
+            READERS[reader](lake.settings, ledger)
+        path.write_bytes(whole)
+        READERS[reader](lake.settings, ledger)
+
+
+def test_every_single_bit_matters(lake: Lake) -> None:
+    """Each of 400 bits, spread over all files, is found, though the ledger has seen them whole."""
+    with closing(Ledger(lake.settings.ledger_path)) as ledger:
+        files = ledger.lake_files()
+        assert verified_paths(lake.settings.lake, ledger, files)
+        for number in range(400):
+            file = files[number % len(files)]
+            bit = number * 7919 % (8 * file.bytes)
+            flip(lake.settings.lake / file.path, bit)
+            (fault,) = find_faults(lake.settings.lake, ledger, files)
+            assert (fault.file, fault.state) == (file, "damaged")
+            flip(lake.settings.lake / file.path, bit)
+        assert find_faults(lake.settings.lake, ledger, files) == []
+
+
+def test_a_build_and_a_recount_refuse_what_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is named and nothing is published; with its bytes back, all of it works again."""
+    installation = Installation(tmp_path / "home", monkeypatch, NOW)
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    installation.drop("agent_usage_events", "b.ndjson", [usage_event(2, customer_id=None)])
+    installation.run()
+    settings = installation.settings
+    snapshot = current_snapshot(settings.snapshots)
+    with installation.ledger() as ledger:
+        (events,) = ledger.lake_paths_of("agent_usage_events")
+        (rejected,) = ledger.lake_paths_of("rejected_rows")
+        counts = ledger.lake_paths_of("delivery_counts")[0]
+        for name in (events, rejected, counts):
+            flip(settings.lake / name, 800)
+            with pytest.raises(LakeDamaged, match=name):
+                reconcile(settings, ledger)
+            flip(settings.lake / name, 800)
+    flip(settings.lake / events, 801)
+    for full_refresh in (True, False):
+        refused = installation.try_run(full_refresh=full_refresh)
+        # Nothing new: an hourly run reads no date, and so no file of one.
+        assert refused.succeeded is not full_refresh
+        if full_refresh:
+            assert events in str(refused.problem) and "lake forget" in str(refused.problem)
+    assert current_snapshot(settings.snapshots) == snapshot
+    flip(settings.lake / events, 801)
+    installation.run(full_refresh=True)
+
+
+def test_a_file_that_the_ledger_does_not_know_is_kept(lake: Lake) -> None:
+    """Beside an older ledger the newer files go to the quarantine, bytes and all; what was on its
+    way to count, and can be made again, is removed."""
+    settings = lake.settings
+    shutil.copyfile(settings.ledger_path, lake.home / "kept.db")
+    before = {path: path.read_bytes() for path in settings.lake.rglob("*.parquet")}
+    lake.drop("agent_usage_events", [usage_event(3)])
+    lake.land()
+    lake.drop("feedback_events", [rating(2)])
+    lake.land()
+    newer = {
+        str(path.relative_to(settings.lake)): path.read_bytes()
+        for path in settings.lake.rglob("*.parquet")
+        if path not in before
+    }
+    foreign = settings.lake / "agents" / "notes.txt"
+    foreign.parent.mkdir()
+    foreign.write_text("whose is this?")
+    unfinished = settings.lake / "agents" / ".a.parquet.tmp"
+    unfinished.write_bytes(b"PAR1")
+    (lake.home / "kept.db").replace(settings.ledger_path)
+    # Its file is back where it was when the load was cut off.
+    (lake.home / "landing/_loaded/feedback_events/6.ndjson").replace(
+        lake.home / "landing/feedback_events/6.ndjson"
+    )
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        clear_unknown(settings, ledger)
+        quarantined = {
+            str(path.relative_to(settings.quarantine)): path.read_bytes()
+            for path in settings.quarantine.rglob("*")
+            if path.is_file()
+        }
+        assert quarantined == {
+            "agents/notes.txt": b"whose is this?",
+            **{name: content for name, content in newer.items() if "feedback_events" not in name},
+        }
+        assert len(quarantined) == 3
+        assert not unfinished.exists()
+        assert find_faults(settings.lake, ledger, ledger.lake_files()) == []
+        # A second one of the same name is kept beside the first.
+        foreign.write_text("another")
+        clear_unknown(settings, ledger)
+    assert (settings.quarantine / "agents/notes.2.txt").read_text() == "another"
+    lake.land()
+    assert lake.agrees_with_ledger()
+
+
+def test_retention_and_erasure_reach_the_quarantine(lake: Lake) -> None:
+    """Rows that go are taken out of files there; what cannot be read goes by its age, or whole."""
+    settings = lake.settings
+    lake.drop("agent_usage_events", [
+        usage_event(number, customer_id=customer, occurred_at="2026-02-25T08:00:00Z")
+        for number, customer in ((7, 1), (8, 2))
+    ])  # fmt: skip
+    lake.land()
+    folder = "agent_usage_events/occurred_date=2026-02-25"
+    (file,) = (settings.lake / folder).iterdir()
+    target = settings.quarantine / folder / file.name
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(file, target)
+    garbage = settings.quarantine / folder / "x.parquet"
+    garbage.write_bytes(b"event-7")
+    # A week later the rows of customer 1, on the free tier, are past their retention.
+    lake.now = "2026-03-05T12:00:00Z"
+    lake.delete()
+    assert b"event-7" not in target.read_bytes() and b"event-8" in target.read_bytes()
+    assert not garbage.exists()
+    assert lake.deleted_rows()[1, "quarantine"] == 1
+    garbage.write_bytes(b"event-8")
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        rule = erasure_rule(2, settings.clock())
+        assert len(clean_quarantine(settings, ledger, rule, run_id="erasure")) == 2
+    assert [path for path in settings.quarantine.rglob("*") if path.is_file()] == []
+    assert lake.deleted_rows()[2, "quarantine"] == 1
+
+
+def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
+    """Folders above it, and one that was there before, are as they would be anyway."""
+    home = tmp_path / "above" / "home"
+    for mode in (0o700, 0o750):
+        with closing(Ledger(home / "ledger.db")) as ledger:
+            assert ledger._connection.execute("pragma synchronous").fetchone()[0] == 3
+        assert stat.S_IMODE(home.stat().st_mode) == mode
+        home.chmod(0o750)
+    assert stat.S_IMODE(home.parent.stat().st_mode) == 0o755
+
+
+def test_a_clock_that_was_put_back_hides_nothing(lake: Lake) -> None:
+    """The newest run and the newest load are told by their numbers; the data's age does not go
+    back with the clock, and forgets a clock that was days ahead."""
+    for now, expected in (
+        ("2026-03-01T11:00:00Z", "2026-03-01T12:00"),
+        ("2031-01-01T00:00:00Z", "2031-01-01T00:00"),
+        ("2026-03-01T12:30:00Z", "2026-03-01T12:30"),
+    ):
+        lake.now = now
+        lake.drop("feedback_events", [rating(lake._files, occurred_at=now)])
+        lake.land()
+        with closing(Ledger(lake.settings.ledger_path)) as ledger:
+            as_of = ledger.newest_load_at(lake.settings.clock())
+            assert as_of is not None and as_of.isoformat().startswith(expected)
+            accepted = ledger.newest_accepted_at(["feedback_events"])
+            assert accepted == lake.settings.clock()
+            run_id = f"at {now}"
+            ledger.start_run(run_id=run_id, job="hourly", pid=1, at=lake.settings.clock())
+            assert ledger.runs(1)[0].run_id == run_id
+    with closing(Ledger(lake.settings.ledger_path)) as ledger:
+        # Loaded in 2031 by its own clock, and before the load after it in truth.
+        assert ledger.loaded_at_the_latest(6) == lake.settings.clock()
+
+
+def test_the_command_names_every_file_that_is_not_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged, missing and unknown, as a table and as JSON, with 1; nothing is changed."""
+    monkeypatch.setenv("AGENTSTATS_HOME", str(lake.home))
+    monkeypatch.setenv("AGENTSTATS_NOW", NOW)
+    runner = CliRunner()
+    whole = json.loads(runner.invoke(app, ["lake", "verify", "--json"]).stdout)
+    assert whole["is_whole"] and whole["ok"] == whole["files"] == 8 and whole["found"] == []
+    with closing(Ledger(lake.settings.ledger_path)) as ledger:
+        damaged, missing = ledger.lake_files()[:2]
+    flip(lake.settings.lake / damaged.path, 77)
+    (lake.settings.lake / missing.path).unlink()
+    (lake.settings.lake / "unknown").write_text("")
+    for _ in range(2):
+        found = runner.invoke(app, ["lake", "verify", "--json"])
+        assert found.exit_code == 1
+        assert {(each["path"], each["state"]) for each in json.loads(found.stdout)["found"]} == {
+            (damaged.path, "damaged"),
+            (missing.path, "missing"),
+            ("unknown", "unknown"),
+        }
+    table = runner.invoke(app, ["lake", "verify"], env={"COLUMNS": "200"})
+    assert table.exit_code == 1 and damaged.path in table.stdout.replace("\n", "")
