@@ -16,7 +16,8 @@ import duckdb
 from api.errors import NotReady, QueryTimeout, SnapshotOutdated
 from api.settings import ServingSettings
 
-SNAPSHOT_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.duckdb")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+SNAPSHOT_FILE = re.compile(rf"({_NAME}/)?{_NAME}\.duckdb")
 BATCH_ROWS = 2048
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 0.5

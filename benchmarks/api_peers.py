@@ -102,7 +102,7 @@ def verify(servers: Servers, question: str, keys: Sequence[str]) -> None:
 @contextmanager
 def stores(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     """The peers, filled from the published file: indexed, analysed, warm."""
-    published = next((folder / "snapshots").glob("marts-*.duckdb"))
+    published = next((folder / "snapshots").glob("*/agentstats.duckdb"))
     copied = folder / "polars.duckdb"
     shutil.copyfile(published, copied)
     with running_server(*POSTGRES_SETTINGS) as server:

@@ -146,7 +146,7 @@ def verify(peer: str, folder: Path, server: Server) -> None:
         tables.mkdir()
         _program(peer, folder, folder, where, tables)
     with duckdb.connect() as connection:
-        snapshot = (folder / "home" / "snapshots" / "marts.duckdb").resolve()
+        snapshot = (folder / "home" / "snapshots" / "agentstats.duckdb").resolve()
         connection.execute(f"attach '{snapshot}' as published (read_only)")
         connection.execute("set TimeZone = 'UTC'")
         for name, groups in {QUARTER_HOURLY: QUARTER_HOUR, **DAILY}.items():

@@ -61,7 +61,7 @@ def _sizes(product: Product) -> dict[str, int]:
     def of(paths: Iterable[Path]) -> int:
         return sum(path.stat().st_size for path in paths if path.is_file())
 
-    marts = (product.home / "snapshots" / "marts.duckdb").resolve()
+    marts = (product.home / "snapshots" / "agentstats.duckdb").resolve()
     return {
         "lake": of((product.home / "lake").rglob("*")),
         "marts": of([marts]),

@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if stale")
     given = parser.parse_args()
     before = PAGE.read_text()
-    snapshot = (given.home / "snapshots" / "marts.duckdb").resolve()
+    snapshot = (given.home / "snapshots" / "agentstats.duckdb").resolve()
     with duckdb.connect(str(snapshot), read_only=True) as connection:
         after = with_answers(before, lambda sql: answer(connection, sql))
     if given.check and after != before:

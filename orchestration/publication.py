@@ -1,14 +1,16 @@
 """The snapshot: one new, immutable file, then one atomic move of the pointer to it.
 
-Readers never see the warehouse. They open a file that nobody will ever write again, and whose
-name says so; so a publication cannot disturb them, nor they it.
+Readers never see the warehouse. They open a file that nobody will ever write again, in a folder
+whose name says so; so a publication cannot disturb them, nor they it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,11 +25,13 @@ from orchestration.settings import Settings
 from orchestration.snapshot_file import Info, NotReusable
 
 CURRENT = "CURRENT"
-LINK = "marts.duckdb"
-# DuckDB names a database after its file, and some versions after the link to it: `marts.agents` is
-# then ambiguous, because the schema is called marts as well. Through this link it never is.
-LINK_OF_ANOTHER_NAME = "agentstats.duckdb"
-_LINKS = (LINK, LINK_OF_ANOTHER_NAME)
+# DuckDB names a database after its file, some versions after the link to it. Every snapshot has a
+# folder of its own, so that file and link have the same name, and the database has it too, whatever
+# is published next.
+FILE = "agentstats.duckdb"
+# By the second link, some versions call the database as its schema is called: `marts.agents` is
+# ambiguous then.
+_LINKS = (FILE, "marts.duckdb")
 SCHEMA_VERSION = 1
 
 log = structlog.get_logger()
@@ -52,6 +56,11 @@ def current_snapshot(snapshots: Path) -> Path | None:
     except FileNotFoundError:
         return None
     return snapshots / name
+
+
+def name_of(snapshot: Path, snapshots: Path) -> str:
+    """What CURRENT calls the file."""
+    return str(snapshot.relative_to(snapshots))
 
 
 @dataclass(frozen=True)
@@ -87,17 +96,17 @@ def published_content(path: Path | None) -> Content | None:
 def finish_publication(snapshots: Path, *, keep: int) -> None:
     """Do what a publication that was cut off left undone, before or after it moved the pointer."""
     for leftover in snapshots.glob(".*.tmp*"):
-        leftover.unlink()
+        _remove(leftover)
     current = current_snapshot(snapshots)
     if current is None or not current.exists():
         return
     if any(os.path.realpath(snapshots / name) != os.path.realpath(current) for name in _LINKS):
-        _link_to(current)
+        _link_to(current, snapshots)
     finished_at = current.stat().st_mtime_ns
-    for path in snapshots.glob("marts-*.duckdb"):
+    for path in _published_in(snapshots):
         if path.stat().st_mtime_ns > finished_at:
             # Whole, but never pointed to: nobody reads it.
-            path.unlink()
+            _drop(path)
     _drop_old(snapshots, keep=keep)
 
 
@@ -108,11 +117,11 @@ def drop_snapshots_before(snapshots: Path, deletion_seq: int) -> list[str]:
     """
     current = current_snapshot(snapshots)
     dropped = []
-    for path in sorted(snapshots.glob("marts-*.duckdb")):
+    for path in _published_in(snapshots):
         content = published_content(path) if path != current else None
         if path != current and (content is None or content.deletion_seq != deletion_seq):
-            path.unlink()
-            dropped.append(path.name)
+            _drop(path)
+            dropped.append(name_of(path, snapshots))
     return dropped
 
 
@@ -135,8 +144,10 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
         engine=settings.engine,
         toxicity_threshold=settings.toxicity_threshold,
     )
-    path = snapshots / f"marts-{info.snapshot_id}.duckdb"
-    unfinished = snapshots / f".{path.name}.tmp"
+    path = snapshots / info.snapshot_id / FILE
+    folder = snapshots / f".{info.snapshot_id}.tmp"
+    folder.mkdir()
+    unfinished = folder / FILE
     made_by = _made_by(info)
     rows = _update_last(unfinished, settings, ledger, info, made_by)
     is_sorted = rows is None
@@ -145,11 +156,16 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
     digest = snapshot_file.digest_of(unfinished)
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
-    unfinished.rename(path)
-    _point_to(path)
+    sync_folder(folder)
+    folder.rename(path.parent)
+    _point_to(path, snapshots)
     with rollups.open_warehouse(settings) as warehouse:
         published.note(
-            warehouse, snapshot=path.name, digest=digest, made_by=made_by, is_sorted=is_sorted
+            warehouse,
+            snapshot=name_of(path, snapshots),
+            digest=digest,
+            made_by=made_by,
+            is_sorted=is_sorted,
         )
     _drop_old(snapshots, keep=settings.snapshots_kept)
     size = path.stat().st_size
@@ -167,7 +183,11 @@ def _update_last(
     with rollups.open_warehouse(settings) as warehouse:
         remembered = published.read(warehouse)
     current = current_snapshot(settings.snapshots)
-    if remembered is None or current is None or current.name != remembered.snapshot:
+    if (
+        remembered is None
+        or current is None
+        or name_of(current, settings.snapshots) != remembered.snapshot
+    ):
         return None
     try:
         if made_by != remembered.made_by:
@@ -195,33 +215,55 @@ def _made_by(info: Info) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _point_to(path: Path) -> None:
+def _point_to(path: Path, snapshots: Path) -> None:
     """Make `path` the current snapshot: one rename for the API, two for analysts."""
-    snapshots = path.parent
     pointer = snapshots / f".{CURRENT}.tmp"
     with pointer.open("w") as file:
-        file.write(path.name + "\n")
+        file.write(name_of(path, snapshots) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    # The file's own name must be on disk before anything points to it.
+    # The name of the file's folder must be on disk before anything points to it.
     sync_folder(snapshots)
     pointer.rename(snapshots / CURRENT)
-    _link_to(path)
+    _link_to(path, snapshots)
 
 
-def _link_to(path: Path) -> None:
+def _link_to(path: Path, snapshots: Path) -> None:
     """Let the links lead to `path`; each is replaced in one step."""
     for name in _LINKS:
-        link = path.parent / f".{name}.tmp"
-        link.symlink_to(path.name)
-        link.rename(path.parent / name)
-    sync_folder(path.parent)
+        link = snapshots / f".{name}.tmp"
+        link.symlink_to(name_of(path, snapshots))
+        link.rename(snapshots / name)
+    sync_folder(snapshots)
 
 
 def _drop_old(snapshots: Path, *, keep: int) -> None:
     """Unlink all but the newest files; whoever has one open reads on undisturbed."""
     current = current_snapshot(snapshots)
-    by_age = sorted(snapshots.glob("marts-*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
+    by_age = sorted(_published_in(snapshots), key=lambda path: path.stat().st_mtime_ns)
     for path in by_age[:-keep]:
         if path != current:
-            path.unlink()
+            _drop(path)
+
+
+def _published_in(snapshots: Path) -> Iterator[Path]:
+    """Every whole snapshot; also files of the version before, which lay there without a folder."""
+    yield from sorted(snapshots.glob(f"[0-9]*/{FILE}"))
+    yield from sorted(snapshots.glob("marts-*.duckdb"))
+
+
+def _drop(path: Path) -> None:
+    """Take a snapshot away. Where that is cut off, its folder is a leftover, and no snapshot."""
+    if path.name != FILE:
+        path.unlink()
+        return
+    leftover = path.parent.with_name(f".{path.parent.name}.tmp")
+    path.parent.rename(leftover)
+    _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -21,10 +21,11 @@ class ReadingProblem(Exception):
 
 @dataclass(frozen=True)
 class OpenSnapshot:
-    """A snapshot that is open, in a session in UTC. Times are naive and mean UTC."""
+    """A snapshot that is open, in a session in UTC; `link` always leads to the newest. Times are
+    naive and mean UTC."""
 
     connection: duckdb.DuckDBPyConnection
-    path: Path
+    link: Path
     snapshot_id: str
     published_at: datetime
     data_as_of: datetime | None
@@ -40,7 +41,7 @@ def open_snapshot(settings: Settings, *, may_write_files: bool = False) -> Itera
     # Not beside the snapshot, where DuckDB would spill by itself: that folder is watched, and what
     # is under the home folder has to be found by retention.
     with tempfile.TemporaryDirectory(prefix="agentstats-") as spill:
-        connection, path = _connect(settings.snapshots, spill, settings.memory_limit)
+        connection = _connect(settings.snapshots, spill, settings.memory_limit)
         try:
             connection.execute("set global TimeZone = 'UTC'")
             connection.execute("use marts")
@@ -50,14 +51,12 @@ def open_snapshot(settings: Settings, *, may_write_files: bool = False) -> Itera
             info = connection.execute(
                 "select snapshot_id, published_at, data_as_of from marts.snapshot_info"
             ).fetchall()
-            yield OpenSnapshot(connection, path, *info[0])
+            yield OpenSnapshot(connection, settings.snapshots / publication.FILE, *info[0])
         finally:
             connection.close()
 
 
-def _connect(
-    snapshots: Path, spill: str, memory_limit: str
-) -> tuple[duckdb.DuckDBPyConnection, Path]:
+def _connect(snapshots: Path, spill: str, memory_limit: str) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": spill,
         "memory_limit": memory_limit,
@@ -70,7 +69,7 @@ def _connect(
         if path is None:
             break
         if path.exists():
-            return duckdb.connect(str(path), read_only=True, config=config), path
+            return duckdb.connect(str(path), read_only=True, config=config)
     raise ReadingProblem(
         f"nothing is published in {snapshots}: `agentstats run hourly` publishes what was landed, "
         "`agentstats demo` makes a sample"

@@ -115,7 +115,7 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         if "Could not set lock" in str(error):
             raise WarehouseUnusable(
                 f"{path} is open in another program, which must close it first "
-                f"(analysts read snapshots/marts.duckdb instead): {error}"
+                f"(analysts read snapshots/agentstats.duckdb instead): {error}"
             ) from error
         set_aside(settings, str(error))
         return connect(settings, path)

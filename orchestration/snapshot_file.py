@@ -222,7 +222,7 @@ def _copy_whole(last: Last, target: Path) -> None:
             digest.update(buffer[:read])
             copy.write(buffer[:read])
     if digest.hexdigest() != last.digest:
-        raise NotReusable(f"{last.path.name} is not what was published")
+        raise NotReusable(f"{last.path} is not what was published")
 
 
 @contextmanager

@@ -79,10 +79,10 @@ class Shell:
         except duckdb.InterruptException:
             raise ReadingProblem("interrupted") from None
         except duckdb.PermissionException as error:
-            link = self._snapshot.path.with_name("agentstats.duckdb")
             raise ReadingProblem(
                 "refused: a query reads the published snapshot and no other file. "
-                f"To join data of your own, attach {link} (read_only) in DuckDB itself"
+                "To join data of your own, attach "
+                f"{self._snapshot.link} (read_only) in DuckDB itself"
             ) from error
         except duckdb.Error as error:
             raise ReadingProblem(str(error)) from error

@@ -73,7 +73,7 @@ def gather(settings: Settings) -> Status:
         home=str(settings.home),
         now=settings.clock(),
         data_as_of=data_as_of,
-        snapshot=current.name if current else None,
+        snapshot=publication.name_of(current, settings.snapshots) if current else None,
         files_waiting=sum(len(waiting_files(settings.landing, stream)) for stream in STREAMS),
         files_failed=sum(
             path.is_file() and not path.name.endswith(".reason.txt") for path in failed.rglob("*")

@@ -25,7 +25,7 @@ class PublishedDemo:
     @property
     def snapshot(self) -> Path:
         """The published file."""
-        return (self.home / "snapshots" / "marts.duckdb").resolve()
+        return (self.home / "snapshots" / "agentstats.duckdb").resolve()
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Open the published file as an analyst does."""

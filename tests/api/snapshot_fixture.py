@@ -149,8 +149,8 @@ def publish(
 ) -> Path:
     """Write a snapshot of these rows and let CURRENT name it; return the file."""
     folder = home / "snapshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"marts-{snapshot_id}.duckdb"
+    path = folder / snapshot_id / "agentstats.duckdb"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema marts")
         written = {
@@ -231,7 +231,7 @@ def publish(
             " schema_version integer, agentstats_version varchar",
             [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0")],
         )
-    point_to(folder, path.name)
+    point_to(folder, str(path.relative_to(folder)))
     return path
 
 

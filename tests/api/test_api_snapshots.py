@@ -48,7 +48,7 @@ def test_every_answer_comes_from_one_snapshot_while_they_are_swapped(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    old = tmp_path / "snapshots" / "marts-s-1.duckdb"
+    old = tmp_path / "snapshots" / "s-1" / "agentstats.duckdb"
     for number in range(2, 12):
         new = publish(tmp_path, marts_with(number), snapshot_id=f"s-{number}")
         time.sleep(0.05)
@@ -107,7 +107,7 @@ def test_an_idle_server_lets_go_of_an_unlinked_snapshot(
     assert open_files_deleted(tmp_path) == []
 
 
-@pytest.mark.parametrize("broken", ["missing", "garbage", "outside", "empty"])
+@pytest.mark.parametrize("broken", ["missing", "garbage", "outside", "beside", "empty"])
 def test_a_broken_new_snapshot_leaves_the_old_one_in_service(
     service: Service, tmp_path: Path, broken: str
 ) -> None:
@@ -116,8 +116,8 @@ def test_a_broken_new_snapshot_leaves_the_old_one_in_service(
     folder = tmp_path / "snapshots"
     (folder / "garbage.duckdb").write_bytes(b"not a database" * 500)
     (folder / "empty.duckdb").write_bytes(b"")
-    name = "../../etc/passwd" if broken == "outside" else f"{broken}.duckdb"
-    point_to(folder, name)
+    outside = {"outside": "../../etc/passwd", "beside": "../snapshots/garbage.duckdb"}
+    point_to(folder, outside.get(broken, f"{broken}.duckdb"))
     answer = service.get(SUMMARY)
     assert answer.status_code == 200
     assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"

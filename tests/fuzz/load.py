@@ -118,4 +118,4 @@ def publish_many(home: Path, *, customers: int, days: int) -> None:
                 f" from marts.{source} group by {dimensions}, occurred_date"
                 " order by customer_id, occurred_date"
             )
-    point_to(home / "snapshots", path.name)
+    point_to(home / "snapshots", str(path.relative_to(home / "snapshots")))

@@ -346,13 +346,14 @@ def test_the_snapshot_says_what_it_is(installation: Installation) -> None:
         installation.drop("feedback_events", f"{number}.ndjson", [rating(number)])
         installation.run()
     snapshots = installation.settings.snapshots
-    files = sorted(path.name for path in snapshots.glob("marts-*.duckdb"))
+    files = list(snapshots.glob("*/agentstats.duckdb"))
     assert len(files) == installation.settings.snapshots_kept
     current = current_snapshot(snapshots)
     assert current is not None
-    assert (snapshots / "marts.duckdb").resolve() == current.resolve()
+    for link in ("agentstats.duckdb", "marts.duckdb"):
+        assert (snapshots / link).resolve() == current.resolve()
     (info,) = installation.marts("select * from marts.snapshot_info")
-    assert current.name == f"marts-{info['snapshot_id']}.duckdb"
+    assert (snapshots / "CURRENT").read_text() == f"{info['snapshot_id']}/agentstats.duckdb\n"
     assert info["data_as_of"].isoformat() == "2026-03-01T12:00:00"
     assert not list(snapshots.glob(".*"))
 

@@ -101,7 +101,7 @@ def test_an_hourly_run_finishes_a_nightly_one_that_was_cut_off(
         nightly.delete_expired(settings, ledger, run_id="cut-off")
     installation.run("hourly")
     assert_marts_are_of_what_is_kept(installation, LATER)
-    assert len(list(settings.snapshots.glob("marts-*.duckdb"))) == 1
+    assert len(list(settings.snapshots.glob("*/agentstats.duckdb"))) == 1
     assert installation.marts(
         "select min(occurred_date)::varchar as first from marts.reconciliation "
         "where customer_id = 3"

@@ -199,11 +199,12 @@ def test_snapshots_that_hold_the_deleted_are_unlinked(installation: Installation
     installation.run()
     drop_needles(installation, 2, "2026-03-01T08:00:00Z")
     installation.run()
-    assert len(list(installation.settings.snapshots.glob("marts-*"))) == 2
+    snapshots = installation.settings.snapshots
+    assert len(list(snapshots.glob("*/"))) == 2
     installation.set_clock(EIGHT_DAYS_LATER)
     installation.run("nightly")
-    (left,) = installation.settings.snapshots.glob("marts-*.duckdb")
-    assert left.name == (installation.settings.snapshots / "CURRENT").read_text().strip()
+    (left,) = snapshots.glob("*/")
+    assert (snapshots / "CURRENT").read_text() == f"{left.name}/agentstats.duckdb\n"
 
 
 @pytest.mark.parametrize(

@@ -246,10 +246,10 @@ def left_behind(home: Path) -> list[str]:
     current = current_snapshot(settings.snapshots)
     assert current is not None
     for path in settings.snapshots.iterdir():
-        if path.name not in {*_LINKS, current.name}:
+        if path.name not in {*_LINKS, current.parent.name}:
             left.append(f"in snapshots: {path.name}")
         if path.is_symlink() and path.resolve() != current.resolve():
-            left.append(f"{path.name} leads to {path.resolve().name}, not to {current.name}")
+            left.append(f"{path.name} leads to {path.resolve()}, not to {current}")
     for path in home.rglob("*"):
         parts = path.relative_to(home).parts
         if parts[0] not in (".dagster", ".dbt") and (
