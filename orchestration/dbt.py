@@ -20,8 +20,14 @@ PROJECT = CHECKOUT / "dbt_project"
 TARGET = PROJECT / "target" / "agentstats"
 MANIFEST = TARGET / "manifest.json"
 
+_DECISIVE_FOLDERS = ("models", "macros", "seeds", "data_tests")
+_DECISIVE_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
+
 _PARSED = "partial_parse.msgpack"
 _PARSED_FROM = "parsed_from"
+
+# What tells the project's macros that a run has handed over what they build.
+_HANDED_OVER = {"WAREHOUSE_HANDED_OVER": "yes"}
 
 
 class DbtFailed(Exception):
@@ -44,12 +50,17 @@ class NodeResult:
 
 
 def project_fingerprint() -> str:
-    """A hash of everything that decides what the models compute."""
+    """A hash of everything that decides what the models compute, and of nothing that a dbt command
+    leaves in the project's folder."""
     digest = hashlib.sha256((CHECKOUT / "profiles.yml").read_bytes())
-    for path in sorted(PROJECT.rglob("*")):
-        if path.is_file() and TARGET not in path.parents and path.suffix != ".log":
-            digest.update(str(path.relative_to(PROJECT)).encode())
-            digest.update(path.read_bytes())
+    files = [PROJECT / "dbt_project.yml"]
+    for folder in _DECISIVE_FOLDERS:
+        files += sorted(
+            path for path in (PROJECT / folder).rglob("*") if path.suffix in _DECISIVE_SUFFIXES
+        )
+    for path in files:
+        digest.update(str(path.relative_to(PROJECT)).encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -163,10 +174,11 @@ def _parsed(settings: Settings) -> Path:
 
 
 def _profile(settings: Settings) -> dict[str, str]:
-    """The variables that profiles.yml and the macros of the engine read."""
+    """The variables that profiles.yml and the macros read."""
     if settings.engine == "spark":
-        return profile_variables(settings)
+        return {**_HANDED_OVER, **profile_variables(settings)}
     return {
+        **_HANDED_OVER,
         "WAREHOUSE_PATH": str(settings.warehouse),
         "WAREHOUSE_MEMORY": settings.memory_limit,
         "WAREHOUSE_SCRATCH": str(settings.scratch),

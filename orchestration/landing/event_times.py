@@ -9,6 +9,7 @@ from datetime import UTC
 import duckdb
 
 from orchestration.database import connect
+from orchestration.lake.verified import verified_paths
 from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import EventTimes, Ledger
 from orchestration.settings import Settings
@@ -28,7 +29,8 @@ def book_earlier_events(settings: Settings, ledger: Ledger) -> None:
     if ledger.event_times():
         return
     streams = [stream.name for stream in EVENT_STREAMS]
-    paths = [str(settings.lake / path) for name in streams for path in ledger.lake_paths_of(name)]
+    files = [file for name in streams for file in ledger.lake_files_of(name)]
+    paths = verified_paths(settings.lake, ledger, files)
     times = ledger.event_times_of_deleted(streams)
     if paths:
         lake = "read_parquet($paths, hive_partitioning = false, union_by_name = true)"

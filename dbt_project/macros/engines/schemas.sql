@@ -23,6 +23,7 @@
 {# Drop every schema of ours with its tables: before a full build, which must not find what one
    that was cut off has left. #}
 {% macro drop_schemas_on_spark() %}
+    {%- do refuse_by_hand() -%}
     {%- for schema in ['marts', 'intermediate', 'staging', 'raw'] -%}
         {%- do run_query(
             'drop schema if exists ' ~ spark__schema_name(schema) ~ ' cascade'
@@ -33,6 +34,7 @@
 {# Drop what each build makes anew: a driver that died while it made one may have left files that
    Spark knows nothing of, or a table of which it lost the files. #}
 {% macro drop_tables_built_whole() %}
+    {%- do refuse_by_hand() -%}
     {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] -%}
         {%- if node.config.materialized in ['table', 'seed'] -%}
             {%- do run_query('drop table if exists ' ~ node.schema ~ '.' ~ node.alias) -%}
