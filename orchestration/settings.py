@@ -62,6 +62,17 @@ class Settings(ServingSettings):
         gt=0,
         description="Gigabytes that a gzipped landing file may unpack to, or it is set aside.",
     )
+    landing_timeout_seconds: float = Field(
+        default=1800,
+        gt=0,
+        description="Seconds that a landing file may take to be read, or it is set aside.",
+    )
+    landing_temp_gb: float = Field(
+        default=50,
+        gt=0,
+        description="Gigabytes of temporary files that a landing file may take, or it is set "
+        "aside.",
+    )
     lock_wait_seconds: float = Field(
         default=0,
         ge=0,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -153,3 +155,24 @@ def write_file(
     unfinished.rename(target)
     sync_folder(target.parent)
     return [LakeFile(path, folder, occurred_date, rows, size, digest, marks_repeats)]
+
+
+def take_in(room: Path, lake_files: Sequence[LakeFile], lake: Path) -> None:
+    """Move files that a child process wrote to a room of its own to where they belong.
+
+    Raises OSError where one of them is not what the child said that it wrote.
+    """
+    for file in lake_files:
+        written, target = room / file.path, lake / file.path
+        with written.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
+                raise OSError(errno.EIO, "has other bytes than were written to it", str(written))
+        make_folder(target.parent)
+        unfinished = target.with_name(f".{target.name}.tmp")
+        # A rename where it can be, a copy where the lake is a file system of its own.
+        shutil.move(written, unfinished)
+        with unfinished.open("rb") as moved:
+            os.fsync(moved.fileno())
+        unfinished.rename(target)
+    for folder in sorted({(lake / file.path).parent for file in lake_files}):
+        sync_folder(folder)

@@ -1,48 +1,52 @@
-"""Every dropped file in turn, each from start to ledger entry."""
+"""Every dropped file in turn, each from start to ledger entry.
+
+What opens a file is a child process: whatever the file does to it, this one goes on with the next.
+Only this one writes the ledger, and gives lake files their names.
+"""
 
 from __future__ import annotations
 
-import csv
+import re
+import resource
 import shutil
-import zlib
+import sqlite3
+import time
+import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import duckdb
 import structlog
 
-from orchestration.database import connect
 from orchestration.durable import make_folder, sync_folder
-from orchestration.full_disk import tells_of_no_room
 from orchestration.lake.leftovers import clear_unknown
 from orchestration.lake.verified import verified_paths
 from orchestration.landing import files, lake
+from orchestration.landing.child import Child, ChildDied, OutOfTime
 from orchestration.landing.counts import count_earlier_loads
-from orchestration.landing.event_times import book_earlier_events, event_times_of_file
-from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
+from orchestration.landing.event_times import book_earlier_events
+from orchestration.landing.files import Content
+from orchestration.landing.loading import Gone, NoRoom, Retention, Task, work
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
-from orchestration.landing.verdict import check_rows, dates_of, judge
 from orchestration.ledger import Ledger, Load
-from orchestration.retention.policy import cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.retention.policy import customer_files
 from orchestration.settings import Settings
 
 LOAD_ID_LENGTH = 20
 
-# Whatever reading a broken file can raise.
-_BROKEN = (duckdb.Error, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
+# A file that has ended so many runs is not opened again. In a run, a process that dies may have
+# been killed for another's sake: the file is read once more, in a new one.
+ATTEMPTS = 2
+
+# What a child may take besides what DuckDB counts: as much again, and this.
+_MORE_MEMORY_BYTES = 10**9
+_UNITS = {"K": 1, "M": 2, "G": 3}
+# A disk with room for so many times the file, and this, is not what is full.
+_ROOM_PER_BYTE, _ROOM_BYTES = 50, 10**9
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class _Landing:
-    """What every file of one landing needs."""
-
-    database: duckdb.DuckDBPyConnection
-    settings: Settings
-    ledger: Ledger
 
 
 def land_waiting_files(
@@ -62,38 +66,19 @@ def land_waiting_files(
     count_earlier_loads(settings, ledger)
     book_earlier_events(settings, ledger)
     _move_what_is_booked(settings, ledger)
+    attempted = ledger.files_attempted()
     waiting = [
         (stream, path)
         for stream in STREAMS
         if stream in streams
         for path in files.waiting_files(settings.landing, stream)
     ]
+    # What has ended a run comes last: whatever it does, the others are loaded before.
+    waiting.sort(key=lambda each: str(each[1].relative_to(settings.landing)) in attempted)
     loads: list[Load] = []
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        landing: _Landing | None = None
-        retention_is_known = False
+    with closing(_Landing(settings, ledger)) as landing:
         for number, (stream, path) in enumerate(waiting, start=1):
-            if landing is None:
-                database = held.enter_context(closing(connect(settings)))
-                landing = _Landing(database, settings, ledger)
-                # A name that was told before its customer was erased does not come back either.
-                fill_cutoffs(database, "erased", ledger.kept_from("erasure"))
-                retention_is_known = False
-            if not stream.is_reference and not retention_is_known:
-                _read_retention(landing)
-                retention_is_known = True
-            try:
-                content = files.content_of(path)
-            except OSError as error:
-                # Gone again, or not ours to read: the others still load.
-                log.error("file_not_readable", file=str(path), reason=str(error))
-                continue
-            load = _land(path, stream, content, landing)
-            if load is None or load.failure:
-                # A broken file may leave a broken database: the next one gets a new one.
-                held.close()
-                landing = None
+            load = landing.land(path, stream)
             if load:
                 loads.append(load)
                 log.info(
@@ -109,162 +94,206 @@ def land_waiting_files(
     return loads
 
 
-def _read_retention(landing: _Landing) -> None:
-    """Make the table `retention` (customer_id, kept_from): the first instant that is kept.
+class _Landing:
+    """One landing: the child process that reads the files, made when the first one is there."""
 
-    What was deleted once stays deleted, though the customer's policy may be longer by now.
-    """
-    settings, ledger = landing.settings, landing.ledger
-    policies = read_policies(landing.database, settings, ledger)
-    fill_cutoffs(
-        landing.database,
-        "retention",
-        latest(cutoffs(policies, settings.clock()), ledger.kept_from()),
-    )
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._room = settings.scratch / "landing"
+        self._child: Child | None = None
+        self._child_knows_retention = False
 
+    def close(self) -> None:
+        """End the child, and remove what it left."""
+        if self._child:
+            self._child.kill()
+        self._child = None
+        shutil.rmtree(self._room, ignore_errors=True)
 
-def _land(path: Path, stream: Stream, content: Content, landing: _Landing) -> Load | None:
-    """Load one file; None where it is left for the next run because it is still changing."""
-    settings, ledger = landing.settings, landing.ledger
-    load = Load(
-        load_id=content.sha256[:LOAD_ID_LENGTH],
-        stream=stream.name,
-        source_file=str(path.relative_to(settings.landing)),
-        file_bytes=content.size_bytes,
-        file_modified_ns=content.modified_ns,
-        sha256=content.sha256,
-        status="failed",
-        rows_read=0,
-        accepted=0,
-        duplicates=0,
-        rejected=0,
-        conflicting_duplicates=0,
-        total_mismatches=0,
-        started_at=settings.clock(),
-        loaded_at=settings.clock(),
-    )
-    earlier = ledger.deliveries_of(stream.name, content.sha256)
-    if earlier:
-        load = replace(load, load_id=f"{load.load_id}-{len(earlier) + 1}")
-    try:
-        load = _load(path, stream, load, landing)
-    except UnreadableFile as error:
-        log.warning("file_set_aside", file=load.source_file, reason=str(error))
-        load = replace(load, failure=str(error))
-    if not _is_unchanged(path, content):
-        log.warning("file_still_changing", file=load.source_file, then="left for the next run")
-        for file in load.lake_files:
-            (settings.lake / file.path).unlink()
-        return None
-    load = replace(load, loaded_at=settings.clock())
-    ledger.record_load(load)
-    _move_away(path, load, settings.landing)
-    ledger.mark_moved(load)
-    if load.unknown_columns:
-        log.warning("unknown_columns_left_out", file=load.source_file, columns=load.unknown_columns)
-    return load
-
-
-def _load(path: Path, stream: Stream, load: Load, landing: _Landing) -> Load:
-    """Check the file's rows and write them to the lake. Raises `UnreadableFile`."""
-    settings = landing.settings
-    connection = landing.database.cursor()
-    try:
-        rows = read_rows(connection, files.recognise(path, stream), settings)
-        dates = [] if stream.is_reference else dates_of(connection)
-        # A file that is damaged would decide what is a duplicate.
-        known_paths = verified_paths(
-            settings.lake,
-            landing.ledger,
-            landing.ledger.lake_files_of(stream.name, None if stream.is_reference else dates),
+    def land(self, path: Path, stream: Stream) -> Load | None:
+        """Load one file; None where it is left for the next run: it is still changing, or it
+        cannot be opened."""
+        settings, ledger = self._settings, self._ledger
+        try:
+            there = path.stat()
+        except OSError as error:
+            log.error("file_not_readable", file=str(path), reason=str(error))
+            return None
+        source_file = str(path.relative_to(settings.landing))
+        earlier_attempts = ledger.begin_attempt(
+            source_file, there.st_size, there.st_mtime_ns, settings.clock()
         )
-        verdict = judge(connection, stream, known_paths, settings.clock())
-        lake_files = lake.write_good_rows(connection, stream, load.load_id, settings.lake, dates)
-        event_times = []
-        if not stream.is_reference:
-            event_times = event_times_of_file(connection)
-            lake_files += lake.write_counts(connection, stream.name, load.load_id, settings.lake)
-        if verdict.rejected:
-            lake_files += lake.write_rejected_rows(
-                connection,
-                stream,
-                load.load_id,
-                load.source_file,
-                settings.clock(),
-                settings.lake,
-            )
-    finally:
-        connection.close()
-    return replace(
-        load,
-        status="loaded",
-        rows_read=verdict.rows_read,
-        accepted=verdict.accepted,
-        duplicates=verdict.duplicates,
-        rejected=verdict.rejected,
-        conflicting_duplicates=verdict.conflicting_duplicates,
-        total_mismatches=verdict.total_mismatches,
-        rejected_by_reason=verdict.rejected_by_reason,
-        unknown_columns=rows.unknown_columns,
-        lake_files=tuple(lake_files),
-        event_times=event_times,
-    )
-
-
-def read_rows(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, settings: Settings
-) -> RowSource:
-    """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
-
-    Only what goes wrong here is the file's own fault; a full disk, here or while the lake is
-    written, fails the run and leaves the file where it is.
-    """
-    now = settings.clock()
-    try:
-        if file.file_format != "parquet":
-            files.check_text(file, unpacked_limit=round(settings.max_unpacked_gb * 10**9))
-        *cheaper, last = files.ways_to_open(file, connection)
-        for open_rows in cheaper:
-            try:
-                rows = open_rows()
-                check_rows(connection, file, rows, now)
-            except duckdb.Error as error:
-                if tells_of_no_room(str(error)):
-                    raise
-                # Some record is not well formed: find out which, and keep the others.
+        try:
+            load = self._begin(stream, source_file, Content("", there.st_size, there.st_mtime_ns))
+            if earlier_attempts < ATTEMPTS:
+                outcome = self._load(path, stream, load)
             else:
-                return rows
-        rows = last()
-        check_rows(connection, file, rows, now)
-    except _BROKEN as error:
-        if tells_of_no_room(str(error)):
+                outcome = replace(
+                    load,
+                    failure=f"{earlier_attempts} runs ended while it was read, by whatever it was: "
+                    "it is not opened again",
+                )
+            if isinstance(outcome, Load):
+                return self._book(path, outcome)
+            # Gone again, or not ours to read: the others still load.
+            log.error("file_not_readable", file=source_file, reason=outcome.reason)
+            ledger.end_attempt(source_file)
+            return None
+        except BaseException:
+            # Whatever ends the run, it is not the file: that has a process of its own.
+            self.close()
+            with suppress(sqlite3.Error):
+                ledger.end_attempt(source_file)
             raise
-        reason = files.without_content(error, file.path)
-        if isinstance(error, UnicodeDecodeError):
-            reason = f"it is not UTF-8 at byte {error.start + 1} of its header"
-        if isinstance(error, duckdb.OutOfMemoryException):
-            reason = "needs more memory than AGENTSTATS_MEMORY_LIMIT; raise it, or split the file"
-        raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
-    return rows
+
+    def _begin(self, stream: Stream, source_file: str, content: Content) -> Load:
+        """The load of a file that nothing is known of but its content, and that it did not come
+        to its end."""
+        now = self._settings.clock()
+        load_id = content.sha256[:LOAD_ID_LENGTH] or uuid.uuid4().hex[:LOAD_ID_LENGTH]
+        earlier = self._ledger.deliveries_of(stream.name, content.sha256) if content.sha256 else []
+        return Load(
+            load_id=f"{load_id}-{len(earlier) + 1}" if earlier else load_id,
+            stream=stream.name,
+            source_file=source_file,
+            file_bytes=content.size_bytes,
+            file_modified_ns=content.modified_ns,
+            sha256=content.sha256,
+            status="failed",
+            rows_read=0,
+            accepted=0,
+            duplicates=0,
+            rejected=0,
+            conflicting_duplicates=0,
+            total_mismatches=0,
+            started_at=now,
+            loaded_at=now,
+        )
+
+    def _load(self, path: Path, stream: Stream, load: Load) -> Load | Gone:
+        """Have the file loaded into the room; what of it failed says why."""
+        for attempt in range(1, ATTEMPTS + 1):
+            begun = [load]
+            try:
+                outcome = self._ask(path, stream, begun)
+            except OutOfTime:
+                failure = (
+                    f"reading it took longer than AGENTSTATS_LANDING_TIMEOUT_SECONDS="
+                    f"{self._settings.landing_timeout_seconds:g}; split the file, or raise that"
+                )
+            except ChildDied as death:
+                failure = f"the process that read it died: {death}"
+                if attempt < ATTEMPTS:
+                    log.warning("file_ended_its_reader", file=load.source_file, reason=failure)
+                    self.close()
+                    continue
+            else:
+                if isinstance(outcome, (Load, Gone)):
+                    return outcome
+                self.close()
+                if not self._has_room_for(load):
+                    raise outcome.error
+                failure = (
+                    "needs more temporary files than AGENTSTATS_LANDING_TEMP_GB="
+                    f"{self._settings.landing_temp_gb:g}, or than the disk has room for; split the "
+                    "file, or raise that"
+                )
+            break
+        return replace(begun[0], failure=failure)
+
+    def _ask(self, path: Path, stream: Stream, begun: list[Load]) -> Load | Gone | NoRoom:
+        """Have the child load the file, and answer what it asks in between; `begun` is the load as
+        far as it is known. Raises `ChildDied`, `OutOfTime`, or what is wrong with the run."""
+        settings, ledger = self._settings, self._ledger
+        child = self._child = self._child or self._fork()
+        retention = None
+        if stream.is_reference:
+            # It may tell of customers, whose policies are read again then.
+            self._child_knows_retention = False
+        elif not self._child_knows_retention:
+            retention = Retention(customer_files(settings, ledger), ledger.kept_from())
+            self._child_knows_retention = True
+        deadline = time.monotonic() + settings.landing_timeout_seconds
+        child.send(Task(path, stream, retention))
+        while True:
+            said = child.receive(deadline)
+            if isinstance(said, Content):
+                begun[0] = self._begin(stream, begun[0].source_file, said)
+                child.send(begun[0])
+            elif isinstance(said, list):
+                known = ledger.lake_files_of(stream.name, None if stream.is_reference else said)
+                # A file that is damaged would decide what is a duplicate.
+                child.send(verified_paths(settings.lake, ledger, known))
+            elif isinstance(said, (Load, Gone, NoRoom)):
+                return said
+            else:
+                raise said
+
+    def _fork(self) -> Child:
+        settings = self._settings
+        shutil.rmtree(self._room, ignore_errors=True)
+        self._child_knows_retention = False
+        return Child(
+            partial(work, settings, self._room, self._ledger.kept_from("erasure")),
+            memory_bytes=2 * _bytes(settings.memory_limit) + _MORE_MEMORY_BYTES,
+            file_bytes=round(settings.landing_temp_gb * 10**9),
+        )
+
+    def _has_room_for(self, load: Load) -> bool:
+        """Whether the disk has room for what a file of this size may take, and so is not full."""
+        room = shutil.disk_usage(self._settings.home).free
+        of_a_file, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if of_a_file != resource.RLIM_INFINITY:
+            room = min(room, of_a_file)
+        return room >= load.file_bytes * _ROOM_PER_BYTE + _ROOM_BYTES
+
+    def _book(self, path: Path, load: Load) -> Load | None:
+        """Book what came of the file, and move it out of the way."""
+        settings, ledger = self._settings, self._ledger
+        if load.failure:
+            # A broken file may leave a broken database: the next one gets a new one.
+            self.close()
+            log.warning("file_set_aside", file=load.source_file, reason=load.failure)
+        if not _is_unchanged(path, load):
+            log.warning("file_still_changing", file=load.source_file, then="left for the next run")
+            self.close()
+            ledger.end_attempt(load.source_file)
+            return None
+        lake.take_in(self._room, load.lake_files, settings.lake)
+        load = replace(load, loaded_at=settings.clock())
+        ledger.record_load(load)
+        _move_away(path, load, settings.landing)
+        ledger.mark_moved(load)
+        if load.unknown_columns:
+            log.warning(
+                "unknown_columns_left_out", file=load.source_file, columns=load.unknown_columns
+            )
+        return load
+
+
+def _bytes(size: str) -> int:
+    """A size as settings write it, like 4GB or 512 MiB."""
+    number, unit, binary = re.fullmatch(r"([\d.]+)\s?([KMG])(i?)B", size).groups()  # type: ignore[union-attr]  # the setting is checked
+    return round(float(number) * float((1024 if binary else 1000) ** _UNITS[unit]))
 
 
 def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:
     """Move the files of loads that were cut off between the ledger and the move."""
     for load in ledger.loads_not_moved():
         path = settings.landing / load.source_file
-        if path.exists() and files.content_of(path) == Content(
-            load.sha256, load.file_bytes, load.file_modified_ns
-        ):
+        # What could not be read is not read here either.
+        if _is_unchanged(path, load) and load.sha256 in ("", files.content_of(path).sha256):
             _move_away(path, load, settings.landing)
         ledger.mark_moved(load)
 
 
-def _is_unchanged(path: Path, content: Content) -> bool:
+def _is_unchanged(path: Path, load: Load) -> bool:
     try:
         there = path.stat()
     except FileNotFoundError:
         return False
-    return (there.st_size, there.st_mtime_ns) == (content.size_bytes, content.modified_ns)
+    return (there.st_size, there.st_mtime_ns) == (load.file_bytes, load.file_modified_ns)
 
 
 def _move_away(path: Path, load: Load, landing: Path) -> None:

@@ -7,6 +7,7 @@ written to the lake counts only once the ledger says so, in one transaction.
 
 from __future__ import annotations
 
+from orchestration.ledger.attempts import AttemptBook
 from orchestration.ledger.book import LedgerUnusable
 from orchestration.ledger.customers import CustomerBook, EventTimes
 from orchestration.ledger.deletions import Deletion, DeletionBook
@@ -18,5 +19,5 @@ from orchestration.ledger.source import SourceBook
 __all__ = ["Deletion", "EventTimes", "LakeFile", "Ledger", "LedgerUnusable", "Load", "Run"]
 
 
-class Ledger(LoadBook, LakeBook, CustomerBook, DeletionBook, RunBook, SourceBook):
+class Ledger(AttemptBook, LoadBook, LakeBook, CustomerBook, DeletionBook, RunBook, SourceBook):
     """Open `ledger.db` under the home folder, made if it is not there."""

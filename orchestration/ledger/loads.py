@@ -104,6 +104,7 @@ class LoadBook(Book):
             insert_lake_files(connection, load_seq, load.lake_files)
             insert_touches(connection, load_seq, load.places_touched)
             insert_event_times(connection, load.event_times)
+            connection.execute("delete from attempt where source_file = ?", (load.source_file,))
         return load_seq
 
     def deliveries_of(self, stream: str, sha256: str) -> list[Load]:

@@ -30,6 +30,13 @@ create table if not exists load (
     check (rows_read = accepted + duplicates + rejected)
 );
 create index if not exists load_by_content on load (sha256, stream);
+create table if not exists attempt (
+    source_file text primary key,
+    file_bytes integer not null,
+    file_modified_ns integer not null,
+    attempts integer not null,
+    began_at text not null
+);
 create table if not exists lake_file (
     path text primary key,
     load_seq integer not null references load,

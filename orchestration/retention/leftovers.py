@@ -17,7 +17,7 @@ from orchestration import export
 from orchestration.database import connect
 from orchestration.landing import files
 from orchestration.landing.checks import literal
-from orchestration.landing.land import read_rows
+from orchestration.landing.loading import read_rows
 from orchestration.landing.streams import STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger
 from orchestration.retention.plan import Rule, retention_rule

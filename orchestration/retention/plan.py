@@ -24,6 +24,7 @@ from orchestration.ledger import LakeFile, Ledger
 from orchestration.ledger.deletions import Cause
 from orchestration.retention.policy import (
     check_policies,
+    customer_files,
     cutoffs,
     fill_cutoffs,
     latest,
@@ -119,7 +120,7 @@ def retention_rule(
     connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
 ) -> Rule:
     """The rule of the nightly job. Raises `PolicyInvalid` before anything else is looked at."""
-    policies = read_policies(connection, settings, ledger)
+    policies = read_policies(connection, customer_files(settings, ledger))
     check_policies(policies)
     now = settings.clock()
     return Rule(
@@ -288,7 +289,9 @@ def _customers_without_policy(
 ) -> list[int]:
     """Customers with events and no row among `customers`, of whom nothing is deleted."""
     found: set[int] = set()
-    known = {policy.customer_id for policy in read_policies(connection, settings, ledger)}
+    known = {
+        policy.customer_id for policy in read_policies(connection, customer_files(settings, ledger))
+    }
     for stream in EVENT_STREAMS:
         paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
         if paths:

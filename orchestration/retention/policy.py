@@ -43,11 +43,13 @@ class Policy:
     days: int | None
 
 
-def read_policies(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
-) -> list[Policy]:
-    """The policy of each customer that the lake has a row of, by customer."""
-    paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(CUSTOMERS.name))
+def customer_files(settings: Settings, ledger: Ledger) -> list[str]:
+    """The lake files that policies are read from. Raises `LakeDamaged`."""
+    return verified_paths(settings.lake, ledger, ledger.lake_files_of(CUSTOMERS.name))
+
+
+def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[Policy]:
+    """The policy of each customer that the `customer_files` have a row of, by customer."""
     if not paths:
         return []
     days = Template(_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}").render()
@@ -64,7 +66,7 @@ def read_policies(
         left join read_csv({literal(str(_TIERS))}) as policy on customer.tier = policy.tier
         order by customer.customer_id
         """,
-        {"paths": paths},
+        {"paths": list(paths)},
     ).fetchall()
     return [Policy(*row) for row in rows]
 

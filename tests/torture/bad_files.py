@@ -1,6 +1,7 @@
 """Files that no producer should deliver: each is set aside, or loses rows, and harms nothing else.
 
-Landing runs in a process of its own, so that its peak memory can be told.
+Landing runs in a process of its own, so that its peak memory can be told, and that of the process
+that it reads files in.
 """
 
 from __future__ import annotations
@@ -336,7 +337,10 @@ def _land() -> None:
                     }
                     for file, load in loads.items()
                 },
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "peak_mib": max(
+                    resource.getrusage(whose).ru_maxrss // 1024
+                    for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+                ),
             }
         )
     )

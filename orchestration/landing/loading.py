@@ -1,0 +1,256 @@
+"""What becomes of one file, from its bytes to Parquet in a room of its own.
+
+All of it happens in a child process, which opens nothing but the file and lake files that its
+parent names, and writes nowhere but to its room: `land` books what came of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import pickle
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import duckdb
+
+from orchestration.database import connect
+from orchestration.full_disk import tells_of_no_room
+from orchestration.landing import files, lake
+from orchestration.landing.checks import literal
+from orchestration.landing.event_times import event_times_of_file
+from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
+from orchestration.landing.streams import Stream
+from orchestration.landing.verdict import check_rows, dates_of, judge
+from orchestration.ledger import Load
+from orchestration.retention.policy import cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.settings import Settings
+
+# Whatever reading a broken file can raise.
+_BROKEN = (
+    *(duckdb.Error, OSError, EOFError, MemoryError),
+    *(UnicodeError, ValueError, OverflowError, csv.Error, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: the lake files of customers, and what deletions said of each customer."""
+
+    customers: Sequence[str]
+    kept_from: Mapping[int, datetime]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to load. `retention` is there where it changed since the task before."""
+
+    path: Path
+    stream: Stream
+    retention: Retention | None
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The file cannot be opened; it is not there any more, or not ours to read."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class NoRoom:
+    """There was no room on the disk, or more was wanted of it than a file may take."""
+
+    error: Exception
+
+
+# What a file may say of itself while it is loaded, and what is to be known of it then: of its
+# content, its load with a number; of its dates, the lake files that may hold the same rows.
+Ask = Callable[[Content | list[date]], object]
+
+
+def work(settings: Settings, room: Path, erased: Mapping[int, datetime], pipe: Connection) -> None:
+    """Load one file after the other, as the pipe says, into `room`.
+
+    Answers each `Task` with the `Load`, `Gone`, `NoRoom`, or the error that is the run's, after the
+    questions of `Ask`.
+    """
+
+    def ask(question: Content | list[date]) -> object:
+        pipe.send(question)
+        return pipe.recv()
+
+    with closing(connect(settings)) as database:
+        spilled = room / "spilled"
+        spilled.mkdir(parents=True)
+        limit = round(settings.landing_temp_gb * 1000)
+        database.execute(f"set temp_directory = {literal(str(spilled))}")
+        database.execute(f"set max_temp_directory_size = '{limit}MB'")
+        # A name that was told before its customer was erased does not come back either.
+        fill_cutoffs(database, "erased", erased)
+        while True:
+            task: Task = pipe.recv()
+            try:
+                answer: object = _load(task, settings, room, database, ask)
+            except Exception as error:
+                answer = NoRoom(_sendable(error)) if _is_no_room(error) else _sendable(error)
+            pipe.send(answer)
+
+
+def _load(
+    task: Task, settings: Settings, room: Path, database: duckdb.DuckDBPyConnection, ask: Ask
+) -> Load | Gone:
+    try:
+        content = files.content_of(task.path)
+    except OSError as error:
+        return Gone(str(error))
+    load = ask(content)
+    assert isinstance(load, Load)
+    connection = database.cursor()
+    try:
+        if task.retention:
+            _know_retention(connection, task.retention, settings)
+        return _judge_and_write(task, load, settings, room, connection, ask)
+    except UnreadableFile as error:
+        return replace(load, failure=str(error))
+    finally:
+        connection.close()
+
+
+def _know_retention(
+    connection: duckdb.DuckDBPyConnection, retention: Retention, settings: Settings
+) -> None:
+    """Make the table `retention` (customer_id, kept_from): the first instant that is kept.
+
+    What was deleted once stays deleted, though the customer's policy may be longer by now.
+    """
+    policies = read_policies(connection, retention.customers)
+    fill_cutoffs(
+        connection,
+        "retention",
+        latest(cutoffs(policies, settings.clock()), retention.kept_from),
+    )
+
+
+def _judge_and_write(
+    task: Task,
+    load: Load,
+    settings: Settings,
+    room: Path,
+    connection: duckdb.DuckDBPyConnection,
+    ask: Ask,
+) -> Load:
+    """Check the file's rows and write them to the room. Raises `UnreadableFile`."""
+    stream = task.stream
+    rows = read_rows(connection, files.recognise(task.path, stream), settings)
+    known_paths: list[str] = []
+    try:
+        dates = [] if stream.is_reference else dates_of(connection)
+        known = ask(dates)
+        assert isinstance(known, list)
+        known_paths = known
+        verdict = judge(connection, stream, known_paths, settings.clock())
+        lake_files = lake.write_good_rows(connection, stream, load.load_id, room, dates)
+        event_times = []
+        if not stream.is_reference:
+            event_times = event_times_of_file(connection)
+            lake_files += lake.write_counts(connection, stream.name, load.load_id, room)
+        if verdict.rejected:
+            lake_files += lake.write_rejected_rows(
+                connection,
+                stream,
+                load.load_id,
+                load.source_file,
+                settings.clock(),
+                room,
+            )
+    except _BROKEN as error:
+        if _is_no_room(error) or not _can_be_read(connection, known_paths):
+            # The disk's fault, or that of the lake.
+            raise
+        raise UnreadableFile(f"cannot be loaded: {_reason(error, task.path)}") from error
+    return replace(
+        load,
+        status="loaded",
+        rows_read=verdict.rows_read,
+        accepted=verdict.accepted,
+        duplicates=verdict.duplicates,
+        rejected=verdict.rejected,
+        conflicting_duplicates=verdict.conflicting_duplicates,
+        total_mismatches=verdict.total_mismatches,
+        rejected_by_reason=verdict.rejected_by_reason,
+        unknown_columns=rows.unknown_columns,
+        lake_files=tuple(lake_files),
+        event_times=event_times,
+    )
+
+
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, settings: Settings
+) -> RowSource:
+    """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
+
+    Only what goes wrong here is the file's own fault; a full disk, here or while the lake is
+    written, fails the run and leaves the file where it is.
+    """
+    now = settings.clock()
+    try:
+        if file.file_format != "parquet":
+            files.check_text(file, unpacked_limit=round(settings.max_unpacked_gb * 10**9))
+        *cheaper, last = files.ways_to_open(file, connection)
+        for open_rows in cheaper:
+            try:
+                rows = open_rows()
+                check_rows(connection, file, rows, now)
+            except duckdb.Error as error:
+                if tells_of_no_room(str(error)):
+                    raise
+                # Some record is not well formed: find out which, and keep the others.
+            else:
+                return rows
+        rows = last()
+        check_rows(connection, file, rows, now)
+    except _BROKEN as error:
+        if _is_no_room(error):
+            raise
+        reason = _reason(error, file.path)
+        raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
+    return rows
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    """Why a file cannot be loaded, without what is in it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 at byte {error.start + 1} of its header"
+    if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
+        return "needs more memory than AGENTSTATS_MEMORY_LIMIT; raise it, or split the file"
+    return files.without_content(error, path)
+
+
+def _can_be_read(connection: duckdb.DuckDBPyConnection, lake_files: Sequence[str]) -> bool:
+    """Whether the lake is not what is wrong where rows cannot be compared with it."""
+    try:
+        for path in lake_files:
+            connection.execute(
+                f"select max(hash(lake)) from read_parquet({literal(path)}) as lake"
+            ).fetchall()
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _is_no_room(error: BaseException) -> bool:
+    return tells_of_no_room(str(error))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error as it can go through a pipe."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
