@@ -21,7 +21,8 @@ import duckdb
 PAGE = Path(__file__).resolve().parent / "for-analysts.md"
 
 _QUESTION = re.compile(
-    r"^### (?P<title>\d+\. .*?)$(?P<prose>.*?)```sql\n(?P<sql>.*?)```\n\n"
+    r"^### (?P<title>\d+\. [^\n]*)\n\n<!-- asks about: (?P<asks_about>.*?) -->\n"
+    r"(?P<prose>.*?)```sql\n(?P<sql>.*?)```\n\n"
     r"<!-- answer -->\n(?P<answer>.*?)<!-- end -->",
     re.DOTALL | re.MULTILINE,
 )
@@ -29,16 +30,24 @@ _QUESTION = re.compile(
 
 @dataclass(frozen=True)
 class Question:
-    """A worked question of the page; `answer` is the Markdown table shown below it."""
+    """A worked question of the page; `answer` is the Markdown table shown below it.
+
+    `asks_about` is what the page declares, for a test: whether it concerns several customers, and
+    whether it compares times.
+    """
 
     title: str
+    asks_about: str
     sql: str
     answer: str
 
 
 def questions(text: str) -> list[Question]:
     """Every worked question of the page, in order."""
-    return [Question(each["title"], each["sql"], each["answer"]) for each in _found(text)]
+    return [
+        Question(each["title"], each["asks_about"], each["sql"], each["answer"])
+        for each in _QUESTION.finditer(text)
+    ]
 
 
 def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
@@ -57,10 +66,6 @@ def with_answers(text: str, answered: Callable[[str], str]) -> str:
         return match[0][:start] + answered(match["sql"]) + match[0][end:]
 
     return _QUESTION.sub(replaced, text)
-
-
-def _found(text: str) -> list[re.Match[str]]:
-    return list(_QUESTION.finditer(text))
 
 
 def _cell(value: object) -> str:
