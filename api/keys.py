@@ -1,6 +1,6 @@
 """API keys: made, listed, revoked and verified in one small SQLite file.
 
-A key is 192 or more random bits, so a plain SHA-256 is a safe way to store it, and checking one
+A key is 256 random bits, so a plain SHA-256 is a safe way to store it, and checking one
 takes microseconds. The key itself is returned once, by `create`, and stored nowhere.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 KEY_PREFIX = "cust_"
+RANDOM_BYTES = 32
 MAX_KEY_CHARACTERS = 256  # a key has 48; more is not even hashed
 WRITE_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 1.0
@@ -86,7 +87,7 @@ class KeyStore:
             raise ValueError("a key needs a name: say what it is for")
         if expires_at is not None and expires_at.tzinfo is None:
             raise ValueError("the expiry has no offset: add one, e.g. 2027-01-01T00:00:00Z")
-        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        key = KEY_PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
         # The home folder, where it is not there yet, is its owner's alone.
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here, not by SQLite, so that other users of the machine never see it readable.

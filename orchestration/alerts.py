@@ -24,7 +24,7 @@ from orchestration.settings import Settings
 # A sensor has a minute for all that failed since it last looked.
 TIMEOUT_SECONDS = 4
 ATTEMPTS = 2
-_PAUSE_SECONDS = 1
+PAUSE_SECONDS = 1
 _MAX_PROBLEM_LENGTH = 500
 
 LOOK = (
@@ -61,7 +61,7 @@ def post(settings: Settings, alert: Alert) -> str | None:
     reason: str | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
         reason = _deliver_in_time(address, body)
         if reason is None:
             return None
