@@ -40,6 +40,7 @@ app.add_typer(source_app, name="source")
 
 def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
+    from api.listening import CannotListen
     from orchestration.dbt import DbtFailed
     from orchestration.lake.verified import LakeDamaged
     from orchestration.ledger import LedgerUnusable
@@ -69,6 +70,7 @@ def main() -> None:
         NothingRolledUp,
         ErasureIncomplete,
         SourceProblem,
+        CannotListen,
     ) as problem:
         err.print(f"error: {problem}", markup=False)
         sys.exit(1)

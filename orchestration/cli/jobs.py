@@ -33,9 +33,12 @@ def demo(
     ] = True,
 ) -> None:
     """Make a sample of 90 days, run the hourly job on it, and serve the result."""
+    from api.listening import listening_socket
     from orchestration.demo import generate
 
     settings = read_settings()
+    if serve:  # where that would be refused, it is better said before the work than after it
+        listening_socket(settings.host, settings.port, backlog=1).close()
     marker = settings.home / "demo.json"
     if marker.exists():
         err.print(f"The sample in {settings.home} is there already.")

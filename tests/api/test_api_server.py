@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from api.keys import KeyStore
+from api.listening import CannotListen, listening_socket
 from snapshot_fixture import ACME, publish, sample
 
 PROGRAM = "from api.server import serve; from api.settings import ServingSettings; " + (
@@ -64,7 +65,6 @@ def server(
                 time.sleep(0.1)
         yield process, port, key
     finally:
-        # Asked, not killed: workers would outlive a killed server, and hold on to its output.
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -196,13 +196,96 @@ def test_several_workers_count_the_wrong_keys_of_an_address_together(
 def test_what_a_worker_loaded_is_not_searched_for_garbage() -> None:
     """Hardly an object is left to search: each full search used to stop all requests for long."""
     program = (
-        "import gc\n"
+        "import gc, os\n"
         "from api.app import create_app\n"
         "from api.server import _load\n"
         "from api.settings import ServingSettings\n"
-        "_load(create_app, ServingSettings(_env_file=None))\n"
+        "_load(create_app, ServingSettings(_env_file=None), os.getppid())\n"
         "print(len(gc.get_objects()), gc.get_freeze_count())\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     searched, frozen = map(int, told.stdout.split())
     assert searched < 1000 < frozen
+
+
+def run_serve(home: Path, port: int, **settings: str) -> subprocess.Popen[str]:
+    """`agentstats serve` in a process of its own; what it says is in its standard output."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from orchestration.cli import main; main()", "serve"],
+        env={
+            **os.environ,
+            "AGENTSTATS_HOME": str(home),
+            "AGENTSTATS_PORT": str(port),
+            **settings,
+        },
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.mark.parametrize("server", [TWO_WORKERS], indirect=True)
+def test_a_port_is_one_servers_until_it_ends_and_its_workers_with_it(
+    server: tuple[subprocess.Popen[str], int, str], tmp_path: Path
+) -> None:
+    """A second server says who has the port; the first one's death leaves nobody on it."""
+    process, port, key = server
+    refused = run_serve(tmp_path, port)
+    told, _ = refused.communicate(timeout=60)
+    assert refused.returncode == 1
+    assert told.startswith(f"error: port {port} is taken by process {process.pid} (")
+    assert told.endswith("): stop that, or set AGENTSTATS_PORT to another port\n")
+    assert told.count("\n") == 1
+
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while True:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) != 0:
+                break
+        assert time.monotonic() < deadline, "a worker still listens"
+        time.sleep(0.1)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{port}/api/stats/usage/summary", headers={"X-API-Key": key})
+
+
+@pytest.mark.parametrize("option", [None, socket.SO_REUSEADDR, socket.SO_REUSEPORT])
+def test_a_port_that_another_program_listens_on_is_not_shared_with_it(option: int | None) -> None:
+    """Whatever that program would share; the message has its number and command."""
+    with socket.socket() as other:
+        if option is not None:
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(CannotListen, match=rf"port {port} is taken by process {os.getpid()} "):
+            listening_socket("127.0.0.1", port, backlog=1)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    """The message names the address and the setting."""
+    with pytest.raises(CannotListen, match=f"{host} is no address.*AGENTSTATS_HOST"):
+        listening_socket(host, 0, backlog=1)
+
+
+def test_a_signal_ends_a_server_that_is_starting(tmp_path: Path) -> None:
+    """Also while its workers have only just been made; here they get ten minutes to stop."""
+    starting = [
+        run_serve(tmp_path, free_port(), AGENTSTATS_SHUTDOWN_TIMEOUT_SECONDS="600")
+        for _ in range(3)
+    ]
+    try:
+        for number, process in enumerate(starting):
+            assert process.stdout is not None
+            while "Spawning worker" not in process.stdout.readline():
+                assert process.poll() is None
+            time.sleep(number * 0.1)
+            process.send_signal(signal.SIGTERM)
+        for process in starting:
+            told, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, told
+    finally:
+        for process in starting:
+            process.kill()
