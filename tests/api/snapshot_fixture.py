@@ -5,10 +5,12 @@ Only quarter hours are written by hand; the daily marts are their sums. To try t
     PYTHONPATH=tests/api python -c "import snapshot_fixture; snapshot_fixture.serve_sample()"
 """
 
+import pickle
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,24 @@ def publish(
     folder = home / "snapshots"
     path = folder / snapshot_id / "agentstats.duckdb"
     path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(_snapshot_of(pickle.dumps(marts), snapshot_id, data_as_of))
+    point_to(folder, str(path.relative_to(folder)))
+    return path
+
+
+@lru_cache(maxsize=8)
+def _snapshot_of(pickled: bytes, snapshot_id: str, data_as_of: datetime | None) -> bytes:
+    """The file with these rows. It depends on nothing else, so that most tests share the sample."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "snapshot.duckdb"
+        _write(path, pickle.loads(pickled), snapshot_id, data_as_of)
+        return path.read_bytes()
+
+
+def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | None) -> None:
     with duckdb.connect(str(path)) as connection:
+        connection.execute("begin")
         connection.execute("create schema marts")
         written = {
             "usage_quarter_hourly": marts.usage,
@@ -231,8 +250,7 @@ def publish(
             " schema_version integer, agentstats_version varchar",
             [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0")],
         )
-    point_to(folder, str(path.relative_to(folder)))
-    return path
+        connection.execute("commit")
 
 
 def point_to(folder: Path, name: str) -> None:
