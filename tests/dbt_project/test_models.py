@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
-from installation import Installation
-from orchestration.dbt import PROJECT, prepare_manifest
+from installation import Installation, rating, scan, usage_event
+from orchestration.dbt import PROJECT, build, prepare_manifest
 from orchestration.landing.streams import STREAMS
 from orchestration.settings import CHECKOUT
 
@@ -104,3 +105,36 @@ def test_only_engine_macros_know_an_engine() -> None:
         for path in (PROJECT / folder).rglob("*.sql"):
             found = [word for word in engine_words if word in path.read_text()]
             assert not found, (path.name, found)
+
+
+def test_a_row_that_comes_twice_and_a_null_are_found_in_every_mart_of_dates(
+    installation: Installation,
+) -> None:
+    """The grain is tested together with nulls: either of them fails a build."""
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+    installation.drop("audit_events", "a.ndjson", [scan(1)])
+    installation.drop("feedback_events", "a.ndjson", [rating(1)])
+    installation.run()
+    marts = sorted(
+        path.stem
+        for folder in ("daily", "quarter_hourly")
+        for path in (PROJECT / "models" / "marts" / folder).glob("*.sql")
+    )
+    with duckdb.connect(str(installation.settings.warehouse)) as warehouse:
+        for mart in marts:
+            if mart in ("customer_daily", "delivery_quarter_hourly"):
+                warehouse.execute(f"insert into marts.{mart} from marts.{mart}")
+            else:
+                (measure,) = warehouse.execute(
+                    "select column_name from duckdb_columns() where schema_name = 'marts' and "
+                    f"table_name = '{mart}' and data_type = 'BIGINT' order by column_index desc"
+                ).fetchone()[:1]  # type: ignore[index]  # every mart has a measure
+                warehouse.execute(f"update marts.{mart} set {measure} = null")
+
+    results = build(
+        installation.settings, select=["test_name:one_row_per"], exclude=[], full_refresh=False
+    )
+
+    failed = [result.unique_id.split(".")[2] for result in results if not result.is_ok]
+    assert len(failed) == len(marts) == 12
+    assert all(any(name.startswith(f"one_row_per_{mart}_") for name in failed) for mart in marts)
