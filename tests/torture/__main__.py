@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from fuzz.outcome import Outcome
-from torture import bad_files, cost, crash, one_writer, order, stopped
+from torture import bad_files, cost, crash, lake_flips, one_writer, order, stopped
 from torture.generated import Size
 
 SMALL_HOME = Size(events=2_000, files=12)
@@ -54,6 +54,9 @@ BIG: dict[str, Callable[[Path, float], Outcome]] = {
     "one-writer": lambda folder, share: one_writer.run(folder, rounds=max(1, round(10 * share))),
     "bad-files": lambda folder, share: bad_files.run(
         folder, flips=round(500 * share), bomb_gb=5 * share
+    ),
+    "lake-flips": lambda folder, share: lake_flips.run(
+        folder, flips=round(400 * share), jobs=max(1, round(16 * share)), seed=1
     ),
 }
 
