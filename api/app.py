@@ -23,6 +23,7 @@ from api.services import Services
 from api.serving import Snapshots
 from api.settings import ServingSettings
 from api.stats import (
+    account,
     agent_types,
     compliance,
     data_quality,
@@ -92,7 +93,16 @@ def create_app(
     )
     app.state.services = services
     errors.install(app, allowed_values)
-    families = (usage, latency, compliance, feedback, agent_types, data_quality, retention)
+    families = (
+        usage,
+        latency,
+        compliance,
+        feedback,
+        agent_types,
+        data_quality,
+        retention,
+        account,
+    )
     for family in families:
         app.include_router(family.router)
     app.include_router(pages.router)

@@ -172,7 +172,7 @@ def _complete_operation(operation: Json) -> None:
     responses = operation["responses"]
     found = responses["200"]
     found["description"] = "The answer."
-    if any(parameter["name"] == "format" for parameter in operation["parameters"]):
+    if any(parameter["name"] == "format" for parameter in operation.get("parameters", [])):
         # One type of content, because what clients are generated from has no way to say that a
         # parameter decides between two.
         found["description"] = "The answer; where `format` is `csv`, its rows as text/csv."

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import add, sub
 from sys import getsizeof
 from typing import Any, Protocol
@@ -18,12 +18,10 @@ from typing import Any, Protocol
 from api.queries import SERIES, Queries
 from api.series import Measures, Series, Sums, TooLarge, add_to, no_rows
 from api.serving import Lease
-from api.windows import Window, window
+from api.windows import EPOCH, QUARTER_HOUR, Window, window
 
 ROW_BYTES = 100  # of a row of names, beyond its values
 ENTRY_BYTES = 400  # of an entry, beyond its content
-QUARTER_HOUR = timedelta(minutes=15)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NotHeld(Exception):

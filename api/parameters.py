@@ -33,10 +33,12 @@ ALLOWED = {
     "end": f"a date YYYY-MM-DD from {FIRST_END} to today in tz",
     "format": "json or csv",
     "by": "agent, model, agent-type or day",
+    "compare": "previous or none",
 }
 PERIOD_PARAMETERS = ("days", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
 GROUPED_PARAMETERS = (*PERIOD_PARAMETERS, "by")
+COMPARED_PARAMETERS = (*PERIOD_PARAMETERS, "compare")
 
 api_key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="`cust_…`; it decides whose data is read."
@@ -160,6 +162,23 @@ class Grouping(StrEnum):
 GroupedBy = Annotated[Grouping, Query(description="What each element of the answer stands for.")]
 
 
+class Comparing(StrEnum):
+    """What the figures of a period are compared with."""
+
+    none = "none"
+    previous = "previous"
+
+
+ComparedWith = Annotated[
+    Comparing,
+    Query(
+        description="`previous`: with the period of equal length right before; a period that runs "
+        "into today is compared up to the last quarter hour that is loaded, with the earlier one "
+        "up to the same time of day."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Period:
     """The dates that were asked for. `end` is never after the date of `asked_at` in `tz`."""
@@ -193,13 +212,19 @@ def period(
     return asked_period
 
 
+async def no_period(request: Request, customer_id: AuthenticatedCustomer) -> Period:
+    """Today in UTC, for what is asked without a period; refuses any parameter."""
+    _each_known_and_once(request, ())
+    now = services_of(request).settings.clock()
+    return Period(days=1, tz="UTC", end=today(now, "UTC"), asked_at=now)
+
+
 def _each_known_and_once(request: Request, parameters: tuple[str, ...]) -> None:
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in parameters:
-            raise InvalidParameter(
-                name, f"only {', '.join(parameters)}", problem="is not known here"
-            )
+            allowed = f"only {', '.join(parameters)}" if parameters else "no parameter"
+            raise InvalidParameter(name, allowed, problem="is not known here")
         if name in seen:
             raise InvalidParameter(name, f"{ALLOWED[name]}, once", problem="is given twice")
         seen.add(name)

@@ -17,15 +17,25 @@ from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
 from api.answers import Asked, StoredAnswer
+from api.changes import Figures, change_of, why_not
 from api.errors import AnsweredBefore, ErrorBody, NotModified
 from api.held import CustomerRows, NotHeld, NotHeldYet
-from api.parameters import FIRST_END, Format, Grouping, Period
+from api.parameters import FIRST_END, Comparing, Format, Grouping, Period
 from api.repeats import has_already, question_of
 from api.services import Services, services_of
 from api.serving import Lease, Row
 from api.stats.in_memory import ANSWERS as IN_MEMORY
 from api.understood import Understood
-from api.windows import Window, covered_from, next_change, window
+from api.windows import (
+    QUARTER_HOUR,
+    ComparedSpans,
+    Window,
+    begun_quarter_hour,
+    compared_spans,
+    covered_from,
+    next_change,
+    window,
+)
 
 CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -49,6 +59,7 @@ class Answering:
         customer_id: int,
         window: Window,
         kept_from: date | None,
+        spans: ComparedSpans | None,
         etag: str,
         may_wait: bool,
     ) -> None:
@@ -58,7 +69,13 @@ class Answering:
         self._customer_id = customer_id
         self._etag = etag
         self._kept_from = kept_from
+        self._spans = spans
         self.window = window
+
+    @property
+    def retention_from(self) -> date | None:
+        """The first UTC date that retention shows; None where nothing is deleted."""
+        return self._kept_from
 
     @property
     def covered_from(self) -> date:
@@ -89,9 +106,29 @@ class Answering:
             raise NotHeldYet
         return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
 
+    def change(self, query: str, figures: Figures) -> dict[str, Any]:
+        """The fields of a Change, from two spans of the query; none if none were asked for."""
+        spans = self._spans
+        if spans is None:
+            return {}
+        account = self.rows("account")[0]
+        reason = why_not(
+            spans,
+            self.window.tz,
+            data_as_of=self._lease.snapshot.data_as_of,
+            kept_from=self._kept_from,
+            data_from=account["data_from"],
+            first_event_at=in_utc(account["first_event_at"]),
+        )
+        now, before = None, None
+        if reason is None:
+            now = self.rows(query, self.window.narrowed(spans.current))[0]
+            before = self.rows(query, self.window.narrowed(spans.previous))[0]
+        return change_of(figures, spans, now, before, reason)
+
     def json(self, body: BaseModel) -> Response:
-        """A JSON object."""
-        return self._response(body.model_dump_json().encode(), "application/json")
+        """A JSON object; fields that were not asked for are not in it."""
+        return self._response(body.model_dump_json(exclude_unset=True).encode(), "application/json")
 
     def json_list(self, kind: TypeAdapter[Any], body: Sequence[BaseModel]) -> Response:
         """A JSON array."""
@@ -126,6 +163,7 @@ def answering(
     *,
     written_as: Format = Format.json,
     grouped_by: Grouping | None = None,
+    compared_with: Comparing = Comparing.none,
 ) -> Iterator[Answering]:
     """Hold one snapshot while a question is answered, and note what the answer came from.
 
@@ -142,6 +180,15 @@ def answering(
             snapshot.deleted_before.get(customer_id),
         )
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
+        spans, valid_until = None, next_change(now, period.tz)
+        if compared_with is Comparing.previous:
+            spans = compared_spans(
+                days=period.days,
+                tz=period.tz,
+                end=period.end,
+                known_until=min(now, snapshot.data_as_of or now),
+            )
+            valid_until = min(valid_until, begun_quarter_hour(now) + QUARTER_HOUR)
         context_headers = {
             "X-Snapshot-Id": snapshot.snapshot_id,
             "X-Covered-From": (kept_from or FIRST_END).isoformat(),
@@ -157,6 +204,7 @@ def answering(
             written_as,
             grouped_by,
             asked.fingerprint,
+            None if spans is None else str(spans),
             context_headers["X-Covered-From"],
         )
         unmodified_headers = {"ETag": etag, **CACHING}
@@ -167,7 +215,7 @@ def answering(
                 etag=etag,
                 snapshot_id=snapshot.snapshot_id,
                 valid_from=now,
-                valid_until=next_change(now, period.tz),
+                valid_until=valid_until,
                 context_headers=context_headers,
                 unmodified_headers=unmodified_headers,
                 route=request.scope["route"],
@@ -184,6 +232,7 @@ def answering(
             customer_id=customer_id,
             window=asked,
             kept_from=kept_from,
+            spans=spans,
             etag=etag,
             may_wait=getattr(request.state, "may_wait", True),
         )
@@ -243,6 +292,11 @@ def _response_of(answer: StoredAnswer) -> Response:
 def iso_utc(instant: datetime) -> str:
     """An aware instant in ISO 8601, with Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_utc(instant: datetime | None) -> datetime | None:
+    """An instant as the marts store it, aware; None stays None."""
+    return None if instant is None else instant.replace(tzinfo=UTC)
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Row]) -> str:

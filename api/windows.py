@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
+QUARTER_HOUR = timedelta(minutes=15)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @functools.cache
@@ -44,17 +46,26 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
     Of a midnight that happens twice it is the first. Where the clock jumps over midnight it is the
     instant of the jump; so for a date that is skipped whole it is the first instant of the next.
     """
-    midnight = datetime.combine(day, time.min, tzinfo=tz)
-    candidate = midnight.astimezone(UTC)
-    if candidate.astimezone(tz).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+    return instant_of(datetime.combine(day, time.min), tz)
+
+
+def instant_of(local: datetime, tz: ZoneInfo) -> datetime:
+    """The instant of UTC (aware) at which clocks in `tz` show the naive time `local`.
+
+    Of a time that they show twice, `fold` says which. Where they jump over it, it is the instant of
+    the jump, so the first later time that they do show.
+    """
+    shown = local.replace(tzinfo=tz)
+    candidate = shown.astimezone(UTC)
+    if candidate.astimezone(tz).replace(tzinfo=None) == local:
         return candidate
-    # Midnight lies in a gap. PEP 495: fold=0 reads it with the offset before the jump, which gives
-    # an instant at or after it, and fold=1 with the offset after, which gives one before it.
-    before = midnight.replace(fold=1).astimezone(UTC)
-    after = candidate
+    # It lies in a gap. PEP 495: fold=0 reads it with the offset before the jump, which gives an
+    # instant at or after it, and fold=1 with the offset after, which gives one before it.
+    before = shown.replace(fold=1).astimezone(UTC)
+    after = shown.replace(fold=0).astimezone(UTC)
     while after - before > ONE_SECOND:
         middle = before + timedelta(seconds=(after - before) // ONE_SECOND // 2)
-        if middle.astimezone(tz).date() >= day:
+        if middle.astimezone(tz).replace(tzinfo=None) >= local:
             after = middle
         else:
             before = middle
@@ -145,6 +156,10 @@ class Window:
                 found.append(Stretch(here, 1, time_of_day))
         return tuple(found)
 
+    def narrowed(self, span: Span) -> "Window":
+        """The same zone and end, from another instant to another: for sums, not for labels."""
+        return Window(days=1, tz=self.tz, end=self.end, boundaries=(span.start, span.end))
+
     @cached_property
     def head(self) -> Span:
         """The part before the first UTC midnight of the window; the whole if it holds none."""
@@ -162,6 +177,38 @@ class Window:
     def tail(self) -> Span:
         """The part after the last UTC midnight of the window."""
         return Span(min(self.whole_days.end, self.to_instant), self.to_instant)
+
+
+@dataclass(frozen=True)
+class ComparedSpans:
+    """A period as far as it can be known, and the same stretch of the period right before it."""
+
+    current: Span
+    previous: Span
+
+
+def compared_spans(*, days: int, tz: str, end: date, known_until: datetime) -> ComparedSpans:
+    """The spans that a change of the `days` dates in `tz` up to and with `end` compares.
+
+    Of a period that runs beyond `known_until`, both end at one local time of day, that of the last
+    quarter hour that is over by then: half a day is not compared with a whole one.
+    """
+    rules = zone(tz)
+    first = end - ONE_DAY * (days - 1)
+    start, stop = first_instant(first, rules), first_instant(end + ONE_DAY, rules)
+    previous_start = first_instant(first - ONE_DAY * days, rules)
+    if known_until >= stop:
+        return ComparedSpans(Span(start, stop), Span(previous_start, start))
+    cut = max(start, begun_quarter_hour(known_until))
+    local = cut.astimezone(rules)
+    earlier = (local - ONE_DAY * days).replace(tzinfo=None, fold=local.fold)
+    previous_stop = max(previous_start, instant_of(earlier, rules))
+    return ComparedSpans(Span(start, cut), Span(previous_start, previous_stop))
+
+
+def begun_quarter_hour(instant: datetime) -> datetime:
+    """The latest whole quarter hour that is not after the instant."""
+    return EPOCH + (instant - EPOCH) // QUARTER_HOUR * QUARTER_HOUR
 
 
 def covered_from(

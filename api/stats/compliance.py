@@ -6,9 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from api.changes import Change, Figure, count
 from api.parameters import (
+    COMPARED_PARAMETERS,
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
+    ComparedWith,
+    Comparing,
     Format,
     Period,
     TableFormat,
@@ -38,8 +42,8 @@ class PiiRedactions(BaseModel):
     )
 
 
-class ComplianceSummary(BaseModel):
-    """Content safety of the whole period."""
+class ComplianceOfPeriod(BaseModel):
+    """The fields of a summary."""
 
     period_days: int = Field(description="Number of dates asked for.", examples=[30])
     total_messages: int = Field(description="Agent responses, scanned or not.", examples=[1250])
@@ -55,6 +59,22 @@ class ComplianceSummary(BaseModel):
         examples=[7.12],
     )
     scanned_messages: int = Field(description=SCANNED_MESSAGES, examples=[1180])
+
+
+class ComplianceSummary(Change, ComplianceOfPeriod):
+    """Content safety of the whole period."""
+
+
+CHANGING = {
+    "total_messages": count("total_messages"),
+    "toxic_messages": count("toxic_messages"),
+    "toxic_rate_percent": Figure("toxic_rate_percent", "toxic_messages", "total_messages"),
+    "pii_redactions": count("pii_redactions_total"),
+    "messages_with_pii": count("messages_with_pii"),
+    "pii_rate_percent": Figure("pii_rate_percent", "messages_with_pii", "total_messages"),
+    "scanned_messages": count("scanned_messages"),
+}
+"""The figures of the summary that can be compared."""
 
 
 class AgentTypeCompliance(BaseModel):
@@ -89,17 +109,23 @@ class ComplianceByAgentType(BaseModel):
 def compliance_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=30))],
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=COMPARED_PARAMETERS))],
+    compare: ComparedWith = Comparing.none,
 ) -> Response:
-    """Toxic messages and redactions of the whole period."""
-    with answering(request, customer_id, asked) as answer:
+    """Toxic messages and redactions of the whole period, and their change if that is asked."""
+    with answering(request, customer_id, asked, compared_with=compare) as answer:
         row = answer.rows("compliance_summary")[0]
         redactions = PiiRedactions(
             total=row.pop("pii_redactions_total"),
             by_type=dict(zip(row.pop("entity_types"), row.pop("redactions"), strict=True)),
         )
         return answer.json(
-            ComplianceSummary(period_days=asked.days, pii_redactions=redactions, **row)
+            ComplianceSummary(
+                period_days=asked.days,
+                pii_redactions=redactions,
+                **row,
+                **answer.change("compliance_summary", CHANGING),
+            )
         )
 
 

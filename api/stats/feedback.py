@@ -6,9 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from api.changes import Change, Figure, count
 from api.parameters import (
+    COMPARED_PARAMETERS,
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
+    ComparedWith,
+    Comparing,
     Format,
     Period,
     TableFormat,
@@ -23,8 +27,8 @@ router = APIRouter(tags=["feedback"])
 AVERAGE_RATING = "Mean rating in stars, 1 to 5, 2 decimals; null without ratings."
 
 
-class FeedbackSummary(BaseModel):
-    """Ratings of the whole period."""
+class FeedbackOfPeriod(BaseModel):
+    """The guide's fields of a summary."""
 
     period_days: int = Field(description="Number of dates asked for.", examples=[30])
     total_feedback: int = Field(description="Ratings.", examples=[234])
@@ -33,6 +37,17 @@ class FeedbackSummary(BaseModel):
         description="Ratings with each number of stars, always all five.",
         examples=[{"1": 5, "2": 12, "3": 28, "4": 89, "5": 100}],
     )
+
+
+class FeedbackSummary(Change, FeedbackOfPeriod):
+    """Ratings of the whole period."""
+
+
+CHANGING = {
+    "total_feedback": count("total_feedback"),
+    "average_rating": Figure("average_rating", "rating_sum", "total_feedback"),
+}
+"""The figures of the summary that can be compared."""
 
 
 class LoadBucketRating(BaseModel):
@@ -92,10 +107,11 @@ CSV_COLUMNS = [
 def feedback_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=30))],
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=COMPARED_PARAMETERS))],
+    compare: ComparedWith = Comparing.none,
 ) -> Response:
-    """Number, mean and distribution of the ratings of the whole period."""
-    with answering(request, customer_id, asked) as answer:
+    """Number, mean and distribution of the ratings of the period; their change if asked."""
+    with answering(request, customer_id, asked, compared_with=compare) as answer:
         row = answer.rows("feedback_summary")[0]
         return answer.json(
             FeedbackSummary(
@@ -105,6 +121,7 @@ def feedback_summary(
                 rating_distribution={
                     str(stars): row[f"rating_{stars}_count"] for stars in range(1, 6)
                 },
+                **answer.change("feedback_summary", CHANGING),
             )
         )
 

@@ -89,6 +89,8 @@ def usage_summary(rows: CustomerRows, window: Window) -> list[Row]:
             "total_messages": usage.message_count,
             "active_agents": active,
             **usage.tokens_and_time,
+            "response_time_ms_sum": usage.response_time_ms_sum,
+            "response_time_count": usage.response_time_count,
         }
     ]
 
@@ -192,6 +194,7 @@ def feedback_summary(rows: CustomerRows, window: Window) -> list[Row]:
         {
             "total_feedback": ratings.rating_count,
             "average_rating": ratings.average,
+            "rating_sum": ratings.rating_sum,
             **{f"rating_{stars}_count": ratings[stars + 1] for stars in range(1, 6)},
         }
     ]
@@ -281,7 +284,24 @@ def agent_type_comparison(rows: CustomerRows, window: Window) -> list[Row]:
     return sorted(found, key=lambda row: (-row["total_messages"], row["agent_type_id"]))
 
 
+ACCOUNT = (
+    "customer_name",
+    "tier",
+    "retention_days",
+    "daily_token_budget",
+    "data_from",
+    "first_event_at",
+    "newest_event_at",
+)
+
+
+def account(rows: CustomerRows, _window: Window) -> list[Row]:
+    """One row: what is known of the customer."""
+    return [dict(zip(ACCOUNT, row, strict=True)) for row in rows.rows("account")]
+
+
 ANSWERS: dict[str, Callable[[CustomerRows, Window], list[Row]]] = {
+    "account": account,
     "usage_summary": usage_summary,
     "usage_by_agent": usage_by_agent,
     "usage_by_model": usage_by_model,

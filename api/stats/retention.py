@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import ERRORS, answering
+from api.responses import ERRORS, answering, in_utc
 
 router = APIRouter(tags=["retention"])
 
@@ -78,17 +78,13 @@ def retention(
                 deletions=[
                     Deletion(
                         table=row["table_name"],
-                        cutoff=_in_utc(row["cutoff"]),
+                        cutoff=in_utc(row["cutoff"]),
                         rows_deleted=row["rows_deleted"],
-                        oldest_deleted=_in_utc(row["oldest_deleted"]),
-                        newest_deleted=_in_utc(row["newest_deleted"]),
+                        oldest_deleted=in_utc(row["oldest_deleted"]),
+                        newest_deleted=in_utc(row["newest_deleted"]),
                         deleted_at=row["deleted_at"].replace(tzinfo=UTC),
                     )
                     for row in deletions
                 ],
             )
         )
-
-
-def _in_utc(instant: datetime | None) -> datetime | None:
-    return None if instant is None else instant.replace(tzinfo=UTC)

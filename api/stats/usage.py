@@ -6,9 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter
 
+from api.changes import Change, Figure, count
 from api.parameters import (
+    COMPARED_PARAMETERS,
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
+    ComparedWith,
+    Comparing,
     Format,
     Period,
     TableFormat,
@@ -24,8 +28,8 @@ AVG_RESPONSE_TIME = (
 )
 
 
-class UsageSummary(BaseModel):
-    """Usage of the whole period."""
+class UsageOfPeriod(BaseModel):
+    """The guide's fields of a summary."""
 
     period_days: int = Field(description="Number of dates asked for.", examples=[7])
     total_messages: int = Field(description="Agent responses.", examples=[1250])
@@ -34,6 +38,28 @@ class UsageSummary(BaseModel):
     total_output_tokens: int = Field(description="Output tokens.", examples=[165000])
     active_agents: int = Field(description="Agents with at least one message.", examples=[5])
     avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1850])
+
+
+class UsageSummary(Change, UsageOfPeriod):
+    """Usage of the whole period."""
+
+
+CHANGING = {
+    **{
+        name: count(name)
+        for name in (
+            "total_messages",
+            "total_tokens",
+            "total_input_tokens",
+            "total_output_tokens",
+            "active_agents",
+        )
+    },
+    "avg_response_time_ms": Figure(
+        "avg_response_time_ms", "response_time_ms_sum", "response_time_count"
+    ),
+}
+"""The figures of the summary that can be compared."""
 
 
 class AgentUsage(BaseModel):
@@ -91,12 +117,14 @@ MODELS = TypeAdapter(list[ModelUsage])
 def usage_summary(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=7))],
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=COMPARED_PARAMETERS))],
+    compare: ComparedWith = Comparing.none,
 ) -> Response:
-    """Usage of the whole period in seven numbers."""
-    with answering(request, customer_id, asked) as answer:
+    """Usage of the whole period in seven numbers, and how they changed if that is asked."""
+    with answering(request, customer_id, asked, compared_with=compare) as answer:
         row = answer.rows("usage_summary")[0]
-        return answer.json(UsageSummary(period_days=asked.days, **row))
+        change = answer.change("usage_summary", CHANGING)
+        return answer.json(UsageSummary(period_days=asked.days, **row, **change))
 
 
 @router.get("/api/stats/usage/by-agent", response_model=list[AgentUsage], responses=ERRORS)

@@ -9,7 +9,7 @@ import pickle
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from api.keys import KeyStore
 from api.server import serve
 from api.settings import ServingSettings
 
+TIERS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "retention_policies.csv"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
 
@@ -197,8 +198,16 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             connection,
             "customers",
             "customer_id bigint, customer_name varchar, tier varchar, retention_days bigint,"
-            " updated_at timestamp",
-            [(*row, "2026-01-01") for row in marts.customers],
+            " updated_at timestamp, covered_from date, data_from date, retention_from date,"
+            " first_event_at timestamp, newest_event_at timestamp",
+            [
+                (*row, "2026-01-01", None, *_event_times(row[0], *written.values()))
+                for row in marts.customers
+            ],
+        )
+        connection.execute(
+            f"create table marts.retention_policies as from read_csv('{TIERS}', types ="
+            " {'daily_token_budget': 'bigint'})"
         )
         _table(
             connection,
@@ -251,6 +260,15 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0")],
         )
         connection.execute("commit")
+
+
+def _event_times(customer: int, *marts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """data_from, no retention_from, first and newest event; the last two to the quarter hour."""
+    times = sorted(row[-1] for rows in marts for row in rows if row[0] == customer)
+    if not times:
+        return (None, None, None, None)
+    data_from = datetime.fromisoformat(times[0]).date() + timedelta(days=1)
+    return (data_from, None, times[0], times[-1])
 
 
 def point_to(folder: Path, name: str) -> None:

@@ -21,7 +21,7 @@ from api.settings import ServingSettings
 from api.stats.in_memory import ANSWERS, Ratings, Scans, Usage
 from api.windows import window
 from service_fixture import Service, StartService
-from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, publish, sample
+from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, delivery, publish, sample
 
 LAST = date(2026, 3, 12)
 ZONES = ["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati", "Australia/Lord_Howe"]
@@ -29,7 +29,13 @@ ZONES = ["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati", "Aus
 
 def busy_marts(home: Path) -> None:
     """Random rows of three customers over 130 days around a change of the clocks."""
-    path = publish(home, Marts(), snapshot_id="busy")
+    told = Marts(
+        customers=[(1, "A", "pro", 90), (2, "B", "enterprise", None)],
+        deliveries=[
+            delivery("audit_events", 3, "2026-03-01 00:15", accepted=1, newest="2026-03-02")
+        ],
+    )
+    path = publish(home, told, snapshot_id="busy")
     draw = random.Random(17)
     with duckdb.connect(str(path)) as connection:
         for mart, (dimensions, measures) in QUARTER_HOURLY.items():

@@ -24,6 +24,7 @@ ratings_summed as (
 select
     cast(rating_count as bigint) as total_feedback,
     {{ average_rating('rating_sum', 'rating_count') | indent(4) }} as average_rating,
+    cast(rating_sum as bigint) as rating_sum,
     cast(rating_1_count as bigint) as rating_1_count,
     cast(rating_2_count as bigint) as rating_2_count,
     cast(rating_3_count as bigint) as rating_3_count,

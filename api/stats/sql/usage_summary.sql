@@ -29,4 +29,6 @@ select
     active_agents,
     {{ avg_response_time_ms('response_time_ms_sum', 'response_time_count') | indent(4) }}
         as avg_response_time_ms,
+    cast(response_time_ms_sum as bigint) as response_time_ms_sum,
+    cast(response_time_count as bigint) as response_time_count,
 from usage_summed
