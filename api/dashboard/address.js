@@ -54,21 +54,30 @@ export function isZone(name) {
 
 /**
  * What the address asks for, with a default for what it does not say:
- * `{days, tz, tab, problem}`. `problem` is a sentence about what could not be used, or null.
+ * `{days, tz, tab, problems}`. `problems` are sentences about what could not be used.
  */
 export function readAddress(search = location.search) {
   const asked = new URLSearchParams(search);
-  const days = Number(asked.get("days"));
-  const tz = asked.get("tz");
-  const usable = tz !== null && isZone(tz);
+  const problems = [];
+  const read = (name, isUsable, otherwise, problem) => {
+    const text = asked.get(name);
+    if (text !== null && isUsable(text)) return text;
+    if (text !== null) problems.push(`“${text.slice(0, 64)}” is not ${problem}`);
+    return otherwise;
+  };
+  const periods = PERIODS.map(String);
   return {
-    days: PERIODS.includes(days) ? days : PERIODS[0],
-    tz: usable ? tz : browserZone(),
-    tab: TABS.includes(asked.get("tab")) ? asked.get("tab") : TABS[0],
-    problem:
-      tz !== null && !usable
-        ? `“${tz.slice(0, 64)}” is not a time zone, so the one of this browser is used.`
-        : null,
+    days: Number(
+      read(
+        "days",
+        (text) => periods.includes(text),
+        periods[0],
+        `a period of this page, which are ${periods.join(", ")} days: this shows ${periods[0]}.`,
+      ),
+    ),
+    tz: read("tz", isZone, browserZone(), "a time zone, so the one of this browser is used."),
+    tab: read("tab", (text) => TABS.includes(text), TABS[0], "a tab of this page."),
+    problems,
   };
 }
 

@@ -1,8 +1,9 @@
 // The big numbers on top, each with its change against the period before.
 
 import { element, unseen } from "./elements.js";
-import { changeBetween } from "./frame.js";
-import { percentChange } from "./format.js";
+import { multiple, percentChange, withDates } from "./format.js";
+
+const MANIFOLD_PERCENT = 900; // above tenfold, a percentage says nothing any more
 
 /**
  * A list of cards `{metric, label, value, note, change}`. `value` is a text, `metric` the API's
@@ -23,19 +24,16 @@ function card({ metric, label, value, note = null, change = null }) {
   );
 }
 
-/**
- * The line that says how a number changed. `before` is undefined if it could not be loaded;
- * where the period before is not kept, or had nothing, there is no change to speak of.
- */
-export function changeOf({ frame, now, before, text }) {
-  if (!frame.before.isKept) return notAvailable("the period before is not kept");
-  if (before === undefined) return notAvailable("not loaded");
-  const fraction = changeBetween(before, now);
-  if (fraction === null) {
-    return notAvailable(before === 0 ? "it was 0 before" : "nothing to compare");
-  }
-  const arrow = fraction > 0 ? "▲" : fraction < 0 ? "▼" : "=";
-  const word = fraction > 0 ? "up " : fraction < 0 ? "down " : "unchanged, ";
+/** The line that says how a figure of a summary changed, as the API compares it. */
+export function changeOf({ summary, metric, text }) {
+  if (summary.change_reason !== null) return notAvailable(withDates(summary.change_reason));
+  const before = summary.previous[metric];
+  const now = summary.compared[metric];
+  const percent = summary.change_percent[metric];
+  if (percent === null) return notAvailable(before === 0 ? "it was 0 before" : "nothing to compare");
+  const arrow = percent > 0 ? "▲" : percent < 0 ? "▼" : "=";
+  const isManifold = percent > MANIFOLD_PERCENT;
+  const word = isManifold ? "now " : percent > 0 ? "up " : percent < 0 ? "down " : "unchanged, ";
   return element(
     "dd",
     { class: "change" },
@@ -44,9 +42,14 @@ export function changeOf({ frame, now, before, text }) {
       { class: "by" },
       element("span", { "aria-hidden": "true" }, `${arrow} `),
       unseen(word),
-      percentChange(fraction),
+      isManifold ? multiple(1 + percent / 100) : percentChange(percent),
     ),
-    element("span", { class: "from" }, `from ${text(before)}`),
+    // A period that runs into today is compared up to an earlier hour than it is told.
+    element(
+      "span",
+      { class: "from" },
+      now === summary[metric] ? `from ${text(before)}` : `from ${text(before)} to ${text(now)}`,
+    ),
   );
 }
 

@@ -6,7 +6,7 @@ const FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Noto Sans"
 const UNDRAWABLE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/gu;
 
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
-const charts = new Map(); // canvas → Chart
+const charts = new Map(); // canvas → {chart, redraw}
 
 // Not a static import: cards and tables need not wait for it.
 const library = import(LIBRARY).then(() => globalThis.Chart);
@@ -38,9 +38,14 @@ export async function drawn(canvas, config) {
   const [Chart] = await Promise.all([library, painted()]);
   const draw = () => {
     if (!canvas.isConnected || charts.has(canvas)) return;
-    const colours = theme();
-    const { options, ...rest } = config(canvas.parentElement.clientWidth, colours);
-    charts.set(canvas, new Chart(canvas, { ...rest, options: withDefaults(options, colours) }));
+    const make = (isFirst) => {
+      const colours = theme();
+      const { options, ...rest } = config(canvas.parentElement.clientWidth, colours);
+      const all = withDefaults(options, colours);
+      if (!isFirst) all.animation = false;
+      charts.set(canvas, { chart: new Chart(canvas, { ...rest, options: all }), redraw: () => make(false) });
+    };
+    make(true);
   };
   draw();
   if (!charts.has(canvas)) {
@@ -55,9 +60,17 @@ export async function drawn(canvas, config) {
   }
 }
 
+/** Draw all charts anew: in other colours, on other paper. */
+export function redrawCharts() {
+  for (const { chart, redraw } of [...charts.values()]) {
+    chart.destroy();
+    redraw();
+  }
+}
+
 /** Let go of all charts. */
 export function releaseCharts() {
-  for (const chart of charts.values()) chart.destroy();
+  for (const { chart } of charts.values()) chart.destroy();
   charts.clear();
 }
 

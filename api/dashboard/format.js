@@ -1,6 +1,7 @@
 // Numbers and dates in the reader's locale.
 
 const NOTHING = "–";
+const LONG_MS = 10_000;
 
 const whole = new Intl.NumberFormat();
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
@@ -30,8 +31,10 @@ export const integer = unlessNull((value) => whole.format(value));
 export const short = unlessNull((value) => compact.format(value));
 /** A function that writes numbers with so many decimals; – for null. */
 export const fixed = (digits) => unlessNull((value) => decimals[digits].format(value));
-/** Milliseconds; – for null. */
-export const milliseconds = unlessNull((value) => `${whole.format(value)} ms`);
+/** A duration in ms: in seconds where it is long; – for null. */
+export const duration = unlessNull((value) =>
+  value < LONG_MS ? `${whole.format(value)} ms` : `${decimals[1].format(value / 1000)} s`,
+);
 /** A percentage as the API gives it, 0 to 100; – for null. */
 export const percent = unlessNull((value) => hundredths.format(value / 100));
 /** A number on an axis. */
@@ -39,7 +42,9 @@ export const axisNumber = (value) => few.format(value);
 /** A percentage on an axis, 0 to 100. */
 export const axisPercent = (value) => share.format(value / 100);
 /** By how much something changed, without its sign: that is said beside it. */
-export const percentChange = (fraction) => share.format(Math.abs(fraction));
+export const percentChange = (percent) => share.format(Math.abs(percent) / 100);
+/** So many times as much. */
+export const multiple = (times) => `${decimals[1].format(times)}×`;
 /** A part of a whole in percent. */
 export const shareOf = (part, all) => (all === 0 ? NOTHING : share.format(part / all));
 
@@ -52,6 +57,15 @@ export const axisDate = (date, days) =>
   (days <= 8 ? weekday : dayMonth).format(instant(date));
 /** From one date to another. */
 export const dateRange = (from, to) => plainDate.formatRange(instant(from), instant(to));
+
+/** A text with each YYYY-MM-DD in it written as a date. */
+export const withDates = (text) => text.replaceAll(/\d{4}-\d{2}-\d{2}/g, mediumDate);
+
+/** From one instant to another, with dates and times in a zone. */
+export function timeRange(from, to, tz) {
+  const style = { timeZone: tz, day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
+  return new Intl.DateTimeFormat(undefined, style).formatRange(new Date(from), new Date(to));
+}
 
 /** An instant as date and time in a zone. */
 export function dateAndTime(moment, tz) {

@@ -32,7 +32,7 @@ export function firstWholeDate(coveredFrom, tz) {
  * The dates to show, from what was asked and an answer about its timeline:
  * - start, end, days: the period, cut off where it is older than what is kept
  * - asked: the days asked for; isCut: whether they are more than those shown
- * - before: the period of equal length before it, `{start, end, isKept}`
+ * - kept: how many days there are at most
  * - tz, coveredFrom, snapshotId, dataAsOf
  * - timeline: `{labels, messages, tokens}` of the period
  */
@@ -40,16 +40,16 @@ export function frameOf({ days: asked, tz }, answer) {
   const { labels, messages, tokens } = answer.body;
   const end = labels.at(-1);
   const firstWhole = firstWholeDate(answer.coveredFrom, tz);
-  const days = Math.min(asked, Math.max(1, daysBetween(firstWhole, end) + 1));
+  const kept = Math.max(1, daysBetween(firstWhole, end) + 1);
+  const days = Math.min(asked, kept);
   const start = addDays(end, 1 - days);
-  const before = { start: addDays(start, -days), end: addDays(start, -1) };
   return {
     asked,
     days,
     isCut: days < asked,
     start,
     end,
-    before: { ...before, isKept: before.start >= firstWhole },
+    kept,
     tz,
     coveredFrom: answer.coveredFrom,
     snapshotId: answer.snapshotId,
@@ -62,12 +62,12 @@ export function frameOf({ days: asked, tz }, answer) {
   };
 }
 
-/** The parameters that ask an endpoint for a period ending with `end`. */
-export function parametersOf(frame, end = frame.end) {
-  return { days: frame.days, tz: frame.tz, end };
+/** The parameters that ask an endpoint for the period. */
+export function parametersOf(frame) {
+  return { days: frame.days, tz: frame.tz, end: frame.end };
 }
 
-/** The change from `before` to `now` as a fraction; null where there is nothing to divide by. */
-export function changeBetween(before, now) {
-  return before === null || now === null || before === 0 ? null : (now - before) / before;
+/** Whether two frames are of the same dates and the same data. */
+export function isSameFrame(one, other) {
+  return ["snapshotId", "start", "end", "tz"].every((name) => one[name] === other[name]);
 }

@@ -1,11 +1,11 @@
 // The page: which state it is in, and how it gets from one to the next.
 
 import { allZones, browserZone, readAddress, writeAddress } from "./address.js";
-import { releaseCharts } from "./charts.js";
+import { redrawCharts, releaseCharts } from "./charts.js";
 import { Client, Refusal, canBeKey, storedKey } from "./client.js";
 import { byId, element } from "./elements.js";
-import { ago, counted, dateAndTime, dateRange } from "./format.js";
-import { frameOf } from "./frame.js";
+import { ago, counted, dateAndTime, dateRange, mediumDate, timeRange } from "./format.js";
+import { frameOf, isSameFrame } from "./frame.js";
 import { isStale, notice, noticesAbout, refusalNotice } from "./notices.js";
 import { agentTypes } from "./views/agent_types.js";
 import { compliance } from "./views/compliance.js";
@@ -69,7 +69,10 @@ byId("forget").addEventListener("click", () => askForKey());
 
 // --- Loading -----------------------------------------------------------------------------------
 
-/** Load what the address asks for and show it. `quietly`: nobody asked, so announce nothing. */
+/**
+ * Load what the address asks for and show it. `quietly`: nobody asked, so announce nothing, and
+ * leave the page alone where it shows the newest data already.
+ */
 async function load({ quietly = false } = {}) {
   const mine = (generation += 1);
   const asked = address;
@@ -78,7 +81,7 @@ async function load({ quietly = false } = {}) {
   if (!quietly) showLoading(asked);
   let outcome;
   try {
-    outcome = await answersTo(asked);
+    outcome = await answersTo(asked, quietly ? shown : null);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     outcome = { refusals: [error] };
@@ -90,7 +93,9 @@ async function load({ quietly = false } = {}) {
     return;
   }
   loadedAt = Date.now();
-  if (outcome.frame !== undefined) {
+  if (outcome === shown) {
+    showFreshness();
+  } else if (outcome.frame !== undefined) {
     shown = { address: asked, ...outcome };
     showNumbers();
     if (!quietly) announce(outcome.frame);
@@ -103,13 +108,17 @@ async function load({ quietly = false } = {}) {
   showNotices(outcome);
 }
 
-/** `{frame, answers, refusals}`, all of one snapshot. Rejects if not even the dates are known. */
-async function answersTo({ days, tz, tab }) {
+/**
+ * `{frame, answers, refusals}`, all of one snapshot; `unless` itself where that is the same and
+ * whole. Rejects if not even the dates are known.
+ */
+async function answersTo({ days, tz, tab }, unless) {
   let found;
   for (let tries = 0; tries < NEW_SNAPSHOT_TRIES; tries += 1) {
     const timeline = await client.get("usage/timeline", { days, tz }, { remembered: false });
     client.keepOnly(timeline.snapshotId);
     const frame = frameOf({ days, tz }, timeline);
+    if (unless?.refusals.length === 0 && isSameFrame(unless.frame, frame)) return unless;
     const requests = Object.entries(VIEWS[tab].requests(frame));
     const settled = await Promise.allSettled(
       requests.map(([, [endpoint, parameters]]) => client.get(endpoint, parameters)),
@@ -185,14 +194,33 @@ function showNumbers() {
         { class: "range" },
         element("strong", {}, dateRange(frame.start, frame.end)),
         ` · ${counted(frame.days, "day")} in ${frame.tz}`,
-        view.comparesPeriods && frame.before.isKept
-          ? ` · change against ${dateRange(frame.before.start, frame.before.end)}`
-          : null,
+        comparedSpans(answers.summary, frame.tz),
       ),
     ),
     ...view.render(frame, answers).filter((node) => node !== null),
   );
+  showPeriods(frame);
   showFreshness();
+}
+
+/** Which two spans a summary compares; null where it compares nothing. */
+function comparedSpans(summary, tz) {
+  if (summary === undefined || (summary.change_reason ?? "") !== "" || !summary.compared) return null;
+  const now = timeRange(summary.compared_from, summary.compared_to, tz);
+  const before = timeRange(summary.previous_from, summary.previous_to, tz);
+  return ` · change: ${now} against ${before}`;
+}
+
+/** Periods longer than what is kept cannot be chosen, and say why. */
+function showPeriods({ kept, coveredFrom }) {
+  const tooLong = [...byId("periods").querySelectorAll("input")].filter((choice) => {
+    choice.disabled = Number(choice.value) > kept;
+    return choice.disabled;
+  });
+  byId("periods-why").textContent =
+    tooLong.length === 0
+      ? ""
+      : `${tooLong.map(({ value }) => value).join(" and ")} days are not kept: yours are from ${mediumDate(coveredFrom)} on.`;
 }
 
 function showFreshness() {
@@ -215,7 +243,9 @@ function showFreshness() {
 
 function showNotices({ refusals }) {
   const list = shown === null ? [] : noticesAbout(shown.frame);
-  if (address.problem) list.unshift(notice({ kind: "info", name: "zone", text: address.problem }));
+  list.unshift(
+    ...address.problems.map((text) => notice({ kind: "info", name: "address", text })),
+  );
   byId("notices").replaceChildren(...list);
   if (refusals.length === 0) return;
   const worst = refusals.find((refusal) => refusal.retryAfter !== null) ?? refusals[0];
@@ -250,7 +280,7 @@ function announce(frame) {
 // --- Choices -----------------------------------------------------------------------------------
 
 function choose(change) {
-  address = { ...address, ...change, problem: null };
+  address = { ...address, ...change, problems: [] };
   writeAddress(address);
   if (client !== null) load();
 }
@@ -281,8 +311,15 @@ addEventListener("popstate", () => {
   if (client !== null) load();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  if (shown !== null) showNumbers(); // charts do not take their colours from the style sheet
+  redrawCharts(); // they do not take their colours from the style sheet
 });
+for (const [event, isPrinting] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    // Paper is white and narrow, whatever the screen is.
+    document.documentElement.classList.toggle("printing", isPrinting);
+    redrawCharts();
+  });
+}
 
 function offerZones() {
   const first = [...new Set([browserZone(), "UTC"])];

@@ -84,10 +84,14 @@ def test_back_and_forward_walk_through_the_choices(tab: Tab) -> None:
 def test_an_address_that_makes_no_sense_is_put_right(
     open_tab: OpenTab, demo: Server, key: str
 ) -> None:
-    """An unknown zone is told; other nonsense becomes the default."""
+    """Each thing that it asked for and does not get is told."""
     tab = open_tab(demo, zone="Europe/Paris").open(key, days="9999", tz="Mars/Base", tab="<b>")
     assert query(tab) == {"days": "7", "tz": "Europe/Paris", "tab": "usage"}
-    expect(tab.notice("zone")).to_contain_text("“Mars/Base” is not a time zone")
+    said = tab.notice("address").all_inner_texts()
+    assert [text.split(" is not ")[0] for text in said] == ["“9999”", "“Mars/Base”", "“<b>”"]
+    assert "7, 30, 90 days: this shows 7." in said[0]
+    tab.choose_period(30)
+    assert tab.notice("address").count() == 0
 
 
 def test_the_key_is_nowhere_but_in_this_tab(tab: Tab, key: str) -> None:
@@ -135,7 +139,7 @@ def test_an_unchanged_snapshot_is_not_asked_twice(tab: Tab) -> None:
 
 DATES = """
 async () => {
-  const { firstWholeDate, frameOf, addDays, changeBetween } = await import("/dashboard/frame.js");
+  const { firstWholeDate, frameOf, addDays } = await import("/dashboard/frame.js");
   const frame = frameOf({ days: 30, tz: "UTC" }, { coveredFrom: "2026-02-20", body: {
     labels: ["2026-02-28", "2026-03-01"], messages: [1, 2], tokens: [3, 4] } });
   return {
@@ -145,8 +149,7 @@ async () => {
     furthestEast: firstWholeDate("2026-03-29", "Pacific/Kiritimati"),
     leap: addDays("2028-02-28", 2),
     yearEnd: addDays("2026-01-01", -1),
-    days: frame.days, start: frame.start, isKept: frame.before.isKept,
-    fromZero: changeBetween(0, 5), fromNothing: changeBetween(null, 5), half: changeBetween(4, 2),
+    days: frame.days, start: frame.start, kept: frame.kept,
   };
 }
 """
@@ -163,8 +166,5 @@ def test_dates_that_retention_cuts_are_not_whole(tab: Tab) -> None:
         "yearEnd": "2025-12-31",
         "days": 10,
         "start": "2026-02-20",
-        "isKept": False,
-        "fromZero": None,
-        "fromNothing": None,
-        "half": -0.5,
+        "kept": 10,
     }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Route
 
-from dashboard.browsing import number
+from dashboard.browsing import number, tab_in
 from dashboard.conftest import NORTHWIND, PRO_CUSTOMER, OpenTab
-from dashboard.serving import Server
+from dashboard.serving import Server, running
 
 pytestmark = pytest.mark.browser
 
@@ -76,31 +77,85 @@ def test_the_volume_chart_also_shows_tokens(open_tab: OpenTab, demo: Server, key
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
-def test_the_change_is_against_the_period_before(
-    open_tab: OpenTab, demo: Server, key: str, zone: str
-) -> None:
-    """Each card compares with the summary whose end is the day before the period's start."""
+def test_the_change_is_the_api_s(open_tab: OpenTab, demo: Server, key: str, zone: str) -> None:
+    """Each card has the change of its own figure, and the page says which two spans it compares."""
     tab = open_tab(demo).open(key, days=7, tz=zone)
-    labels = demo.answer("usage/timeline", key, days=7, tz=zone)["labels"]
-    day_before = date.fromisoformat(labels[0]) - timedelta(days=1)
-    now = demo.answer("usage/summary", key, days=7, tz=zone)
-    before = demo.answer("usage/summary", key, days=7, tz=zone, end=day_before.isoformat())
+    summary = demo.answer("usage/summary", key, days=7, tz=zone, compare="previous")
     for metric in ("total_messages", "total_tokens", "active_agents", "avg_response_time_ms"):
-        fraction = (now[metric] - before[metric]) / before[metric]
+        percent = summary["change_percent"][metric]
         shown = tab.change(metric)
-        assert number(shown.split("%")[0]) == pytest.approx(abs(fraction) * 100, abs=0.051)
-        direction = "▲ up" if fraction > 0 else "▼ down" if fraction < 0 else "= unchanged"
+        assert number(shown.split("%")[0]) == pytest.approx(abs(percent), abs=0.051)
+        direction = "▲ up" if percent > 0 else "▼ down" if percent < 0 else "= unchanged"
         assert shown.startswith(direction)
-    assert f"from {whole(before['total_messages'])}" in tab.change("total_messages")
+    before = summary["previous"]["total_messages"]
+    assert f"from {whole(before)}" in tab.change("total_messages")
+    until = {"UTC": ("3:00 PM", "Nov 13"), "Asia/Kathmandu": ("8:45 PM", "Nov 13")}[zone]
+    spans = tab.page.inner_text(".range").split("change: ")[1]
+    now, earlier = " ".join(spans.split()).split(" against ")  # locales have spaces of all kinds
+    assert now.startswith("Nov 14, 12:00") and now.endswith(f"Nov 20, {until[0]}")
+    assert earlier.startswith("Nov 7, 12:00") and earlier.endswith(f"{until[1]}, {until[0]}")
+
+
+def test_a_morning_is_compared_with_mornings(browser: Browser, demo_home: Path) -> None:
+    """At 09:07 today is a third of a day, and so is the last day of the period before."""
+    morning = "2026-11-20T09:07:00Z"
+    with running(demo_home, now=morning) as server, tab_in(browser, server) as tab:
+        key = server.key(NORTHWIND)
+        tab.open(key, days=7)
+        summary = server.answer("usage/summary", key, days=7, compare="previous")
+        assert (summary["compared_to"], summary["previous_to"]) == (
+            "2026-11-20T09:00:00Z",
+            "2026-11-13T09:00:00Z",
+        )
+        whole_days = server.answer("usage/summary", key, days=7, end="2026-11-13")
+        before = summary["previous"]["total_messages"]
+        assert before < whole_days["total_messages"]
+        assert f"from {whole(before)} to " in tab.change("total_messages")
+
+
+def test_a_change_from_before_the_first_event_is_not_available(
+    open_tab: OpenTab, demo: Server, key: str
+) -> None:
+    """The demo has 90 days: the 90 before them are no growth from nothing."""
+    tab = open_tab(demo).open(key, days=90)
+    account = demo.answer("account", key)
+    assert account["first_event_at"].startswith("2026-08-22")
+    assert tab.change("total_messages") == "n/a data begins Aug 22, 2026"
+    assert "change" not in tab.page.inner_text(".range")
 
 
 def test_a_change_that_retention_cuts_is_not_available(open_tab: OpenTab, demo: Server) -> None:
     """90 days are kept, so 90 days have nothing whole before them, but 30 days have."""
     tab = open_tab(demo).open(demo.key(PRO_CUSTOMER), days=90)
-    assert tab.change("total_messages") == "n/a the period before is not kept"
+    assert tab.change("total_messages").startswith("n/a data ")
     assert tab.change("avg_response_time_ms").startswith("n/a")
     tab.choose_period(30)
     assert "%" in tab.change("total_messages")
+
+
+def test_more_than_tenfold_is_a_multiple_and_a_long_time_is_in_seconds(
+    open_tab: OpenTab, demo: Server, key: str
+) -> None:
+    """▲ 38,689 % says nothing; 36,525 ms are 36.5 s."""
+    tab = open_tab(demo)
+
+    def with_growth(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["avg_response_time_ms"] = body["compared"]["avg_response_time_ms"] = 36525
+        body["previous"] |= {"total_messages": 175, "total_tokens": 100, "active_agents": 0}
+        body["compared"] |= {"total_messages": 2170, "total_tokens": 1000}
+        body["change_percent"] |= {
+            "total_messages": 1140.0, "total_tokens": 900.0, "active_agents": None
+        }  # fmt: skip
+        route.fulfill(response=answer, json=body)
+
+    tab.page.route("**/usage/summary**", with_growth)
+    tab.open(key)
+    assert tab.change("total_messages") == "▲ now 12.4× from 175 to 2,170"
+    assert tab.change("total_tokens").startswith("▲ up 900%")
+    assert tab.change("active_agents") == "n/a it was 0 before"
+    assert tab.card("avg_response_time_ms") == "36.5 s"
 
 
 def test_compliance_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> None:

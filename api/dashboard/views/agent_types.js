@@ -1,7 +1,7 @@
 // Agent types side by side.
 
 import { element } from "../elements.js";
-import { fixed, integer, milliseconds, percent } from "../format.js";
+import { fixed, integer, duration, percent } from "../format.js";
 import { parametersOf } from "../frame.js";
 import { emptyPanel, notLoaded, panel } from "../panels.js";
 import { dropText } from "./feedback.js";
@@ -58,7 +58,7 @@ function comparisonPanel(frame, types) {
         number("Messages", "total_messages"),
         number("Total Tokens", "total_tokens"),
         number("Tokens per Message", "avg_tokens_per_message"),
-        number("Avg Response Time", "avg_response_time_ms", milliseconds),
+        number("Avg Response Time", "avg_response_time_ms", duration),
         number("Tokens per Second", "tokens_per_second", fixed(1)),
         number("Toxic Rate", "toxic_rate_percent", percent),
         number("PII per Message", "pii_redactions_per_message", fixed(3)),

@@ -3,7 +3,7 @@
 import { cards, changeOf } from "../cards.js";
 import { axisName, endTexts, horizontal } from "../charts.js";
 import { element, unseen } from "../elements.js";
-import { axisDate, counted, fixed, integer, longDate, milliseconds, short } from "../format.js";
+import { axisDate, counted, fixed, integer, longDate, duration, short } from "../format.js";
 import { parametersOf } from "../frame.js";
 import { emptyPanel, notLoaded, panel } from "../panels.js";
 
@@ -13,19 +13,15 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 export const usage = {
   title: "Usage",
-  comparesPeriods: true,
 
   requests: (frame) => ({
-    summary: ["usage/summary", parametersOf(frame)],
-    ...(frame.before.isKept && {
-      before: ["usage/summary", parametersOf(frame, frame.before.end)],
-    }),
+    summary: ["usage/summary", { ...parametersOf(frame), compare: "previous" }],
     agents: ["usage/by-agent", parametersOf(frame)],
     models: ["usage/by-model", parametersOf(frame)],
   }),
 
-  render: (frame, { summary, before, agents, models }) => [
-    summary === undefined ? null : summaryCards(frame, summary, before),
+  render: (frame, { summary, agents, models }) => [
+    summary === undefined ? null : summaryCards(summary),
     element(
       "div",
       { class: "panels" },
@@ -40,9 +36,8 @@ export const usage = {
   ],
 };
 
-function summaryCards(frame, summary, before) {
-  const change = (metric, text) =>
-    changeOf({ frame, now: summary[metric], before: before?.[metric], text });
+function summaryCards(summary) {
+  const change = (metric, text) => changeOf({ summary, metric, text });
   return cards([
     {
       metric: "total_messages",
@@ -66,8 +61,8 @@ function summaryCards(frame, summary, before) {
     {
       metric: "avg_response_time_ms",
       label: "Avg Response Time",
-      value: milliseconds(summary.avg_response_time_ms),
-      change: change("avg_response_time_ms", milliseconds),
+      value: duration(summary.avg_response_time_ms),
+      change: change("avg_response_time_ms", duration),
     },
   ]);
 }
@@ -187,7 +182,7 @@ const TOKEN_COLUMNS = [
   numberColumn("Input Tokens", "total_input_tokens"),
   numberColumn("Output Tokens", "total_output_tokens"),
   numberColumn("Total Tokens", "total_tokens"),
-  numberColumn("Avg Response Time", "avg_response_time_ms", milliseconds),
+  numberColumn("Avg Response Time", "avg_response_time_ms", duration),
 ];
 const totalsOf = (rows) =>
   TOKEN_COLUMNS.slice(0, -1).map((column) => integer(sum(rows.map(column.value))));
@@ -295,13 +290,13 @@ function speedPanel(frame, models) {
           tooltip: {
             label: ({ dataIndex }) => [
               `${fixed(1)(timed[dataIndex].tokens_per_second)} tokens per second`,
-              `${milliseconds(timed[dataIndex].avg_response_time_ms)} on average`,
+              `${duration(timed[dataIndex].avg_response_time_ms)} on average`,
             ],
           },
         }),
         plugins: [
           endTexts((_, index) => ({
-            text: `${fixed(1)(timed[index].tokens_per_second)} · ${milliseconds(timed[index].avg_response_time_ms)}`,
+            text: `${fixed(1)(timed[index].tokens_per_second)} · ${duration(timed[index].avg_response_time_ms)}`,
           })),
         ],
       }),
