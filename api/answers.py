@@ -52,7 +52,8 @@ class Answers:
 
     The ETag covers snapshot, customer and normalised question. The customer is the first part of
     the place all the same: an answer can be looked up only by the one it was made for. What was
-    used longest ago goes first, and all of it goes when another snapshot is answered from.
+    used longest ago goes first, and all of it goes when another snapshot is answered from: what is
+    deleted by then is in no memory either.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -66,6 +67,13 @@ class Answers:
     def size(self) -> int:
         """Bytes stored, about."""
         return self._bytes
+
+    def turn_to(self, snapshot_id: str) -> None:
+        """Forget everything, and keep nothing from now on but answers from this snapshot."""
+        with self._lock:
+            self._stored.clear()
+            self._bytes = 0
+            self._snapshot_id = snapshot_id
 
     def find(self, customer_id: int, etag: str) -> StoredAnswer | None:
         """The answer with this tag that was stored for this customer."""
@@ -98,9 +106,7 @@ class Answers:
             return
         with self._lock:
             if snapshot_id != self._snapshot_id:
-                self._stored.clear()
-                self._bytes = 0
-                self._snapshot_id = snapshot_id
+                return  # asked before the snapshot was replaced, answered after
             replaced = self._stored.pop(place, None)
             self._bytes += size - (0 if replaced is None else _size(place, replaced))
             self._stored[place] = entry

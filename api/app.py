@@ -54,13 +54,20 @@ def create_app(
     `log` is a structlog logger for one line a request; by default JSON on standard error.
     """
     settings = settings if settings is not None else ServingSettings()
+    answers = Answers(settings.answer_cache_mb * 1_000_000)
+    held = Held(settings.rows_cache_mb * 1_000_000)
+
+    def forget(snapshot_id: str) -> None:
+        answers.turn_to(snapshot_id)
+        held.turn_to(snapshot_id)
+
     services = Services(
         settings=settings,
         keys=KeyStore(settings.keys_path, clock=settings.clock),
-        snapshots=Snapshots(settings),
+        snapshots=Snapshots(settings, when_replaced=forget),
         queries=Queries(),
-        answers=Answers(settings.answer_cache_mb * 1_000_000),
-        held=Held(settings.rows_cache_mb * 1_000_000),
+        answers=answers,
+        held=held,
         understood=UnderstoodQuestions(),
         throttle=(
             SharedThrottle(settings.rate_limit, counts_folder / "requests.db")

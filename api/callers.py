@@ -28,6 +28,14 @@ class Caller:
         return self.record.customer_id
 
 
+def key_of(sent: list[str]) -> str | None:
+    """The key of a request with these X-API-Key headers; none where they differ.
+
+    Which of two keys counts would be for a proxy to decide, and whose data is answered with it.
+    """
+    return sent[0] if len(set(sent)) == 1 else None
+
+
 async def recognise(services: Services, key: str | None) -> Caller:
     """Verify a key and count the request.
 

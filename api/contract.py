@@ -109,8 +109,9 @@ ERRORS: dict[str, tuple[str, tuple[str, ...], Json]] = {
         },
     ),
     "503": (
-        "No snapshot yet, one of an older version, or keys cannot be read (NOT_READY), or the "
-        "query took too long (QUERY_TIMEOUT).",
+        "No snapshot yet, one that cannot be read or is of an older version, or keys cannot be "
+        "read (NOT_READY); the query took too long (QUERY_TIMEOUT) or needs more memory than there "
+        "is (BUSY).",
         ("Retry-After",),
         {
             "error": "No data has been published yet. Try again in a minute.",

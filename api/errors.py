@@ -81,40 +81,61 @@ class WrongKeysExceeded(RateLimitExceeded):
     counted = "wrong API keys from this address"
 
 
-class NotReady(ApiError):
-    """No snapshot is open. `reason` is for operators: it may name files, so it is not sent."""
+class Unavailable(ApiError):
+    """Something that every answer needs is not there.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            "No data has been published yet. Try again in a minute.", headers={"Retry-After": "5"}
-        )
-        self.reason = reason
-
-
-class SnapshotOutdated(ApiError):
-    """The snapshot was published by a version that did not have what is asked for.
-
-    `reason` is for operators and is not sent.
+    `what` may be told to strangers; `reason` may name files, so it goes to the log alone.
     """
 
+    what = ""
+    advice = ""
+    retry_after = "5"
+
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            "The published data is of an older version, which does not have this. It is there "
-            "after the next hourly run.",
-            headers={"Retry-After": "600"},
-        )
+        super().__init__(self.advice, headers={"Retry-After": self.retry_after})
         self.reason = reason
 
 
-class KeysUnavailable(ApiError):
-    """The key store cannot be read. `reason` is for operators and is not sent."""
+class NotReady(Unavailable):
+    """Nothing was published yet."""
 
-    def __init__(self, reason: str) -> None:
+    what = "no snapshot has been published yet"
+    advice = "No data has been published yet. Try again in a minute."
+
+
+class SnapshotUnreadable(Unavailable):
+    """What was published cannot be opened, or not read to its end."""
+
+    what = "the newest snapshot cannot be read"
+    advice = "The published data cannot be read at the moment. Try again in a minute."
+
+
+class SnapshotOutdated(Unavailable):
+    """The snapshot was published by a version that did not have what is asked for."""
+
+    what = "the newest snapshot is of an older version"
+    advice = (
+        "The published data is of an older version, which does not have this. It is there after "
+        "the next hourly run."
+    )
+    retry_after = "600"
+
+
+class KeysUnavailable(Unavailable):
+    """The key store cannot be read."""
+
+    what = "API keys cannot be read"
+    advice = "API keys cannot be checked at the moment. Try again in a minute."
+
+
+class Busy(ApiError):
+    """A query needed more memory than there is for all queries together."""
+
+    def __init__(self) -> None:
         super().__init__(
-            "API keys cannot be checked at the moment. Try again in a minute.",
+            "There is not enough memory for this at the moment. Try again, or ask for fewer days.",
             headers={"Retry-After": "5"},
         )
-        self.reason = reason
 
 
 class QueryTimeout(ApiError):
@@ -150,8 +171,10 @@ STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
     RateLimitExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     WrongKeysExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     NotReady: (503, "NOT_READY"),
+    SnapshotUnreadable: (503, "NOT_READY"),
     SnapshotOutdated: (503, "NOT_READY"),
     KeysUnavailable: (503, "NOT_READY"),
+    Busy: (503, "BUSY"),
     QueryTimeout: (503, "QUERY_TIMEOUT"),
 }
 
@@ -198,7 +221,7 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
 
     async def of_ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
-        if isinstance(error, NotReady | SnapshotOutdated | KeysUnavailable):
+        if isinstance(error, Unavailable):
             request.state.problem = error.reason
         return response_of(error)
 

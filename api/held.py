@@ -72,6 +72,13 @@ class Held:
         """Bytes held, about."""
         return self._bytes
 
+    def turn_to(self, snapshot_id: str) -> None:
+        """Forget everything, and hold nothing from now on but rows of this snapshot."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+            self._snapshot_id = snapshot_id
+
     def get(
         self,
         snapshot_id: str,
@@ -109,9 +116,7 @@ class Held:
     def _store(self, snapshot_id: str, place: tuple[Any, ...], entry: Sized) -> None:
         with self._lock:
             if snapshot_id != self._snapshot_id:
-                self._entries.clear()
-                self._bytes = 0
-                self._snapshot_id = snapshot_id
+                return  # read before the snapshot was replaced
             replaced = self._entries.pop(place, None)
             self._bytes += entry.size + ENTRY_BYTES
             self._bytes -= 0 if replaced is None else replaced.size + ENTRY_BYTES

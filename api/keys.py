@@ -20,7 +20,7 @@ KEY_PREFIX = "cust_"
 RANDOM_BYTES = 32
 MAX_KEY_CHARACTERS = 256  # a key has 48; more is not even hashed
 WRITE_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 1.0
+READ_TIMEOUT_SECONDS = 5.0  # a writer waits for the disk three times
 
 TABLE = """
 create table if not exists api_keys (
@@ -72,6 +72,10 @@ class KeyStore:
         self._path = path
         self._clock = clock
         self._of_this_thread = threading.local()
+        try:
+            self._were_there = self._are_there()
+        except OSError:  # something is there; `verify` says what is wrong with it
+            self._were_there = True
 
     def create(
         self, customer_id: int, name: str, expires_at: datetime | None = None
@@ -158,6 +162,12 @@ class KeyStore:
                 raise BlockingIOError("the keys are being changed") from error
             raise KeyStoreUnreadable(f"{self._path.name} cannot be read: {error}") from error
 
+    def _are_there(self) -> bool:
+        try:
+            return self._path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
     def _writable(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=WRITE_TIMEOUT_SECONDS)
         # A key that was revoked stays so after a power cut.
@@ -165,13 +175,16 @@ class KeyStore:
         return connection
 
     def _readable(self, *, may_wait: bool = True) -> sqlite3.Connection | None:
-        """This thread's read-only connection; None while there is no file with keys in it."""
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
+        """This thread's read-only connection; None before there is a file with keys in it.
+
+        Raises FileNotFoundError where there was one before: then nobody's key is wrong.
+        """
+        if not self._are_there():
+            if self._were_there:
+                raise FileNotFoundError("it was there, and is gone or empty")
             return None
-        if status.st_size == 0:
-            return None
+        self._were_there = True
+        status = self._path.stat()
         identity = (status.st_dev, status.st_ino)
         # A connection stays with the file it opened: follow the path if that is replaced.
         opened: dict[tuple[tuple[int, int], bool], sqlite3.Connection] | None

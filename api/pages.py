@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.envelope import CONTENT_POLICY
-from api.errors import KeysUnavailable, NotReady
+from api.errors import KeysUnavailable, Unavailable
 from api.keys import KeyStoreUnreadable
 from api.services import services_of
 
@@ -35,27 +35,38 @@ def healthz() -> JSONResponse:
 
 @router.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
-    """A snapshot is open and answers a query, keys can be read; else 503 with the reason."""
+    """A snapshot is open and answers a query, keys can be read; else 503 with the reason.
+
+    Anybody may ask this: what names files goes to the log.
+    """
     services = services_of(request)
     snapshots = services.snapshots
     try:
         services.keys.verify(None, services.settings.clock())
         with snapshots.lease() as lease:
-            lease.rows("select 1 as one", {})
+            lease.check()
             snapshot_id = lease.snapshot.snapshot_id
-    except (NotReady, KeyStoreUnreadable) as problem:
-        error = problem if isinstance(problem, NotReady) else KeysUnavailable(str(problem))
+    except (Unavailable, KeyStoreUnreadable) as problem:
+        error = problem if isinstance(problem, Unavailable) else KeysUnavailable(str(problem))
+        request.state.problem = error.reason
         return JSONResponse(
             {
-                "error": f"Not ready: {error.reason}.",
+                "error": f"Not ready: {error.what}.",
                 "error_code": "NOT_READY",
-                "details": {"reason": error.reason},
+                "details": {"reason": error.what},
             },
             status_code=503,
             headers={"Cache-Control": "no-store", **error.headers},
         )
+    behind = snapshots.problem
+    if behind is not None:
+        request.state.problem = behind.reason
     return JSONResponse(
-        {"status": "ready", "snapshot_id": snapshot_id, "problem": snapshots.problem},
+        {
+            "status": "ready",
+            "snapshot_id": snapshot_id,
+            "problem": None if behind is None else behind.what,
+        },
         headers={"Cache-Control": "no-store"},
     )
 

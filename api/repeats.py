@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.answers import Asked
-from api.callers import recognise
+from api.callers import key_of, recognise
 from api.errors import NotReady
 from api.held import NotHeldYet
 from api.services import Services
@@ -35,7 +35,9 @@ class Repeats:
             return
         headers = Headers(scope=scope)
         state = scope["state"]
-        caller = state["caller"] = await recognise(self._services, headers.get("X-API-Key"))
+        caller = state["caller"] = await recognise(
+            self._services, key_of(headers.getlist("X-API-Key"))
+        )
         answer = None
         if (
             caller.customer_id is not None

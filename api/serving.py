@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -13,7 +13,14 @@ from typing import Any
 
 import duckdb
 
-from api.errors import NotReady, QueryTimeout, SnapshotOutdated
+from api.errors import (
+    Busy,
+    NotReady,
+    QueryTimeout,
+    SnapshotOutdated,
+    SnapshotUnreadable,
+    Unavailable,
+)
 from api.settings import ServingSettings
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -21,6 +28,11 @@ SNAPSHOT_FILE = re.compile(rf"({_NAME}/)?{_NAME}\.duckdb")
 BATCH_ROWS = 2048
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 0.5
+
+DAMAGED = (duckdb.Error, duckdb.IOException, duckdb.SerializationException)
+"""What DuckDB raises where a file is damaged; the first one itself, none of its subclasses."""
+INVALIDATED = (duckdb.FatalException, duckdb.InternalException)
+"""After these the connection answers nothing any more."""
 
 Row = dict[str, Any]
 Signature = tuple[int, int, int]
@@ -31,6 +43,7 @@ class Snapshot:
     """One opened snapshot file. `users` and `retired` change only under the lock of its owner."""
 
     name: str
+    path: Path
     snapshot_id: str
     data_as_of: datetime | None
     """Newest load in it, aware and in UTC; None if nothing was ever loaded."""
@@ -39,6 +52,8 @@ class Snapshot:
     deleted_before: dict[int, date]
     """What was deleted already, by customer id: a longer retention does not bring it back."""
     connection: duckdb.DuckDBPyConnection
+    damage: str = field(default="")
+    """Why some of it could not be read, as it was found; the rest is answered from."""
     users: int = field(default=0)
     retired: bool = field(default=False)
 
@@ -46,16 +61,22 @@ class Snapshot:
 class Lease:
     """One request's hold on one snapshot: whatever it reads comes from that one."""
 
-    def __init__(self, snapshot: Snapshot, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        timeout_seconds: float,
+        when_invalidated: Callable[[Snapshot], None],
+    ) -> None:
         self.snapshot = snapshot
         self._timeout_seconds = timeout_seconds
+        self._when_invalidated = when_invalidated
         self._cursor: duckdb.DuckDBPyConnection | None = None  # most requests need none
 
     def rows(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a query, as dictionaries in column order.
 
-        Raises QueryTimeout if it takes longer than the setting allows, and SnapshotOutdated if the
-        snapshot has no such table or column.
+        Raises what `tuples` raises.
         """
         found = list(self.tuples(sql, parameters))
         columns = [column[0] for column in self._opened_cursor().description or ()]
@@ -65,7 +86,9 @@ class Lease:
         """The rows of a query, some at a time, so that a million of them are never in memory.
 
         Read them to the end, or not at all before the next query.
-        Raises QueryTimeout if it takes longer than the setting allows.
+        Raises QueryTimeout if it takes longer than the setting allows, Busy if it needs more memory
+        than there is, SnapshotOutdated if the snapshot has no such table or column, and
+        SnapshotUnreadable if the file is damaged.
         """
         cursor = self._opened_cursor()
         stop = threading.Timer(self._timeout_seconds, cursor.interrupt)
@@ -80,8 +103,34 @@ class Lease:
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             reason = f"{self.snapshot.name}: {error}; run `agentstats run hourly`"
             raise SnapshotOutdated(reason) from error
+        except duckdb.OutOfMemoryException as error:
+            raise Busy from error
+        except duckdb.Error as error:
+            if isinstance(error, INVALIDATED):
+                self._when_invalidated(self.snapshot)
+            elif type(error) not in DAMAGED:
+                raise
+            self.snapshot.damage = f"{self.snapshot.name}: {error}"
+            raise SnapshotUnreadable(self.snapshot.damage) from error
         finally:
             stop.cancel()
+
+    def check(self) -> None:
+        """See that the file can be read, as far as that is known. Raises SnapshotUnreadable.
+
+        One that is no longer where it was opened is answered from while this process lives, and not
+        by the next one.
+        """
+        if self.snapshot.damage:
+            raise SnapshotUnreadable(self.snapshot.damage)
+        try:
+            with self.snapshot.path.open("rb") as file:
+                is_a_database = file.read(4096)[8:12] == b"DUCK"
+        except OSError as error:
+            raise SnapshotUnreadable(str(error)) from error
+        if not is_a_database:
+            raise SnapshotUnreadable(f"{self.snapshot.name} is no database any more")
+        self.rows("select snapshot_id from marts.snapshot_info", {})
 
     def _opened_cursor(self) -> duckdb.DuckDBPyConnection:
         if self._cursor is None:
@@ -95,9 +144,15 @@ class Lease:
 
 
 class Snapshots:
-    """The newest snapshot of a folder. The file CURRENT in it names the newest."""
+    """The newest snapshot of a folder. The file CURRENT in it names the newest.
 
-    def __init__(self, settings: ServingSettings) -> None:
+    `when_replaced` is called with the id of each snapshot before anything is answered from it.
+    """
+
+    def __init__(
+        self, settings: ServingSettings, *, when_replaced: Callable[[str], None] = lambda _id: None
+    ) -> None:
+        self._when_replaced = when_replaced
         self._folder = settings.snapshots_folder
         self._pointer = settings.snapshots_folder / "CURRENT"
         self._timeout_seconds = settings.query_timeout_seconds
@@ -114,14 +169,15 @@ class Snapshots:
         self._current: Snapshot | None = None
         self._seen: Signature | None = None
         self._retry_at = 0.0
-        self._problem = "no snapshot has been published yet"
+        self._opened_at = 0.0
+        self._problem: Unavailable | None = NotReady(NotReady.what)
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> Unavailable | None:
         """Why the newest snapshot is not being served; None if it is."""
-        return self._problem or None
+        return self._problem
 
     @property
     def current(self) -> Snapshot | None:
@@ -150,14 +206,22 @@ class Snapshots:
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        """Hold the newest snapshot for one request. Raises NotReady if there is none."""
+        """Hold the newest snapshot for one request.
+
+        Raises NotReady if nothing was published, SnapshotUnreadable if it cannot be opened.
+        """
         self.refresh()
         with self._lock:
             snapshot = self._current
             if snapshot is None:
-                raise NotReady(self._problem)
+                problem = self._problem or NotReady(NotReady.what)
+                raise type(problem)(problem.reason)
             snapshot.users += 1
-        lease = Lease(snapshot, timeout_seconds=self._timeout_seconds)
+        lease = Lease(
+            snapshot,
+            timeout_seconds=self._timeout_seconds,
+            when_invalidated=self._open_again,
+        )
         try:
             yield lease
         finally:
@@ -172,7 +236,9 @@ class Snapshots:
         """Open the snapshot that CURRENT names, if it names another one than before."""
         try:
             signature = self._signature()
-        except OSError:
+        except OSError as error:
+            if self._current is not None or not isinstance(error, FileNotFoundError):
+                self._problem = SnapshotUnreadable(str(error))
             return
         if signature == self._seen or time.monotonic() < self._retry_at:
             return
@@ -202,12 +268,20 @@ class Snapshots:
                 self._replace(self._open(self._folder / name, name))
         except (OSError, ValueError, duckdb.Error) as error:
             # The last good snapshot stays in service; /readyz and the metrics show the problem.
-            self._problem = f"the newest snapshot cannot be opened: {error}"
+            self._problem = SnapshotUnreadable(f"the newest snapshot cannot be opened: {error}")
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         self._seen = signature
+        self._opened_at = time.monotonic()
         self._retry_at = 0.0
-        self._problem = ""
+        self._problem = None
+
+    def _open_again(self, invalidated: Snapshot) -> None:
+        """Have the next request open the file again, but not again and again."""
+        with self._opening:
+            if invalidated is self._current and time.monotonic() >= self._opened_at + RETRY_SECONDS:
+                self._seen = None
+                self._replace(None)
 
     def _open(self, path: Path, name: str) -> Snapshot:
         connection = duckdb.connect(os.path.realpath(path), read_only=True, config=self._config)
@@ -233,6 +307,7 @@ class Snapshots:
         snapshot_id, data_as_of = found[0]
         return Snapshot(
             name=name,
+            path=path,
             snapshot_id=snapshot_id,
             data_as_of=None if data_as_of is None else data_as_of.replace(tzinfo=UTC),
             retention_days=dict(retention),
@@ -241,6 +316,8 @@ class Snapshots:
         )
 
     def _replace(self, newest: Snapshot | None) -> None:
+        if newest is not None:
+            self._when_replaced(newest.snapshot_id)
         with self._lock:
             previous, self._current = self._current, newest
             if previous is None:

@@ -43,8 +43,8 @@ class Allowance:
 class Throttle(Protocol):
     """Counts the requests of each customer over a moving minute.
 
-    It runs on the wall clock, never on AGENTSTATS_NOW: a clock that stands still would never let
-    anybody in again.
+    It runs on the clock that only goes forward, which all processes of a machine share: neither
+    AGENTSTATS_NOW nor a wall clock that is set back may lock anybody out.
     """
 
     def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
@@ -74,7 +74,7 @@ class MemoryThrottle:
 
     def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
         """Count one request of a customer, unless the limit is reached; nothing to wait for."""
-        now = time.time()
+        now = time.monotonic()
         with self._lock:
             counted = self._counted.setdefault(customer_id, deque())
             while counted and counted[0] <= now - WINDOW_SECONDS:
@@ -119,7 +119,7 @@ class SharedThrottle:
         # From here to the commit no other worker counts, so the limit is never overrun.
         connection.execute("begin immediate")
         try:
-            now = time.time()
+            now = time.monotonic()
             connection.execute("delete from request where counted_at <= ?", (now - WINDOW_SECONDS,))
             counted, oldest = connection.execute(
                 "select count(*), min(counted_at) from request where customer_id = ?",
@@ -181,7 +181,7 @@ class WrongKeys:
 
     def count(self, address: str) -> Allowance:
         """Count one wrong key from an address, also beyond the limit."""
-        now = time.time()
+        now = time.monotonic()
         with self._lock:
             # One statement, so that no other worker counts in between.
             [(failures, ends_at)] = self._connection.execute(
@@ -203,21 +203,26 @@ class WrongKeys:
             allowed=failures <= self._limit,
             limit=self._limit,
             remaining=max(0, self._limit - failures),
-            reset_at=math.ceil(ends_at),
+            reset_at=_on_the_wall_clock(ends_at, now),
             retry_after=max(1, math.ceil(ends_at - now)),
         )
 
 
 def _allowance(allowed: bool, limit: int, counted: int, oldest: float, now: float) -> Allowance:
     """What is left after `counted` requests in the last minute, the oldest of them at `oldest`."""
-    reset_at = math.ceil(oldest + WINDOW_SECONDS)
+    reset_at = oldest + WINDOW_SECONDS
     return Allowance(
         allowed=allowed,
         limit=limit,
         remaining=limit - counted,
-        reset_at=reset_at,
+        reset_at=_on_the_wall_clock(reset_at, now),
         retry_after=max(1, math.ceil(reset_at - now)),
     )
+
+
+def _on_the_wall_clock(instant: float, now: float) -> int:
+    """An instant of `time.monotonic` in whole Unix seconds, not before it; `now` is by the same."""
+    return math.ceil(time.time() + (instant - now))
 
 
 def _opened(path: Path | str, *, wait_seconds: float = WAIT_SECONDS) -> sqlite3.Connection:

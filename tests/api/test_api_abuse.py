@@ -7,12 +7,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api.keys import KeyStore, KeyStoreUnreadable
 from api.throttle import SharedThrottle, WrongKeys
 from service_fixture import Service, StartService
-from snapshot_fixture import ACME, NOW, publish, sample
+from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 from test_api_errors import assert_error
 
 SUMMARY = "/api/stats/usage/summary"
@@ -49,9 +50,13 @@ def test_wrong_keys_are_remembered_for_a_bounded_number_of_addresses() -> None:
 
 
 def test_addresses_of_one_host_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One /64 of IPv6, and IPv4 written as IPv6, are one address; a new minute begins anew."""
+    """One /64 of IPv6, and IPv4 written as IPv6, are one address; a new minute begins anew.
+
+    A minute is one of the clock that only goes forward: here the wall clock is set back by a year.
+    """
     now = 1_000_000.0
-    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000 - 365 * 86_400 * now / 60)
     wrong_keys = WrongKeys(1)
     assert wrong_keys.count("2001:db8::1").allowed
     assert not wrong_keys.count("2001:db8::ffff:2").allowed
@@ -62,19 +67,24 @@ def test_addresses_of_one_host_count_together(monkeypatch: pytest.MonkeyPatch) -
     assert wrong_keys.count("192.0.2.1").allowed
 
 
-@pytest.mark.parametrize("broken", ["garbage", "no table", "a folder", "a bad time"])
+@pytest.mark.parametrize(
+    "broken", ["deleted", "empty", "garbage", "no table", "a folder", "a bad time"]
+)
 def test_a_broken_key_store_is_503_and_logged(service: Service, broken: str) -> None:
     """The client learns nothing of the inside, the log says why, and a repaired file works."""
     key = service.key(ACME)
+    assert service.client.get(SUMMARY, headers={"X-API-Key": key}).status_code == 200
     path = service.settings.keys_path
     kept = path.rename(path.with_suffix(".kept"))
-    if broken == "garbage":
+    if broken == "empty":
+        path.touch()
+    elif broken == "garbage":
         path.write_bytes(b"not a database" * 500)
     elif broken == "no table":
         sqlite3.connect(path).execute("create table other (a)").connection.close()
     elif broken == "a folder":
         path.mkdir()
-    else:
+    elif broken == "a bad time":
         path.write_bytes(kept.read_bytes())
         with sqlite3.connect(path) as connection:
             connection.execute("update api_keys set created_at = 'yesterday'")
@@ -86,12 +96,29 @@ def test_a_broken_key_store_is_503_and_logged(service: Service, broken: str) -> 
     assert line["status"] == 503
     assert "keys.db cannot be read" in line["problem"]
     if broken != "a bad time":
-        assert "keys.db" in service.client.get("/readyz").json()["error"]
+        ready = service.client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["details"] == {"reason": "API keys cannot be read"}
+        assert str(service.settings.home) not in ready.text
     if broken == "a folder":
         path.rmdir()
     kept.replace(path)
     assert service.client.get(SUMMARY, headers={"X-API-Key": key}).status_code == 200
     assert service.client.get("/readyz").status_code == 200
+
+
+def test_two_keys_in_one_request_are_none(service: Service) -> None:
+    """Neither customer's: which of the two counts is not for chance to decide; twice one is one."""
+    own, other = service.key(ACME), service.key(BOREAL)
+
+    def asked_with(*keys: str) -> httpx.Response:
+        headers = [("X-API-Key", key) for key in keys]
+        answer: httpx.Response = service.client.get(SUMMARY, headers=headers)
+        return answer
+
+    for keys in ((own, other), (other, own), (own, UNKNOWN), (own, own, "")):
+        assert_error(asked_with(*keys), 401, "INVALID_API_KEY")
+    assert asked_with(own, own).status_code == 200
 
 
 def test_an_address_that_is_too_long_is_refused_on_every_route(service: Service) -> None:

@@ -36,21 +36,31 @@ def test_a_repeated_question_gets_the_same_answer_without_a_query(
     assert asked
 
 
-def test_a_new_snapshot_empties_the_memory(service: Service) -> None:
-    """Nothing of the old one can be answered, and its bytes are given back."""
-    answers: Answers = service.app.state.services.answers
+def test_a_new_snapshot_empties_the_memory_before_anybody_asks(service: Service) -> None:
+    """What it no longer has is in no memory either; what is asked of it is kept again."""
+    services = service.app.state.services
     service.get(TABLE)
     service.get(SUMMARY)
-    before = answers.size
+    assert services.answers.size and services.held.size
     publish(service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002")
     service.await_snapshot("20260310T120500Z-00000002")
+    assert (services.answers.size, services.held.size) == (0, 0)
     assert service.get(SUMMARY).headers["X-Snapshot-Id"] == "20260310T120500Z-00000002"
-    assert 0 < answers.size < before
+    assert services.answers.size and services.held.size
+
+
+def test_an_answer_of_the_snapshot_before_is_not_kept() -> None:
+    """A request that is slower than a publication leaves nothing behind."""
+    answers = Answers(10_000)
+    answers.turn_to("newer")
+    answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="older")
+    assert answers.size == 0
 
 
 def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     """A thousand answers in the room of about ten; a giant is not kept at all."""
     answers = Answers(10_000)
+    answers.turn_to("s")
     for number in range(1000):
         answers.store(ACME, str(number), StoredAnswer(b"x" * 488, {}), snapshot_id="s")
         answers.find(ACME, "0")
@@ -65,5 +75,6 @@ def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
 def test_an_answer_is_found_only_by_its_customer() -> None:
     """Even if two tags were the same."""
     answers = Answers(10_000)
+    answers.turn_to("s")
     answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="s")
     assert answers.find(BOREAL, "tag") is None

@@ -11,6 +11,7 @@ from api.serving import Snapshots
 from api.settings import ServingSettings
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, Marts, point_to, publish, sample, usage
+from test_api_errors import assert_error
 
 SUMMARY = "/api/stats/usage/summary?days=1"
 
@@ -121,7 +122,10 @@ def test_a_broken_new_snapshot_leaves_the_old_one_in_service(
     answer = service.get(SUMMARY)
     assert answer.status_code == 200
     assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
-    assert "cannot be opened" in service.client.get("/readyz").json()["problem"]
+    ready = service.client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["problem"] == "the newest snapshot cannot be read"
+    assert "cannot be opened" in service.log_lines()[-1]["problem"]
     publish(tmp_path, sample(), snapshot_id="good")
     deadline = time.monotonic() + 3
     while service.get(SUMMARY).headers["X-Snapshot-Id"] != "good" and time.monotonic() < deadline:
@@ -131,6 +135,41 @@ def test_a_broken_new_snapshot_leaves_the_old_one_in_service(
         "snapshot_id": "good",
         "problem": None,
     }
+
+
+def test_a_snapshot_that_is_damaged_while_it_is_served_is_503(
+    start: StartService, tmp_path: Path
+) -> None:
+    """What cannot be read is not answered, /readyz says so without a path, the log with it."""
+    file = publish(tmp_path, sample())
+    service = start(answer_cache_mb=0, rows_cache_mb=0)
+    assert service.client.get("/readyz").status_code == 200
+    with file.open("r+b") as damaged:
+        damaged.seek(12_288)  # behind the headers
+        damaged.write(bytes(file.stat().st_size - 12_288))
+    assert_error(service.get(SUMMARY), 503, "NOT_READY")
+    assert file.parent.name in service.log_lines()[-1]["problem"]
+    ready = service.client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["details"] == {"reason": "the newest snapshot cannot be read"}
+    publish(tmp_path, sample(), snapshot_id="good")
+    service.await_snapshot("good")
+    assert service.get(SUMMARY).status_code == 200
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_a_snapshot_that_is_gone_is_served_to_its_end_but_not_ready(
+    service: Service, tmp_path: Path
+) -> None:
+    """The open file is whole; the next process would have none."""
+    assert service.get(SUMMARY).status_code == 200
+    (tmp_path / "snapshots").rename(tmp_path / "elsewhere")
+    assert service.get(SUMMARY).status_code == 200
+    ready = service.client.get("/readyz")
+    assert ready.status_code == 503
+    assert str(tmp_path) not in ready.text
+    (tmp_path / "elsewhere").rename(tmp_path / "snapshots")
+    assert service.client.get("/readyz").status_code == 200
 
 
 def test_a_snapshot_cannot_reach_files_or_change_settings(service: Service) -> None:
