@@ -31,6 +31,9 @@ LOOK = (
     "`agentstats status` shows it; docs/operations.md says what to do. "
     "Readers go on with the last good snapshot"
 )
+LOOK_AND_MEND = (
+    "`agentstats status` names all of it; mend it and drop it again. All else is published"
+)
 RETRIED = "nothing yet: it is run again by itself; the next alert tells if that fails too"
 
 log = structlog.get_logger()
@@ -40,7 +43,7 @@ log = structlog.get_logger()
 class Alert:
     """What somebody has to know; `problem` is cut to one line, `next` says what to do."""
 
-    event: Literal["run_failed", "data_stopped", "data_flows_again"]
+    event: Literal["run_failed", "set_aside", "data_stopped", "data_flows_again"]
     job: str | None
     run_id: str | None
     time: datetime

@@ -12,16 +12,16 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration import pipeline, reconciliation
+from orchestration import alerts, pipeline, reconciliation
 from orchestration.dbt import MANIFEST, NodeResult
 from orchestration.lake.verified import LakeDamaged
 from orchestration.landing.lake import COUNTS_FOLDER
-from orchestration.landing.streams import EVENT_STREAMS, STREAMS
+from orchestration.landing.streams import CUSTOMERS, EVENT_STREAMS, STREAMS
+from orchestration.problems import files_set_aside, named, policies_invalid, streams_rejected
 from orchestration.retention import warehouse_file
 from orchestration.retention.compaction import compact
 from orchestration.retention.nightly import delete_expired
 from orchestration.retention.plan import TooMuch
-from orchestration.retention.policy import PolicyInvalid
 from orchestration.retries import retried_where_it_helps
 from orchestration.writer import Writer
 
@@ -29,6 +29,7 @@ SNAPSHOT = dg.AssetKey("snapshot")
 RETENTION = dg.AssetKey("retention")
 WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
+NOTHING_SET_ASIDE = "nothing_set_aside"
 DELIVERY_COUNTS = dg.AssetKey(["raw", COUNTS_FOLDER])
 
 LANDING_SPECS = [
@@ -189,6 +190,16 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             rows_duplicate=sum(load.duplicates for load in loads),
             rows_rejected=sum(load.rejected for load in loads),
         )
+        writer.note_set_aside(
+            [
+                *files_set_aside(loads),
+                *pipeline.passed_over(writer.settings),
+                *streams_rejected(writer.settings, loads),
+            ]
+        )
+        if any(load.stream == CUSTOMERS.name and load.accepted for load in loads):
+            invalid = pipeline.invalid_policies(writer.settings, writer.ledger)
+            writer.note_set_aside(policies_invalid(invalid))
         for stream in STREAMS:
             of_stream = [load for load in loads if load.stream == stream.name]
             yield dg.MaterializeResult(
@@ -225,9 +236,10 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 run_id=writer.run_id,
                 report=lambda done: writer.note(retention_step=f"{done.step}/{done.steps}"),
             )
-        except (PolicyInvalid, TooMuch, LakeDamaged) as problem:
+        except (TooMuch, LakeDamaged) as problem:
             # Another try would find the same.
             raise dg.Failure(description=str(problem), allow_retries=False) from problem
+        writer.note_set_aside(policies_invalid(deleted.plan.invalid_policies))
         compaction = compact(settings, ledger)
         told: dict[str, Any] = {
             "rows_deleted": deleted.rows,
@@ -303,9 +315,22 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
 
     marts = [key for key in roll_up.keys if key.path[0] == "marts"]
 
-    @dg.asset(key=SNAPSHOT, group_name="snapshots", deps=[*marts, RECONCILIATION, WAREHOUSE_FILE])
+    @dg.asset(
+        key=SNAPSHOT,
+        group_name="snapshots",
+        deps=[*marts, RECONCILIATION, WAREHOUSE_FILE],
+        check_specs=[
+            dg.AssetCheckSpec(
+                NOTHING_SET_ASIDE,
+                asset=SNAPSHOT,
+                description="No file was set aside, no policy is invalid, few rows were rejected.",
+            )
+        ],
+    )
     @retried_where_it_helps
-    def snapshot(context: dg.AssetExecutionContext, writer: Writer) -> dg.MaterializeResult[None]:
+    def snapshot(
+        context: dg.AssetExecutionContext, writer: Writer
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Publish the marts: a new immutable file, then one move of the pointer."""
         if warehouse_file.is_behind(writer.settings, writer.ledger):
             # A nightly run was cut off after it deleted.
@@ -328,7 +353,14 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             metadata={
                 "published": published is not None,
                 **({"snapshot_id": published.snapshot_id} if published else {}),
-            }
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=NOTHING_SET_ASIDE,
+                    passed=not writer.set_aside,
+                    metadata={"set_aside": writer.set_aside},
+                )
+            ],
         )
 
     return [

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
 
 from orchestration import alerts, run_worker
 from orchestration.alerts import Alert
 from orchestration.dagster_home import prepare_dagster
-from orchestration.full_disk import tells_of_no_room
+from orchestration.ledger import Ledger
+from orchestration.problems import in_its_words
 from orchestration.settings import Settings
 
 # What is printed goes to the terminal, and nowhere else: Dagster would start two processes for each
@@ -26,11 +30,19 @@ STOPPED = "was stopped by a signal; the next run takes its work up"
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job ended; `problem` says what went wrong, in one line, where it did not succeed."""
+    """How a job ended; `problem` says what went wrong, in one line, where it did not succeed.
+
+    `detail` is what the run's record says, `set_aside` what it published without.
+    """
 
     succeeded: bool
     problem: str | None
     was_interrupted: bool = False
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def set_aside(self) -> list[str]:
+        return list(self.detail.get("set_aside", []))
 
 
 def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> JobOutcome:
@@ -42,9 +54,9 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
     try:
         outcome = _run_job(settings, name, run_id, full_refresh=full_refresh)
     except OSError as error:
-        outcome = JobOutcome(succeeded=False, problem=_in_its_words(error))
+        outcome = JobOutcome(succeeded=False, problem=in_its_words(error))
     except Exception as error:
-        _tell(settings, name, run_id, _in_its_words(error))
+        _tell(settings, name, run_id, in_its_words(error))
         raise
     if not outcome.succeeded:
         _tell(settings, name, run_id, outcome.problem or "it failed")
@@ -80,8 +92,11 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
         except INTERRUPTIONS:
             return JobOutcome(succeeded=False, problem=STOPPED, was_interrupted=True)
         except Exception as error:
-            return JobOutcome(succeeded=False, problem=_in_its_words(error))
-    return JobOutcome(result.success, None if result.success else "see the run in Dagster")
+            return JobOutcome(succeeded=False, problem=in_its_words(error))
+    if not result.success:
+        return JobOutcome(succeeded=False, problem="see the run in Dagster")
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        return JobOutcome(succeeded=True, problem=None, detail=ledger.run(run_id).detail)
 
 
 def _tell(settings: Settings, job: str, run_id: str, problem: str) -> None:
@@ -96,16 +111,3 @@ def _tell(settings: Settings, job: str, run_id: str, problem: str) -> None:
             next=alerts.LOOK,
         ),
     )
-
-
-def _in_its_words(error: BaseException) -> str:
-    """What went wrong, as whoever noticed it says: without the layers of Dagster around it."""
-    while not (description := getattr(error, "description", None)):
-        if error.__cause__ is None or type(error).__module__.partition(".")[0] != "dagster":
-            break
-        error = error.__cause__
-    # SQLAlchemy, below Dagster, adds its query and where to read about it.
-    problem = str(description or getattr(error, "orig", None) or error)
-    if tells_of_no_room(problem):
-        return f"{problem}: make room on the disk, and run it again; nothing is lost"
-    return problem

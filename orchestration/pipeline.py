@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import duckdb
 import structlog
 
 from orchestration import dbt, publication, rollups
+from orchestration.database import connect
 from orchestration.durable import make_folder
 from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
@@ -23,8 +25,9 @@ from orchestration.landing.land import land_waiting_files
 from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
+from orchestration.landing.passed_over import find_passed_over
 from orchestration.reconciliation import RECONCILIATION, RECOUNT
-from orchestration.retention import warehouse_file
+from orchestration.retention import policy, warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
@@ -103,6 +106,19 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     rollups.set_aside(settings, damage)
     return _roll_up(settings, ledger, full_refresh=False)
 
+def passed_over(settings: Settings) -> list[str]:
+    """One sentence for each file and folder that no run can load."""
+    found = find_passed_over(settings.landing)
+    return [f"{each.path} is passed over: {each.why}" for each in found]
+
+
+def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
+    """What is wrong with the newest row of each customer that has no valid policy."""
+    with closing(connect(settings)) as connection:
+        policies = policy.read_policies(connection, policy.customer_files(settings, ledger))
+    return policy.invalid_policies(policies)
+
+
 
 def _roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollUp:
     scope = rollups.scope_of_run(settings, ledger, full_refresh=full_refresh)
@@ -155,7 +171,11 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
         for path in sorted(archive.rglob("*")):
             if not path.is_file():
                 continue
-            content = content_of(path)
+            try:
+                content = content_of(path)
+            except OSError as error:
+                log.error("archived_file_not_readable", path=str(path), reason=str(error))
+                continue
             stream = path.relative_to(archive).parts[0]
             deliveries = [
                 load

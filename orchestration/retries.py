@@ -1,7 +1,7 @@
 """Which failures of a step are worth another try: those that time mends.
 
-A failed data test, a wrong setting, an invalid policy or a difference in the recount fails at
-once: it would fail again, and somebody has to look.
+A failed data test, a wrong setting or a difference in the recount fails at once: it would fail
+again, and somebody has to look.
 """
 
 # No postponed annotations here: Dagster reads those of the steps that are wrapped.
@@ -59,14 +59,14 @@ def retried_where_it_helps(step: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(step)
         def wrapped(*arguments: Any, **named: Any) -> Any:
-            with _asking_for_another_try():
+            with _asking_for_another_try(named["writer"]):
                 yield from step(*arguments, **named)
 
     else:
 
         @wraps(step)
         def wrapped(*arguments: Any, **named: Any) -> Any:
-            with _asking_for_another_try():
+            with _asking_for_another_try(named["writer"]):
                 return step(*arguments, **named)
 
     return wrapped
@@ -86,10 +86,11 @@ def passes_with_time(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _asking_for_another_try() -> Iterator[None]:
+def _asking_for_another_try(writer: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        writer.note_failure(error)
         run = dg.OpExecutionContext.get().run
         if passes_with_time(error) and run.tags.get(STARTED_BY_TAG) != COMMAND_LINE:
             raise dg.RetryRequested(

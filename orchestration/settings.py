@@ -67,6 +67,12 @@ class Settings(ServingSettings):
         gt=0,
         description="Seconds that a landing file may take to be read, or it is set aside.",
     )
+    reject_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Part of a stream's rows (0 to 1) that a run may reject; above it, it tells.",
+    )
     landing_temp_gb: float = Field(
         default=50,
         gt=0,

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestration import publication
+import duckdb
+
+from orchestration import pipeline, publication
 from orchestration.freshness import Freshness, check_freshness
+from orchestration.lake.verified import LakeDamaged
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
+from orchestration.landing.passed_over import PassedOver, find_passed_over
+from orchestration.landing.set_aside import is_set_aside, reason_beside
 from orchestration.landing.streams import STREAMS
 from orchestration.ledger import Ledger, Run
+from orchestration.problems import rejected_share
 from orchestration.settings import Settings
 
 RUNS_SHOWN = 5
@@ -19,7 +26,10 @@ RUNS_SHOWN = 5
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """Rows of one stream over all its files; rows_read = accepted + duplicates + rejected."""
+    """Rows of one stream over all its files; rows_read = accepted + duplicates + rejected.
+
+    `rejected_share` leaves duplicates and rows past their retention aside.
+    """
 
     stream: str
     files: int
@@ -27,6 +37,15 @@ class StreamStatus:
     accepted: int
     duplicates: int
     rejected: int
+    rejected_share: float
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file in `landing/_failed/`, by its path below landing/, and why it was set aside."""
+
+    path: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,9 @@ class Status:
     files_failed: int
     streams: Sequence[StreamStatus]
     rejected: Sequence[RejectedReason]
+    set_aside: Sequence[FailedFile]
+    passed_over: Sequence[PassedOver]
+    invalid_policies: Mapping[int, str]
     runs: Sequence[Run]
     freshness: Sequence[Freshness]
 
@@ -57,14 +79,11 @@ class Status:
 def gather(settings: Settings) -> Status:
     """Read the state of the home folder; takes no lock and changes nothing."""
     current = publication.current_snapshot(settings.snapshots)
-    failed = settings.landing / FAILED_FOLDER
-    ledger = Ledger(settings.ledger_path)
-    try:
+    with closing(Ledger(settings.ledger_path)) as ledger:
         loads = ledger.loads()
         runs = ledger.runs(RUNS_SHOWN)
         data_as_of = ledger.newest_load_at(settings.clock())
-    finally:
-        ledger.close()
+        invalid = _invalid_policies(settings, ledger)
     by_reason: Counter[tuple[str, str]] = Counter()
     for load in loads:
         for reason, rows in load.rejected_by_reason.items():
@@ -75,9 +94,7 @@ def gather(settings: Settings) -> Status:
         data_as_of=data_as_of,
         snapshot=publication.name_of(current, settings.snapshots) if current else None,
         files_waiting=sum(len(waiting_files(settings.landing, stream)) for stream in STREAMS),
-        files_failed=sum(
-            path.is_file() and not path.name.endswith(".reason.txt") for path in failed.rglob("*")
-        ),
+        files_failed=len(_set_aside(settings)),
         streams=[
             StreamStatus(
                 stream.name,
@@ -86,6 +103,7 @@ def gather(settings: Settings) -> Status:
                 sum(load.accepted for load in of_stream),
                 sum(load.duplicates for load in of_stream),
                 sum(load.rejected for load in of_stream),
+                round(rejected_share(of_stream)[1], 4),
             )
             for stream in STREAMS
             if (of_stream := [load for load in loads if load.stream == stream.name])
@@ -94,6 +112,32 @@ def gather(settings: Settings) -> Status:
             RejectedReason(stream, reason, rows)
             for (stream, reason), rows in sorted(by_reason.items())
         ],
+        set_aside=_set_aside(settings),
+        passed_over=find_passed_over(settings.landing),
+        invalid_policies=invalid,
         runs=runs,
         freshness=check_freshness(settings),
     )
+
+
+def _set_aside(settings: Settings) -> list[FailedFile]:
+    """What waits for somebody to mend it."""
+    found = []
+    failed = settings.landing / FAILED_FOLDER
+    for path in sorted(failed.rglob("*")):
+        if not is_set_aside(path):
+            continue
+        try:
+            why = reason_beside(path).read_text(errors="replace").partition("\n")[0]
+        except OSError:
+            why = "nobody noted why"
+        found.append(FailedFile(str(path.relative_to(failed)), why))
+    return found
+
+
+def _invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
+    try:
+        return pipeline.invalid_policies(settings, ledger)
+    except (LakeDamaged, duckdb.Error):
+        # A run that is under way may take the files away that are read here.
+        return {}

@@ -2,9 +2,10 @@
 
 # No postponed annotations here: Dagster reads them while it builds the resource.
 import os
+import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,7 @@ from pydantic import PrivateAttr
 
 from orchestration import pipeline
 from orchestration.ledger import Ledger
+from orchestration.problems import in_its_words
 from orchestration.retries import COMMAND_LINE, STARTED_BY_TAG
 from orchestration.run_worker import alive_until_exit
 from orchestration.settings import Settings, read_settings
@@ -35,6 +37,7 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
     _ledger: Ledger | None = PrivateAttr(default=None)
     _has_succeeded: bool = PrivateAttr(default=False)
     _problems: list[str] = PrivateAttr(default_factory=list)
+    _set_aside: list[str] = PrivateAttr(default_factory=list)
     _held: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     @contextmanager
@@ -69,6 +72,10 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
     def run_id(self) -> str:
         return self._run_id
 
+    @property
+    def job(self) -> str:
+        return self._job
+
     def note(self, **detail: object) -> None:
         """Add to what the run's record says about it."""
         self.ledger.note_in_run(self._run_id, detail)
@@ -82,6 +89,23 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
     def problems(self) -> list[str]:
         """What `note_problem` was told in this run."""
         return list(self._problems)
+
+    def note_set_aside(self, problems: Sequence[str]) -> None:
+        """Say what the run goes on without, and what its end will name."""
+        if problems:
+            self._set_aside += problems
+            self.note(set_aside=self._set_aside)
+
+    @property
+    def set_aside(self) -> list[str]:
+        """What `note_set_aside` was told in this run."""
+        return list(self._set_aside)
+
+    def note_failure(self, error: BaseException) -> None:
+        """Say why the run fails, once it has begun."""
+        if self._ledger is not None:
+            with suppress(sqlite3.Error):
+                self.note(failure=in_its_words(error))
 
     def succeeded(self) -> None:
         """To be called by the last step of a job."""
@@ -113,3 +137,4 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         self._ledger = None
         self._has_succeeded = False
         self._problems = []
+        self._set_aside = []

@@ -2,7 +2,7 @@
    and with bare Jinja by landing, which rejects what is older before it gets anywhere.
 
    `policy` is a row of retention_policies for the customer's tier. NULL where there is no valid
-   policy (unknown tier, days out of range): then nothing is deleted and the nightly job says so. #}
+   policy (unknown tier, days out of range): then nothing of it is deleted and the nightly job says so. #}
 {% macro retention_days(policy, customer) -%}
 case
     when {{ policy }}.retention_days is not null then {{ policy }}.retention_days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 
 import typer
@@ -44,10 +45,10 @@ def main() -> None:
     from orchestration.dbt import DbtFailed
     from orchestration.lake.verified import LakeDamaged
     from orchestration.ledger import LedgerUnusable
+    from orchestration.problems import in_its_words
     from orchestration.reading import ReadingProblem
     from orchestration.reconciliation import NothingRolledUp
     from orchestration.retention.erasure import ErasureIncomplete
-    from orchestration.retention.policy import PolicyInvalid
     from orchestration.rollups import WarehouseUnusable
     from orchestration.source.connection import SourceProblem
     from orchestration.spark.connection import SparkUnavailable
@@ -62,9 +63,12 @@ def main() -> None:
     except (WriterBusy, WarehouseUnusable, SparkUnavailable, DbtFailed) as error:
         err.print(f"[red]error:[/red] {error}", markup=True)
         sys.exit(1)
+    except (OSError, sqlite3.OperationalError) as error:
+        # A disk that is full, or not ours to write to.
+        err.print(f"error: {in_its_words(error)}", markup=False)
+        sys.exit(1)
     except (
         ReadingProblem,
-        PolicyInvalid,
         LakeDamaged,
         LedgerUnusable,
         NothingRolledUp,

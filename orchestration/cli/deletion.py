@@ -56,6 +56,7 @@ def retention(
                 "allowed_share": allowed,
                 "is_allowed": plan.share <= allowed,
                 "customers_without_policy": list(plan.customers_without_policy),
+                "invalid_policies": dict(plan.invalid_policies),
                 "groups": [dataclasses.asdict(group) for group in plan.groups],
             }
         )
@@ -79,6 +80,8 @@ def retention(
         )
     for customer_id in plan.customers_without_policy:
         err.print(f"Customer {customer_id} has no row in customers: nothing of it is deleted.")
+    for customer_id, problem in plan.invalid_policies.items():
+        err.print(f"Customer {customer_id}: {problem}: nothing of it is deleted.", markup=False)
 
 
 def erase(

@@ -7,15 +7,21 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.cli.keys import key_store
 from orchestration.cli.output import AsJson, err, out, print_json
 from orchestration.durable import make_home
+from orchestration.problems import what_was_done
 from orchestration.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from orchestration.jobs import JobOutcome
+
+# Some of it was set aside, and all else is published.
+PUBLISHED_WITHOUT = 3
 # What a shell says of a program that SIGTERM ended.
 STOPPED_BY_SIGNAL = 143
 
@@ -73,14 +79,16 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a Dagster job once, in this process. Ends with 0 only if all of it worked, with 143
-    where a signal stopped it."""
+    """Run a Dagster job once, in this process. Ends with 0 only if all of it worked, with 3 if it
+    published without what it had to set aside, with 143 where a signal stopped it."""
     settings = read_settings()
     if full_refresh and job is not JobName.HOURLY:
         raise typer.BadParameter("only `run hourly` rebuilds marts", param_hint="--full-refresh")
-    detail = _run(settings, job, full_refresh=full_refresh)
+    outcome = _run(settings, job, full_refresh=full_refresh)
     if as_json:
-        print_json(detail)
+        print_json({"job": job.value, "status": "succeeded", **outcome.detail})
+    if outcome.set_aside:
+        raise typer.Exit(PUBLISHED_WITHOUT)
 
 
 def serve() -> None:
@@ -124,23 +132,17 @@ def dagster(
     )
 
 
-def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> dict[str, Any]:
-    """Run a job; return what its record says. Ends the program with 1 where it failed."""
+def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> JobOutcome:
+    """Run a job, and say in one line what came of it. Ends the program with 1 where it failed."""
     from orchestration.jobs import run_job
-    from orchestration.ledger import Ledger
 
     outcome = run_job(settings, job.value, full_refresh=full_refresh)
     if not outcome.succeeded:
         err.print("[red]error:[/red] ", end="", markup=True)
         err.print(f"{job.value}: {outcome.problem}", markup=False)
         raise typer.Exit(STOPPED_BY_SIGNAL if outcome.was_interrupted else 1)
-    ledger = Ledger(settings.ledger_path)
-    try:
-        newest = ledger.runs(1)[0]
-    finally:
-        ledger.close()
-    err.print(f"{job.value}: done. {json.dumps(newest.detail)}", markup=False)
-    return {"job": job.value, "status": newest.status, **newest.detail}
+    err.print(f"{job.value}: {what_was_done(outcome.detail)}", markup=False)
+    return outcome
 
 
 def serve_api(settings: Settings) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.ledger import Run
+from orchestration.problems import what_was_done
 from orchestration.reconciliation import Difference, FileDifference, IdOnTwoDates, Reconciliation
 from orchestration.settings import read_settings
+
+# Of a terminal that nobody has widened.
+_WIDTH = 80
 
 
 def reconcile(as_json: AsJson = False) -> None:
@@ -77,6 +81,18 @@ def _print_proof(proof: Reconciliation) -> None:
         )
 
 
+def one_line_of(run: Run) -> str:
+    """A run in a line of a window: when it began, how it ended, and why or with what."""
+    if run.status == "running":
+        what = f"process {run.pid}"
+    elif run.status == "succeeded":
+        what = what_was_done(run.detail)
+    else:
+        what = str(run.detail.get("failure", "its process ended before it could say why"))
+    line = f"{run.started_at:%Y-%m-%d %H:%M} {run.job} {run.status}: {' '.join(what.split())}"
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+
+
 def status(as_json: AsJson = False) -> None:
     """Say what was run, how fresh the data is, what waits and what was rejected."""
     from orchestration.status import gather
@@ -96,18 +112,20 @@ def status(as_json: AsJson = False) -> None:
         out.print(
             f"{row_source.stream:<20} {row_source.files} files: {row_source.rows_read} read = "
             f"{row_source.accepted} accepted + {row_source.duplicates} duplicates + "
-            f"{row_source.rejected} rejected"
+            f"{row_source.rejected} rejected ({row_source.rejected_share:.1%})"
         )
     print_table(
         "Rejected rows by reason",
         ["stream", "reason", "rows"],
         [dataclasses.astuple(reason) for reason in report.rejected],
     )
-    print_table(
-        "Last runs",
-        ["job", "started_at", "ended_at", "status", "detail"],
-        [
-            (run.job, run.started_at, run.ended_at, run.status, json.dumps(run.detail))
-            for run in report.runs
-        ],
-    )
+    for file in report.set_aside:
+        out.print(f"Set aside     {file.path}: {file.why}", markup=False)
+    for each_file in report.passed_over:
+        out.print(f"Passed over   {each_file.path}: {each_file.why}", markup=False)
+    for customer_id, problem in report.invalid_policies.items():
+        out.print(f"Policy        of customer {customer_id}: {problem}", markup=False)
+    if report.runs:
+        out.print("Last runs")
+    for run in report.runs:
+        out.print(one_line_of(run), markup=False)

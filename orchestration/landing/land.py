@@ -29,6 +29,7 @@ from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.event_times import book_earlier_events
 from orchestration.landing.files import Content
 from orchestration.landing.loading import Gone, NoRoom, Retention, Task, work
+from orchestration.landing.set_aside import reason_beside
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger, Load
 from orchestration.retention.policy import customer_files
@@ -263,7 +264,7 @@ class _Landing:
         lake.take_in(self._room, load.lake_files, settings.lake)
         load = replace(load, loaded_at=settings.clock())
         ledger.record_load(load)
-        _move_away(path, load, settings.landing)
+        move_away(path, load, settings.landing)
         ledger.mark_moved(load)
         if load.unknown_columns:
             log.warning(
@@ -284,7 +285,7 @@ def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:
         path = settings.landing / load.source_file
         # What could not be read is not read here either.
         if _is_unchanged(path, load) and load.sha256 in ("", files.content_of(path).sha256):
-            _move_away(path, load, settings.landing)
+            move_away(path, load, settings.landing)
         ledger.mark_moved(load)
 
 
@@ -296,7 +297,7 @@ def _is_unchanged(path: Path, load: Load) -> bool:
     return (there.st_size, there.st_mtime_ns) == (load.file_bytes, load.file_modified_ns)
 
 
-def _move_away(path: Path, load: Load, landing: Path) -> None:
+def move_away(path: Path, load: Load, landing: Path) -> None:
     """Move a booked file to `_loaded/` or `_failed/`, the reason beside it, under its own name.
 
     Where the name is taken already, the load id goes in front of it.
@@ -305,10 +306,10 @@ def _move_away(path: Path, load: Load, landing: Path) -> None:
     folder = landing / (files.LOADED_FOLDER if is_loaded else files.FAILED_FOLDER)
     target = folder / load.source_file
     make_folder(target.parent)
-    if target.exists():
+    if target.exists() or reason_beside(target).exists():
         target = target.with_name(f"{load.load_id}.{target.name}")
     if load.failure:
-        target.with_name(f"{target.name}.reason.txt").write_text(
+        reason_beside(target).write_text(
             f"{load.source_file} was set aside and nothing of it was loaded: {load.failure}\n"
             "Mend it and drop it again under landing/.\n"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,15 +62,22 @@ class RunBook(Book):
     def runs(self, limit: int) -> list[Run]:
         """The newest runs, newest first."""
         rows = self._connection.execute("select * from run order by run_seq desc limit ?", (limit,))
-        return [
-            Run(
-                row["run_id"],
-                row["job"],
-                row["pid"],
-                from_text(row["started_at"]),
-                from_text(row["ended_at"]) if row["ended_at"] else None,
-                row["status"],
-                json.loads(row["detail"]),
-            )
-            for row in rows
-        ]
+        return [_run(row) for row in rows]
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id."""
+        return _run(
+            self._connection.execute("select * from run where run_id = ?", (run_id,)).fetchone()
+        )
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(
+        row["run_id"],
+        row["job"],
+        row["pid"],
+        from_text(row["started_at"]),
+        from_text(row["ended_at"]) if row["ended_at"] else None,
+        row["status"],
+        json.loads(row["detail"]),
+    )

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -18,6 +18,7 @@ from orchestration.database import connect
 from orchestration.landing import files
 from orchestration.landing.checks import literal
 from orchestration.landing.loading import read_rows
+from orchestration.landing.set_aside import is_left_alone, is_set_aside, reason_beside
 from orchestration.landing.streams import STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger
 from orchestration.retention.plan import Rule, retention_rule
@@ -53,13 +54,14 @@ def remove_failed_files(settings: Settings, kept_from: datetime) -> list[str]:
     """
     removed = []
     failed = settings.landing / files.FAILED_FOLDER
+    # Not as a datetime: a file may say that it is of the year 300000.
+    cutoff_ns = int(kept_from.timestamp()) * 10**9
     for path in sorted(failed.rglob("*")):
-        reason = path.with_name(f"{path.name}.reason.txt")
-        if not path.is_file() or path.name.endswith(".reason.txt"):
+        if not (is_set_aside(path) or is_left_alone(path)):
             continue
-        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < kept_from:
+        if path.stat().st_mtime_ns < cutoff_ns:
             path.unlink()
-            reason.unlink(missing_ok=True)
+            reason_beside(path).unlink(missing_ok=True)
             removed.append(str(path.relative_to(settings.landing)))
             log.info("failed_file_deleted", path=str(path), reason="past the shortest retention")
     return removed
@@ -128,7 +130,11 @@ def _holds_expired(
     rule: Rule,
     settings: Settings,
 ) -> bool:
-    read_rows(connection, files.recognise(path, stream), settings)
+    try:
+        read_rows(connection, files.recognise(path, stream), settings)
+    except files.UnreadableFile:
+        # It was loaded once, by other limits; nobody can tell any more whose rows are in it.
+        return loaded_at < rule.kept_from_of_nobody
     if stream.is_reference:
         is_expired = "reason = 'expired'"
     else:

@@ -32,7 +32,7 @@ class Deleted:
 
 
 def plan_retention(settings: Settings, ledger: Ledger) -> Plan:
-    """What the next nightly run would delete. Raises `PolicyInvalid`."""
+    """What the next nightly run would delete."""
     return make_plan(settings, ledger, current_rule(settings, ledger))
 
 
@@ -45,7 +45,7 @@ def delete_expired(
 ) -> Deleted:
     """Delete what is past its retention from the lake and from copies beside it.
 
-    Raises `PolicyInvalid` or `TooMuch` before anything is deleted, `LakeDamaged` later.
+    Raises `TooMuch` before anything is deleted, `LakeDamaged` later.
     """
     rule = current_rule(settings, ledger)
     clear_unknown(settings, ledger)
@@ -55,6 +55,13 @@ def delete_expired(
             "customer_without_policy",
             customer_id=customer_id,
             then="nothing of it is deleted until a row of landing/customers/ tells its tier",
+        )
+    for customer_id, problem in plan.invalid_policies.items():
+        log.warning(
+            "policy_invalid",
+            customer_id=customer_id,
+            problem=problem,
+            then="nothing of it is deleted until a valid row is dropped",
         )
     refuse_too_much(plan, settings)
     rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=report)
@@ -68,7 +75,7 @@ def delete_expired(
 
 
 def current_rule(settings: Settings, ledger: Ledger) -> Rule:
-    """What is kept by now. Raises `PolicyInvalid`."""
+    """What is kept by now."""
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with closing(connect(settings)) as connection:
         return retention_rule(connection, settings, ledger)

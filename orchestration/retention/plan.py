@@ -7,7 +7,7 @@ that a new kind of file is not forgotten.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,10 +23,11 @@ from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.ledger import LakeFile, Ledger
 from orchestration.ledger.deletions import Cause
 from orchestration.retention.policy import (
-    check_policies,
+    Policy,
     customer_files,
     cutoffs,
     fill_cutoffs,
+    invalid_policies,
     latest,
     midnight,
     read_policies,
@@ -85,7 +86,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes, in the steps it goes in. `customers_without_policy` have events, but no row.
+    """What goes, in the steps it goes in. `customers_without_policy` have events, but no row;
+    `invalid_policies` says what is wrong with the rows of others of whom nothing goes.
 
     Counts of deliveries are in the steps and groups, but are rows of nobody's: `rows` and
     `rows_in_lake` leave them aside. Rows that landing refused as expired hold nothing but that:
@@ -99,6 +101,7 @@ class Plan:
     refused_in_lake: int
     refused: int
     customers_without_policy: Sequence[int]
+    invalid_policies: Mapping[int, str]
 
     @property
     def rows(self) -> int:
@@ -119,9 +122,8 @@ class Plan:
 def retention_rule(
     connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
 ) -> Rule:
-    """The rule of the nightly job. Raises `PolicyInvalid` before anything else is looked at."""
+    """The rule of the nightly job."""
     policies = read_policies(connection, customer_files(settings, ledger))
-    check_policies(policies)
     now = settings.clock()
     return Rule(
         "retention",
@@ -170,7 +172,8 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
                 group = (customer_id, folder)
                 rows_by_group[group] = rows_by_group.get(group, 0) + rows
             steps += _steps(folder, [file for file in files if file[0].path in doomed_paths])
-        without_policy = _customers_without_policy(connection, settings, ledger)
+        policies = read_policies(connection, customer_files(settings, ledger))
+        without_policy = _customers_without_policy(connection, settings, ledger, policies)
     return Plan(
         rule,
         steps,
@@ -184,6 +187,7 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
         refused_in_lake,
         refused,
         without_policy,
+        invalid_policies(policies),
     )
 
 
@@ -285,13 +289,14 @@ def _steps(folder: str, files: Sequence[tuple[LakeFile, int]]) -> Iterator[Step]
 
 
 def _customers_without_policy(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    ledger: Ledger,
+    policies: Sequence[Policy],
 ) -> list[int]:
     """Customers with events and no row among `customers`, of whom nothing is deleted."""
     found: set[int] = set()
-    known = {
-        policy.customer_id for policy in read_policies(connection, customer_files(settings, ledger))
-    }
+    known = {policy.customer_id for policy in policies}
     for stream in EVENT_STREAMS:
         paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
         if paths:

@@ -26,10 +26,6 @@ _MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
 _TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
 
 
-class PolicyInvalid(Exception):
-    """A customer's retention cannot be told; the message names each such customer."""
-
-
 @dataclass(frozen=True)
 class Policy:
     """What a customer's newest row says, and the `days` that are kept by it.
@@ -71,26 +67,16 @@ def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -
     return [Policy(*row) for row in rows]
 
 
-def check_policies(policies: Sequence[Policy]) -> None:
-    """Raise `PolicyInvalid` unless every policy is a valid one."""
+def invalid_policies(policies: Sequence[Policy]) -> dict[int, str]:
+    """Why nothing is deleted of a customer, of each whose newest row has no valid policy."""
     tiers = [tier["tier"] for tier in _tiers()]
-    problems = [
-        f"customer {policy.customer_id}: tier {policy.tier!r} is unknown"
+    return {
+        policy.customer_id: f"tier {policy.tier!r} is unknown; tiers are {', '.join(tiers)}"
         if policy.tier not in tiers
-        else f"customer {policy.customer_id}: retention_days {policy.days_given} "
-        f"is not within 1 to {MAX_RETENTION_DAYS}"
+        else f"retention_days {policy.days_given} is not within 1 to {MAX_RETENTION_DAYS}"
         for policy in policies
-        if policy.days is None or not 1 <= policy.days <= MAX_RETENTION_DAYS
-    ]
-    if problems:
-        shown = "; ".join(problems[:10])
-        more = f" and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise PolicyInvalid(
-            f"nothing was deleted, because a retention policy is invalid: {shown}{more}. "
-            f"Drop a corrected row with a later updated_at under landing/{CUSTOMERS.name}/ (tiers: "
-            f"{', '.join(tiers)}; retention_days counts for enterprise), run the hourly job, "
-            "then the nightly one"
-        )
+        if policy.days is None
+    }
 
 
 def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:

@@ -137,7 +137,10 @@ def test_a_run_reports_what_it_did_and_status_shows_it(home: Path) -> None:
     (landing / "b.parquet").write_bytes(b"no")
 
     run = agentstats(home, "run", "hourly", "--json", cwd=Path("/"), settings=now)
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 3, run.stderr
+    last_line = run.stderr.splitlines()[-1]
+    assert "1 files loaded, 1 files set aside, 2 rows accepted; published" in last_line
+    assert "but agent_usage_events/b.parquet was set aside: cannot be read as parquet" in last_line
     detail = json.loads(run.stdout)
     assert (detail["status"], detail["rows_accepted"], detail["files_failed"]) == (
         "succeeded",
@@ -148,7 +151,9 @@ def test_a_run_reports_what_it_did_and_status_shows_it(home: Path) -> None:
     assert status["data_as_of"] == "2026-03-01T12:00:00Z"
     assert (status["files_waiting"], status["files_failed"]) == (0, 1)
     assert status["runs"][0]["status"] == "succeeded"
-    assert "hourly" in agentstats(home, "status", settings=now).stdout
+    told = agentstats(home, "status", settings=now).stdout
+    assert "2026-03-01 12:00 hourly succeeded: 1 files loaded, 1 files set aside" in told
+    assert "Set aside     agent_usage_events/b.parquet: agent_usage_events/b.parquet was" in told
     proof = json.loads(agentstats(home, "reconcile", "--json", settings=now).stdout)
     assert (proof["adds_up"], proof["events"]) == (True, 2)
     assert "It adds up: 2 events" in agentstats(home, "reconcile", settings=now).stdout

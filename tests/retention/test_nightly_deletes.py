@@ -12,6 +12,7 @@ import pytest
 
 from installation import Installation, rating, scan, usage_event, utc
 from orchestration.export import export
+from orchestration.status import gather
 from retention.searching import files_that_hold
 
 FIRST_DAY = "2026-03-01T09:00:00Z"
@@ -207,29 +208,51 @@ def test_snapshots_that_hold_the_deleted_are_unlinked(installation: Installation
     assert (snapshots / "CURRENT").read_text() == f"{left.name}/agentstats.duckdb\n"
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"tier": "platinum"}, "tier 'platinum' is unknown"),
-        ({"tier": "enterprise", "retention_days": 0}, "retention_days 0 is not within 1 to 2557"),
-        ({"tier": "enterprise", "retention_days": 2558}, "retention_days 2558"),
-    ],
-)
-def test_an_invalid_policy_stops_before_anything_goes(
-    installation: Installation, changes: dict[str, Any], told: str
-) -> None:
-    """One customer's wrong policy keeps everybody's data; the message names customer and fault."""
-    drop_needles(installation, 1, "2026-03-01T08:00:00Z")
-    row = {**customer(2, "pro"), "updated_at": "2026-03-01T00:00:00Z", **changes}
-    installation.drop("customers", "again.csv", [row])
+def test_an_invalid_policy_is_that_of_one_customer(installation: Installation) -> None:
+    """Nothing of it goes or is hidden, and the run names it; of all others goes what is due."""
+    changes: dict[int, dict[str, Any]] = {
+        2: {"tier": "platinum"},
+        3: {"tier": "enterprise", "retention_days": 0},
+        4: {"tier": "enterprise", "retention_days": 2558},
+    }
+    newest = {"updated_at": "2026-02-01T00:00:00Z"}
+    told = {
+        2: "tier 'platinum' is unknown",
+        3: "retention_days 0 is not within 1 to 2557",
+        4: "retention_days 2558 is not within 1 to 2557",
+    }
+    rows = [customer(1, "free"), *(customer(n, **newest, **each) for n, each in changes.items())]
+    installation.drop("customers", "customers.ndjson", rows)
+    at = {"occurred_at": "2026-03-01T08:00:00Z"}
+    events = [usage_event(number, customer_id=number, **at) for number in range(1, 5)]
+    installation.drop("agent_usage_events", "a.ndjson", events)
+    for job, now in (("hourly", installation.now), ("nightly", EIGHT_DAYS_LATER)):
+        installation.set_clock(now)
+        outcome = installation.run(job)
+        for line, (number, problem) in zip(outcome.set_aside, told.items(), strict=True):
+            assert f"nothing of customer {number} is deleted, because its {problem}" in line
+    left = sorted(row["customer_id"] for row in installation.lake("agent_usage_events"))
+    assert left == [2, 3, 4]
+    status = gather(installation.settings)
+    assert sorted(status.invalid_policies) == [2, 3, 4]
+    assert all(problem in status.invalid_policies[number] for number, problem in told.items())
+    # Late, and as old as can be: of these customers nothing expires.
+    late = [usage_event(n + 10, customer_id=n, occurred_at="2020-01-01T08:00:00Z") for n in told]
+    installation.drop("agent_usage_events", "late.ndjson", late)
+    assert installation.run().set_aside == []
+    with installation.client() as client:
+        headers = {"X-API-Key": installation.key(2)}
+        answer = client.get("/api/stats/usage/summary?days=2557", headers=headers)
+        assert answer.json()["total_messages"] == 2
+    # Once it is valid, it is held to that.
+    valid = customer(2, "free", updated_at="2026-03-02T00:00:00Z")
+    installation.drop("customers", "again.ndjson", [valid])
     installation.run()
-    before = installation.lake("agent_usage_events")
-    installation.set_clock(EIGHT_DAYS_LATER)
-    outcome = installation.try_run("nightly")
-    assert not outcome.succeeded
-    assert "customer 2: " + told in str(outcome.problem)
-    assert "nothing was deleted" in str(outcome.problem)
-    assert installation.lake("agent_usage_events") == before
+    assert len(installation.run("nightly").set_aside) == 2
+    assert sorted(row["customer_id"] for row in installation.lake("agent_usage_events")) == [
+        *(3, 3),
+        *(4, 4),
+    ]
 
 
 def test_a_customer_without_a_row_keeps_everything(

@@ -1,0 +1,27 @@
+"""Files in `landing/_failed/`, and the reasons beside them.
+
+A reason has the name of its file with `.reason.txt` after it. A file that was dropped under such a
+name is one like any other, and has a reason of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_REASON = ".reason.txt"
+
+
+def reason_beside(path: Path) -> Path:
+    """Where the reason of a file is."""
+    return path.with_name(f"{path.name}{_REASON}")
+
+
+def is_set_aside(path: Path) -> bool:
+    """Whether this is a file that was set aside, and no reason of one."""
+    return path.is_file() and (not path.name.endswith(_REASON) or reason_beside(path).exists())
+
+
+def is_left_alone(path: Path) -> bool:
+    """Whether this is the reason of a file that is there no more."""
+    is_reason = path.is_file() and path.name.endswith(_REASON)
+    return is_reason and not path.with_name(path.name[: -len(_REASON)]).exists()
