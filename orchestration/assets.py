@@ -269,6 +269,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             roll_up_reason=done.scope.reason,
             marts_changed=not done.scope.is_empty,
         )
+        writer.note_set_aside(files_set_aside(done.set_aside))
         yield from events.of(context, done.results)
         if done.failed:
             raise dg.Failure(
@@ -349,7 +350,19 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 allow_retries=False,
             )
         writer.succeeded()
-        return dg.MaterializeResult(
+        if writer.set_aside:
+            alerts.post(
+                writer.settings,
+                alerts.Alert(
+                    event="set_aside",
+                    job=writer.job,
+                    run_id=writer.run_id,
+                    time=writer.settings.clock(),
+                    problem=f"{writer.job} published without some of it: {named(writer.set_aside)}",
+                    next=alerts.LOOK_AND_MEND,
+                ),
+            )
+        yield dg.MaterializeResult(
             metadata={
                 "published": published is not None,
                 **({"snapshot_id": published.snapshot_id} if published else {}),

@@ -17,15 +17,18 @@ import duckdb
 import structlog
 
 from orchestration import dbt, publication, rollups
+from orchestration.culprits import find_culprits
 from orchestration.database import connect
 from orchestration.durable import make_folder
+from orchestration.full_disk import tells_of_no_room
 from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
+from orchestration.landing.passed_over import find_passed_over
 from orchestration.landing.streams import STREAMS_BY_NAME
+from orchestration.landing.unloading import land_again_what_repeats, set_load_aside
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
-from orchestration.landing.passed_over import find_passed_over
 from orchestration.reconciliation import RECONCILIATION, RECOUNT
 from orchestration.retention import policy, warehouse_file
 from orchestration.retention.leftovers import expiry
@@ -43,11 +46,12 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class RollUp:
     """What a roll-up did: its scope, what it read of the lake, and the result of each dbt node
-    (none for an empty scope)."""
+    (none for an empty scope); `set_aside` are loads that it could not be done with."""
 
     scope: Scope
     results: Sequence[dbt.NodeResult]
     lake_read: LakeRead
+    set_aside: Sequence[Load] = ()
 
     @property
     def failed(self) -> list[dbt.NodeResult]:
@@ -61,6 +65,21 @@ class RollUp:
             seconds = node.seconds + (before.seconds if before else 0)
             merged[node.unique_id] = replace(node, seconds=seconds)
         return RollUp(self.scope, list(merged.values()), self.lake_read + lake_read)
+
+    @property
+    def failed_nodes(self) -> list[str]:
+        """The models and tests that failed, by name; not those that were skipped for it."""
+        failed = [node for node in self.failed if node.status != "skipped"]
+        return [node.unique_id.split(".")[2] for node in failed]
+
+    @property
+    def failed_on_data(self) -> bool:
+        """Whether a model or test failed, and neither disk nor memory did."""
+        messages = [node.message or "" for node in self.failed]
+        return bool(messages) and not any(
+            "IO Error" in text or "Out of Memory" in text or tells_of_no_room(text)
+            for text in messages
+        )
 
     @property
     def failed_on_disk(self) -> bool:
@@ -86,12 +105,54 @@ def land(settings: Settings, ledger: Ledger) -> list[Load]:
     return land_waiting_files(settings, ledger)
 
 
+def passed_over(settings: Settings) -> list[str]:
+    """One sentence for each file and folder that no run can load."""
+    found = find_passed_over(settings.landing)
+    return [f"{each.path} is passed over: {each.why}" for each in found]
+
+
+def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
+    """What is wrong with the newest row of each customer that has no valid policy."""
+    with closing(connect(settings)) as connection:
+        policies = policy.read_policies(connection, policy.customer_files(settings, ledger))
+    return policy.invalid_policies(policies)
+
+
 def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> RollUp:
     """Rebuild the dates that loads touched since the last roll-up, and test them.
 
-    Whether it worked is in the results; the roll-up counts as done only if all of them are ok. A
-    warehouse that turns out to be damaged is set aside, and everything is rebuilt from the lake.
+    Whether it worked is in the results; the roll-up counts as done only if all of them are ok.
+    Where a load is why they are not, it is set aside, and the others are rolled up without it.
     """
+    since = rollups.rolled_up_to(settings)
+    done = _roll_up_anew(settings, ledger, full_refresh=full_refresh)
+    if not done.failed_on_data:
+        return done
+    candidates = ledger.loads_since(since)
+
+    def fails_with(loads: Sequence[Load]) -> bool:
+        others = [load for load in candidates if load not in loads]
+        left_out = {file.path for load in others for file in load.lake_files}
+        trial = _roll_up(settings, ledger, full_refresh=full_refresh, without=frozenset(left_out))
+        return bool(trial.failed)
+
+    log.error("roll_up_failed", nodes=done.failed_nodes, then="look for the load that is why")
+    culprits = find_culprits(candidates, fails_with) if candidates else []
+    if not culprits:
+        return done
+    why = f"{', '.join(done.failed_nodes)} failed with it, and not without it"
+    failed = [set_load_aside(settings, ledger, load, why) for load in culprits]
+    others = [load for load in candidates if load not in culprits]
+    repeated = [land_again_what_repeats(settings, ledger, others, load) for load in culprits]
+    if any(repeated):
+        failed += [load for load in land_waiting_files(settings, ledger) if load.failure]
+    again = _roll_up_anew(settings, ledger, full_refresh=full_refresh)
+    return replace(again, set_aside=failed)
+
+
+def _roll_up_anew(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollUp:
+    """A warehouse that turns out to be damaged is set aside, and everything is rebuilt from the
+    lake."""
     try:
         done = _roll_up(settings, ledger, full_refresh=full_refresh)
     except duckdb.Error as error:
@@ -106,22 +167,16 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
     rollups.set_aside(settings, damage)
     return _roll_up(settings, ledger, full_refresh=False)
 
-def passed_over(settings: Settings) -> list[str]:
-    """One sentence for each file and folder that no run can load."""
-    found = find_passed_over(settings.landing)
-    return [f"{each.path} is passed over: {each.why}" for each in found]
 
-
-def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
-    """What is wrong with the newest row of each customer that has no valid policy."""
-    with closing(connect(settings)) as connection:
-        policies = policy.read_policies(connection, policy.customer_files(settings, ledger))
-    return policy.invalid_policies(policies)
-
-
-
-def _roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollUp:
+def _roll_up(
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    full_refresh: bool,
+    without: frozenset[str] = frozenset(),
+) -> RollUp:
     scope = rollups.scope_of_run(settings, ledger, full_refresh=full_refresh)
+    scope = replace(scope, without=without)
     log.info("roll_up", dates=scope.date_count, full=scope.is_full, reason=scope.reason)
     if scope.is_empty:
         # Nothing to build, but what was looked at need not be looked at again.
@@ -148,11 +203,11 @@ def _roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> RollU
         if done.failed:
             return done
     if scope.is_full and not recounts_in_one:
-        everything = rollups.whole_lake(ledger)
+        everything = replace(rollups.whole_lake(ledger), without=without)
         lake_read = rollups.hand_over(settings, ledger, everything, is_recount=True)
         results = rollups.build(settings, everything, select=RECOUNT, exclude=[])
         done = done.and_then(results, lake_read)
-    if not done.failed:
+    if not done.failed and not without:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
 

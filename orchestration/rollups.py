@@ -61,7 +61,8 @@ class WarehouseUnusable(Exception):
 class Scope:
     """What a run has to rebuild: UTC dates by stream, and of counts, up to change `touch_seq`.
 
-    `is_full` rebuilds every table from nothing, `reason` says why.
+    `is_full` rebuilds every table from nothing, `reason` says why. Lake files of the paths in
+    `without` are left out: what is built then is a trial.
     """
 
     touch_seq: int
@@ -69,6 +70,7 @@ class Scope:
     has_new_names: bool
     is_full: bool
     reason: str
+    without: frozenset[str] = frozenset()
     touch_id: str | None = None
 
     @property
@@ -232,6 +234,7 @@ def files_of(ledger: Ledger, scope: Scope) -> list[LakeFile]:
         for file in ledger.lake_files_of(
             stream, None if stream in _UNDATED else scope.touched.get(stream, [])
         )
+        if file.path not in scope.without
     ]
 
 
@@ -294,6 +297,13 @@ def _fill(
         f"insert into {table} select unnest(from_json(?, ?), recursive := true)",
         [json.dumps(list(rows)), shape],
     )
+
+
+def rolled_up_to(settings: Settings) -> int:
+    """The number of the newest change of the lake that the marts hold; 0 where there are none."""
+    with open_warehouse(settings) as warehouse:
+        rows = warehouse.execute("select touch_seq from raw.rolled_up").fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def has_rolled_up(settings: Settings) -> bool:

@@ -81,6 +81,14 @@ def insert_touches(
     )
 
 
+def lake_files_of_load(connection: sqlite3.Connection, load_seq: int) -> list[LakeFile]:
+    """What a load wrote, as far as it counts."""
+    rows = connection.execute(
+        f"select {_COLUMNS} from lake_file where load_seq = ? order by path", (load_seq,)
+    )
+    return [_lake_file(row) for row in rows]
+
+
 class LakeBook(Book):
     """The lake's files, and its changes in the order in which they came."""
 
@@ -199,10 +207,7 @@ class LakeBook(Book):
 
     def lake_files_of_load(self, load_seq: int) -> list[LakeFile]:
         """What a load wrote."""
-        rows = self._connection.execute(
-            f"select {_COLUMNS} from lake_file where load_seq = ?", (load_seq,)
-        )
-        return [_lake_file(row) for row in rows]
+        return lake_files_of_load(self._connection, load_seq)
 
     def lake_files(self) -> list[LakeFile]:
         """Every lake file that counts, by path."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from orchestration.ledger.book import Book, from_text, to_text
 from orchestration.ledger.customers import EventTimes, insert_event_times
-from orchestration.ledger.lake import LakeFile, insert_lake_files, insert_touches
+from orchestration.ledger.lake import (
+    LakeFile,
+    insert_lake_files,
+    insert_touches,
+    lake_files_of_load,
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,38 @@ class LoadBook(Book):
             insert_event_times(connection, load.event_times)
             connection.execute("delete from attempt where source_file = ?", (load.source_file,))
         return load_seq
+
+    def unload(self, load: Load, failure: str) -> list[LakeFile]:
+        """Book that the load has failed after all, all or nothing. Returns the lake files that
+        count no more; what they were in has to be rebuilt."""
+        assert load.load_seq is not None
+        with self._transaction() as connection:
+            lake_files = lake_files_of_load(connection, load.load_seq)
+            connection.execute("delete from lake_file where load_seq = ?", (load.load_seq,))
+            gone = replace(load, lake_files=lake_files)
+            insert_touches(connection, load.load_seq, gone.places_touched)
+            connection.execute(
+                "update load set status = 'failed', failure = ?, rows_read = 0, accepted = 0, "
+                "duplicates = 0, rejected = 0, conflicting_duplicates = 0, total_mismatches = 0, "
+                "rejected_by_reason = '{}' where load_seq = ?",
+                (failure, load.load_seq),
+            )
+        return lake_files
+
+    def loads_since(self, touch_seq: int) -> list[Load]:
+        """The loads that count and changed the lake after change `touch_seq`, oldest first, each
+        with its lake files."""
+        rows = self._connection.execute(
+            "select * from load where status = 'loaded' and load_seq in "
+            "(select load_seq from touch where touch_seq > ?) order by load_seq",
+            (touch_seq,),
+        ).fetchall()
+        return [
+            replace(
+                self._load(row), lake_files=lake_files_of_load(self._connection, row["load_seq"])
+            )
+            for row in rows
+        ]
 
     def deliveries_of(self, stream: str, sha256: str) -> list[Load]:
         """Earlier loads of the same bytes into the same stream, oldest first."""
