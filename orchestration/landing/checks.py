@@ -1,15 +1,21 @@
 """The contract's rules as DuckDB SQL: text (or a Parquet column) in, a typed value or NULL out.
 
 Every expression here is NULL where its rule is broken, so that one shape serves all columns: NULL
-in → `missing_<column>`, NULL out → `invalid_<column>`.
+in → `missing_<column>`, NULL out → `invalid_<column>`. None of them fails, whatever a row holds.
+
+What a type of Parquet does not say by itself is said by its text, so that a row means the same in
+every format.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from orchestration.landing.streams import (
     MAX_COUNT,
     MAX_ID_LENGTH,
     MAX_RESPONSE_TIME_MS,
+    MAX_TEXT_LENGTH,
     Column,
     Kind,
     Stream,
@@ -18,19 +24,32 @@ from orchestration.landing.streams import (
 FUTURE_TOLERANCE = "interval 5 minutes"
 MALFORMED = "malformed_row"
 
-# The characters themselves: DuckDB's escapes know no \v, and would read it as the letter.
-_WHITE_SPACE = "' \t\n\r\f\v'"
+# Unicode's white space, and the separators that Python takes for it.
+_WHITE_SPACE = "".join(
+    map(chr, [*range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)])
+) + "\u2028\u2029\u202f\u205f\u3000"  # fmt: skip
+
 # `12` and `12.0` are integers (tools that know no nullable integer write the latter); `12.5`,
 # `1e3`, `0x10` and `1_000` are not, though a plain cast would take them all.
-_INTEGER_TEXT = r"'\s*[+-]?[0-9]+(\.0*)?\s*'"
+_INTEGER_TEXT = r"'[+-]?[0-9]+(\.0*)?'"
+_NUMBER_TEXT = r"'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?'"
 # A plain cast also takes `infinity`, `2026-1-1`, `44-03-15 (BC)` and zone names.
-_ISO_8601_TEXT = (
-    r"'\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d+)?)?\s?(Z|z|[+-]\d{2}(:?\d{2})?)?)?\s*'"
+_INSTANT_TEXT = (
+    r"'^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:[.](\d+))?)?"
+    r"(?: ?(?:[Zz]|([+-])(\d{2}):?(\d{2})?))?)?$'"
 )
+# What nearly every producer writes. A time in it is read at a fraction of the cost.
+_PLAIN_INSTANT_TEXT = (
+    r"'(19[789]|20\d)\d-\d{2}-\d{2}[T ]([01]\d|2[0-3]):\d{2}:\d{2}([.]\d{1,6})?Z?'"
+)
+_FIRST_INSTANT, _LAST_INSTANT = "1970-01-01", "9998-12-31 23:59:59.999999"
+_FARTHEST_OFFSET_MINUTES = 18 * 60
 
-# What nearly every producer writes. A time in it is read without the calendar that offsets need,
-# at half the cost; both ways give the same instant.
-_PLAIN_INSTANT_TEXT = r"'(19|20)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}([.]\d{1,6})?Z?'"
+# Longer text is no value of any column, and to look at each of its characters is dear.
+_MAX_TEXT_BYTES = 4096
+_MAX_OBJECT_BYTES = 1024 * 1024
+# What stands for a list or an object where text is expected: longer than any text may be.
+NESTED = "repeat('{', " + f"{2 * MAX_TEXT_LENGTH})"
 
 _INTEGER_TYPES = {
     "TINYINT",
@@ -42,6 +61,18 @@ _INTEGER_TYPES = {
     "UINTEGER",
 }
 _WIDE_INTEGER_TYPES = {"UBIGINT", "HUGEINT", "UHUGEINT"}
+_FLOAT_TYPES = {"FLOAT", "DOUBLE"}
+_NUMBER_KINDS = {
+    Kind.KEY,
+    Kind.COUNT,
+    Kind.INTEGER,
+    Kind.UNTRUSTED_TOTAL,
+    Kind.MILLISECONDS,
+    Kind.SHARE,
+    Kind.STARS,
+    Kind.INSTANCES,
+}
+TEXT_KINDS = {Kind.IDENTITY, Kind.LABEL, Kind.MODEL}
 
 
 def quoted(name: str) -> str:
@@ -54,72 +85,204 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def is_nested(source_type: str) -> bool:
+    """Whether values of the DuckDB type are made of others: lists, objects and the like."""
+    return source_type.endswith("]") or source_type.startswith(
+        ("STRUCT", "MAP", "UNION", "VARIANT")
+    )
+
+
+def as_text(source: str, source_type: str) -> str:
+    """SQL: what a text format would have in place of `source`; NULL for bytes that are no UTF-8."""
+    if source_type == "VARCHAR":
+        return source
+    if source_type == "BLOB":
+        return f"try(decode({source}))"
+    if is_nested(source_type):
+        return f"cast(to_json({source}) as varchar)"
+    if source_type in _FLOAT_TYPES:
+        # As JSON and its writers call them.
+        return (
+            f"case when isnan({source}) then 'NaN' when isinf({source}) then "
+            f"case when {source} > 0 then 'Infinity' else '-Infinity' end "
+            f"else cast({source} as varchar) end"
+        )
+    return f"try_cast({source} as varchar)"
+
+
+def is_blank(text: str) -> str:
+    """SQL: whether `text` is nothing but white space; NULL for NULL."""
+    return f"(strlen({text}) <= {_MAX_TEXT_BYTES} and {trimmed(text)} is null)"
+
+
+def trimmed(text: str) -> str:
+    """SQL: `text` without white space around it; NULL for nothing else."""
+    # To trim is dear. White space sorts before "!", or is not ASCII.
+    ends = (text, f"right({text}, 1)")
+    may_have_some = " or ".join(f"{end} < '!' or {end} > '\x7f'" for end in ends)
+    return (
+        f"nullif(case when {may_have_some} then trim({text}, {literal(_WHITE_SPACE)}) "
+        f"else {text} end, '')"
+    )
+
+
+def _short(text: str, most_bytes: int = _MAX_TEXT_BYTES) -> str:
+    """SQL: `text` where it is short enough to be looked at, and NULL else."""
+    return f"case when strlen({text}) <= {most_bytes} then {text} end"
+
+
 def _integer(source: str, source_type: str) -> str:
     if source_type in _INTEGER_TYPES:
         return f"cast({source} as bigint)"
     if source_type in _WIDE_INTEGER_TYPES:
         return f"try_cast({source} as bigint)"
-    if source_type in {"FLOAT", "DOUBLE"} or source_type.startswith("DECIMAL"):
+    if source_type in _FLOAT_TYPES:
         return f"case when {source} = trunc({source}) then try_cast({source} as bigint) end"
+    text = _short(as_text(source, source_type))
     if source_type == "VARCHAR":
         value = f"try_cast({source} as bigint)"
-        matches = f"regexp_full_match({source}, {_INTEGER_TEXT})"
         # A number that is written as it was read is one, at less than the cost of the pattern.
-        return f"case when cast({value} as varchar) = {source} or {matches} then {value} end"
-    return "cast(null as bigint)"
+        return (
+            f"case when cast({value} as varchar) = {source} then {value} "
+            f"else {_integer_of_text(text)} end"
+        )
+    return _integer_of_text(text)
 
 
-def _number(source: str, source_type: str) -> str:
+def _integer_of_text(text: str) -> str:
+    return _let(
+        "word",
+        trimmed(text),
+        f"case when regexp_full_match(word, {_INTEGER_TEXT}) "
+        "then try_cast(regexp_extract(word, '^[^.]*') as bigint) end",
+    )
+
+
+def _number(source: str, source_type: str, number_type: str) -> str:
+    """SQL: a finite number; of a float, what its shortest text says."""
+    if source_type in _INTEGER_TYPES:
+        return f"cast({source} as {number_type})"
+    if (source_type, number_type) == ("DOUBLE", "double"):
+        return f"case when isfinite({source}) then {source} end"
+    return _let(
+        "word",
+        trimmed(_short(as_text(source, source_type))),
+        f"case when regexp_full_match(word, {_NUMBER_TEXT}) "
+        f"then try_cast(word as {number_type}) end",
+    )
+
+
+def _milliseconds(source: str, source_type: str) -> str:
+    range_ = f"between 0 and {MAX_RESPONSE_TIME_MS}"
+    rounded = _let(
+        "time",
+        _number(source, source_type, "decimal(38, 18)"),
+        f"case when time {range_} then try_cast(round(time) as bigint) end",
+    )
+    if source_type in _INTEGER_TYPES:
+        return f"case when {source} {range_} then cast({source} as bigint) end"
+    if source_type == "VARCHAR":
+        whole = f"try_cast({source} as bigint)"
+        return (
+            f"case when cast({whole} as varchar) <> {source} or {whole} is null then {rounded} "
+            f"when {whole} {range_} then {whole} end"
+        )
+    return rounded
+
+
+def _let(name: str, value: str, expression: str) -> str:
+    """SQL: an expression that names a value more than once, which is worked out once."""
+    return f"list_transform([{value}], lambda {name}: {expression})[1]"
+
+
+def _flag(source: str, source_type: str) -> str:
     if source_type == "BOOLEAN":
-        return "cast(null as double)"
-    return f"try_cast({source} as double)"
-
-
-def _text(source: str, source_type: str) -> str:
-    return source if source_type == "VARCHAR" else f"cast({source} as varchar)"
+        return source
+    return f"try_cast({trimmed(_short(as_text(source, source_type)))} as boolean)"
 
 
 def _instant(source: str, source_type: str) -> str:
-    if source_type == "VARCHAR":
-        matches = f"regexp_full_match({source}, {_ISO_8601_TEXT})"
-        is_plain = f"regexp_full_match({source}, {_PLAIN_INSTANT_TEXT})"
-        # `try_cast` to timestamptz reads the offset; without one, the session's zone: UTC.
-        return (
-            f"case when {is_plain} then try_cast({source} as timestamp) "
-            f"when {matches} then cast(try_cast({source} as timestamptz) as timestamp) end"
-        )
-    if source_type.startswith("TIMESTAMP") or source_type == "DATE":
-        # A Parquet file may hold `infinity`, which is no time.
-        cast = f"try_cast({source} as timestamp)"
-        return f"case when isfinite({cast}) then {cast} end"
-    return "cast(null as timestamp)"
+    match source_type:
+        case "TIMESTAMP" | "TIMESTAMP_S" | "TIMESTAMP_MS" | "DATE" | "TIMESTAMP WITH TIME ZONE":
+            # The session is in UTC, which a cast of a time with a zone takes it to.
+            return _in_range(f"try_cast({source} as timestamp)")
+        case "TIMESTAMP_NS" | "TIMESTAMPTZ_NS":
+            # A cast would round.
+            return _in_range(f"make_timestamp(epoch_ns({source}) // 1000)")
+        case "VARCHAR":
+            return (
+                f"case when regexp_full_match({source}, {_PLAIN_INSTANT_TEXT}) "
+                f"then try_cast({source} as timestamp) "
+                f"else {_instant_of_text(_short(source))} end"
+            )
+    return _instant_of_text(_short(as_text(source, source_type)))
+
+
+def _in_range(instant: str) -> str:
+    return (
+        f"case when {instant} between timestamp '{_FIRST_INSTANT}' "
+        f"and timestamp '{_LAST_INSTANT}' then {instant} end"
+    )
+
+
+def _instant_of_text(text: str) -> str:
+    names = "['day', 'minute', 'second', 'fraction', 'sign', 'hours', 'minutes']"
+    offset = (
+        "(coalesce(try_cast(part.hours as integer) * 60, 0) "
+        "+ coalesce(try_cast(part.minutes as integer), 0))"
+    )
+    written = (
+        "try_cast(part.day || ' ' || coalesce(nullif(part.minute, ''), '00:00') || ':' || "
+        "coalesce(nullif(part.second, ''), '00') || '.' || left(part.fraction || '0', 6) "
+        "as timestamp)"
+    )
+    instant = f"{written} - to_minutes(if(part.sign = '-', -1, 1) * {offset})"
+    return _let(
+        "part",
+        f"regexp_extract({trimmed(text)}, {_INSTANT_TEXT}, {names})",
+        f"case when part.minute < '24' and part.minutes < '60' "
+        f"and {offset} <= {_FARTHEST_OFFSET_MINUTES} then "
+        + _let("instant", instant, _in_range("instant"))
+        + " end",
+    )
 
 
 def _entity_counts(source: str, source_type: str) -> str:
-    as_json = (
-        f"try_cast({source} as json)"
-        if source_type in {"VARCHAR", "JSON"}
-        else f"to_json({source})"
+    """SQL: the object as a map, where each of its values is a count; nulls are left out."""
+    is_map = source_type.startswith(("MAP(VARCHAR, ", "MAP(BLOB, "))
+    if is_map and source_type[:-1].split(", ")[1] in _INTEGER_TYPES:
+        key = as_text("entry.key", source_type[4:].split(", ")[0])
+        entries = (
+            f"list_transform(list_filter(map_entries({source}), "
+            "lambda entry: entry.value is not null), "
+            f"lambda entry: {{key: {key}, value: cast(entry.value as bigint)}})"
+        )
+    else:
+        count = _integer_of_text(_short("entry.value"))
+        of_object = (
+            "list_transform(list_filter(map_entries(cast(object as map(varchar, varchar))), "
+            "lambda entry: entry.value is not null), "
+            f"lambda entry: {{key: entry.key, value: {count}}})"
+        )
+        entries = _let(
+            "object",
+            f"try_cast({_short(as_text(source, source_type), _MAX_OBJECT_BYTES)} as json)",
+            "case when json_type(object) = 'OBJECT' "
+            "and len(list_distinct(json_keys(object))) = len(json_keys(object)) "
+            f"then {of_object} end",
+        )
+    is_counted = (
+        f"coalesce(entry.value between 0 and {MAX_COUNT} "
+        f"and length(entry.key) <= {MAX_TEXT_LENGTH}, false)"
     )
-    texts = f"try_cast({as_json} as map(varchar, varchar))"
-    present = f"map_from_entries(list_filter(map_entries({texts}), lambda e: e.value is not null))"
-    are_counts = (
-        f"list_bool_and(list_transform(map_values({present}), "
-        rf"lambda v: regexp_full_match(v, '[0-9]{{1,13}}(\.0*)?') "
-        f"and cast(v as double) <= {MAX_COUNT}))"
-    )
-    return (
-        f"case when {texts} is not null and coalesce({are_counts}, true) "
-        f"then try_cast({present} as map(varchar, bigint)) end"
-    )
-
-
-def _trimmed(text: str) -> str:
-    """SQL: `text` without white space around it; NULL for nothing else."""
-    # To trim is dear. White space sorts before "!", as does whatever else is left to `trim`.
-    may_have_some = f"{text} < '!' or right({text}, 1) < '!'"
-    return (
-        f"nullif(case when {may_have_some} then trim({text}, {_WHITE_SPACE}) else {text} end, '')"
+    keys = "list_transform(entries, lambda entry: entry.key)"
+    counts = "list_transform(entries, lambda entry: entry.value)"
+    return _let(
+        "entries",
+        entries,
+        f"case when len(list_filter(entries, lambda entry: not {is_counted})) = 0 "
+        f"and len(list_distinct({keys})) = len(entries) "
+        f"and coalesce(list_sum({counts}), 0) <= {MAX_COUNT} then map_from_entries(entries) end",
     )
 
 
@@ -128,30 +291,37 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
 
     `source` is an SQL expression of the DuckDB type `source_type`; text formats give VARCHAR.
     """
+    if column.kind in TEXT_KINDS and is_nested(source_type):
+        return "cast(null as varchar)"
     integer = _integer(source, source_type)
-    number = _number(source, source_type)
-    text = _text(source, source_type)
-    trimmed = _trimmed(text)
+    text = as_text(source, source_type)
     match column.kind:
         case Kind.KEY:
             return f"case when {integer} > 0 then {integer} end"
         case Kind.IDENTITY:
-            return f"case when length({text}) between 1 and {MAX_ID_LENGTH} then {text} end"
+            short = f"strlen({text}) <= 4 * {MAX_ID_LENGTH}"
+            return (
+                f"case when {short} and length({text}) between 1 and {MAX_ID_LENGTH} "
+                f"and {trimmed(text)} is not null then {text} end"
+            )
         case Kind.LABEL:
-            return trimmed
+            return f"case when {_fits(text)} then {trimmed(text)} end"
         case Kind.MODEL:
-            return f"coalesce({trimmed}, 'unknown')"
+            return (
+                f"case when {text} is null and {source} is null then 'unknown' "
+                f"when {_fits(text)} then coalesce({trimmed(text)}, 'unknown') end"
+            )
         case Kind.COUNT:
             return f"case when {integer} between 0 and {MAX_COUNT} then {integer} end"
         case Kind.INTEGER | Kind.UNTRUSTED_TOTAL:
             return integer
         case Kind.MILLISECONDS:
-            in_range = f"{number} between 0 and {MAX_RESPONSE_TIME_MS}"
-            return f"case when {in_range} then cast(round({number}) as bigint) end"
+            return _milliseconds(source, source_type)
         case Kind.SHARE:
-            return f"case when {number} between 0 and 1 then {number} end"
+            number = _number(source, source_type, "double")
+            return _let("share", number, "case when share between 0 and 1 then share end")
         case Kind.FLAG:
-            return f"try_cast({text} as boolean)"
+            return _flag(source, source_type)
         case Kind.STARS:
             return f"case when {integer} between 1 and 5 then {integer} end"
         case Kind.INSTANCES:
@@ -162,35 +332,81 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return _instant(source, source_type)
 
 
-def reason_of_rejection(stream: Stream, present: set[str]) -> str:
+def _fits(text: str) -> str:
+    """SQL: whether a label is short enough once it is trimmed."""
+    return (
+        f"(strlen({text}) <= {MAX_TEXT_LENGTH} or strlen({text}) <= {_MAX_TEXT_BYTES} "
+        f"and coalesce(length({trimmed(text)}), 0) <= {MAX_TEXT_LENGTH})"
+    )
+
+
+def says_nothing(column: Column, source: str, source_type: str) -> str:
+    """SQL: whether a value that is there stands for none: white space, a number that is none."""
+    if is_nested(source_type):
+        return "false"
+    text = as_text(source, source_type)
+    words = [is_blank(text)]
+    lower = f"lower({trimmed(_short(text))})"
+    if column.kind in _NUMBER_KINDS and not column.required:
+        words.append(f"{lower} in ('nan', '+nan', '-nan')")
+    if column.kind is Kind.ENTITY_COUNTS:
+        words.append(f"{lower} = 'null'")
+    return f"coalesce({' or '.join(words)}, false)"
+
+
+def total_mismatch(stream: Stream, types: Mapping[str, str]) -> str:
+    """SQL: whether a row tells a total that is not the sum of its tokens; a total is never wrong
+    enough to reject the row."""
+    for column in stream.columns:
+        if column.kind is Kind.UNTRUSTED_TOTAL and column.name in types:
+            raw = quoted(f"raw_{column.name}")
+            nothing = says_nothing(column, raw, types[column.name])
+            return (
+                f"case when {raw} is null then false "
+                f"when {quoted(column.name)} = input_tokens + output_tokens then false "
+                f"else not {nothing} end"
+            )
+    return "false"
+
+
+def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
     """SQL that names the first rule a row breaks, in contract order, and is NULL for a good row.
 
-    It reads the columns `raw_<column>` (as delivered) and `<column>` (typed) of one row, the
-    instants `now` and `kept_from` (NULL where nothing expires), and `is_malformed`.
+    It reads the columns `raw_<column>` (as delivered, of the DuckDB `types`) and `<column>` (typed)
+    of one row, the instants `now_instant` and `kept_from` (NULL where nothing expires), and
+    `is_malformed`.
     """
     branches = [f"when is_malformed then '{MALFORMED}'"]
     for column in stream.columns:
         raw, typed = quoted(f"raw_{column.name}"), quoted(column.name)
-        if column.required:
-            branches.append(f"when {raw} is null then 'missing_{column.name}'")
-        if column.name not in present:
+        if column.kind is Kind.UNTRUSTED_TOTAL:
             continue
-        if column.kind not in {Kind.LABEL, Kind.MODEL}:
-            broken = f"{typed} is null"
-            if not column.required:
-                blank = f"trim(cast({raw} as varchar), {_WHITE_SPACE}) = ''"
-                broken = f"{raw} is not null and {typed} is null and not {blank}"
-            branches.append(f"when {broken} then 'invalid_{column.name}'")
-        elif column.required:
-            branches.append(f"when {typed} is null then 'invalid_{column.name}'")
-    if not stream.is_reference:
+        if column.name not in types:
+            if column.required:
+                branches.append(f"when true then 'missing_{column.name}'")
+            continue
+        nothing = says_nothing(column, raw, types[column.name])
+        if column.required:
+            branches.append(
+                f"when {typed} is null then case when {raw} is null or {nothing} "
+                f"then 'missing_{column.name}' else 'invalid_{column.name}' end"
+            )
+        else:
+            branches.append(
+                f"when {typed} is null and {raw} is not null and not {nothing} "
+                f"then 'invalid_{column.name}'"
+            )
+    if stream.is_reference:
         branches.append(
-            f"when occurred_at > now_instant + {FUTURE_TOLERANCE} then 'occurred_in_future'"
+            f"when updated_at > now_instant + {FUTURE_TOLERANCE} then 'updated_in_future'"
         )
-        branches.append("when occurred_at < kept_from then 'expired'")
-    else:
         # NULL sorts before every time.
         branches.append(
             "when coalesce(updated_at, timestamp '0001-01-01') < kept_from then 'expired'"
         )
+    else:
+        branches.append(
+            f"when occurred_at > now_instant + {FUTURE_TOLERANCE} then 'occurred_in_future'"
+        )
+        branches.append("when occurred_at < kept_from then 'expired'")
     return "case " + " ".join(branches) + " end"

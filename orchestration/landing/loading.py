@@ -6,9 +6,7 @@ parent names, and writes nowhere but to its room: `land` books what came of it.
 
 from __future__ import annotations
 
-import csv
 import pickle
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,18 +21,13 @@ from orchestration.full_disk import tells_of_no_room
 from orchestration.landing import files, lake
 from orchestration.landing.checks import literal
 from orchestration.landing.event_times import event_times_of_file
-from orchestration.landing.files import Content, LandedFile, RowSource, UnreadableFile
+from orchestration.landing.files import Content, UnreadableFile
+from orchestration.landing.reading import BROKEN, read_rows, reason
 from orchestration.landing.streams import Stream
-from orchestration.landing.verdict import check_rows, dates_of, judge
+from orchestration.landing.verdict import dates_of, judge
 from orchestration.ledger import Load
 from orchestration.retention.policy import cutoffs, fill_cutoffs, latest, read_policies
 from orchestration.settings import Settings
-
-# Whatever reading a broken file can raise.
-_BROKEN = (
-    *(duckdb.Error, OSError, EOFError, MemoryError),
-    *(UnicodeError, ValueError, OverflowError, csv.Error, zlib.error),
-)
 
 
 @dataclass(frozen=True)
@@ -168,11 +161,13 @@ def _judge_and_write(
                 settings.clock(),
                 room,
             )
-    except _BROKEN as error:
+    except BROKEN as error:
         if _is_no_room(error) or not _can_be_read(connection, known_paths):
             # The disk's fault, or that of the lake.
             raise
-        raise UnreadableFile(f"cannot be loaded: {_reason(error, task.path)}") from error
+        raise UnreadableFile(
+            f"cannot be loaded: {reason(error, files.recognise(task.path, stream))}"
+        ) from error
     return replace(
         load,
         status="loaded",
@@ -183,52 +178,10 @@ def _judge_and_write(
         conflicting_duplicates=verdict.conflicting_duplicates,
         total_mismatches=verdict.total_mismatches,
         rejected_by_reason=verdict.rejected_by_reason,
-        unknown_columns=rows.unknown_columns,
+        unknown_columns=tuple(rows.unknown_columns),
         lake_files=tuple(lake_files),
         event_times=event_times,
     )
-
-
-def read_rows(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, settings: Settings
-) -> RowSource:
-    """Fill `checked` from the file. Raises `UnreadableFile` where it cannot be read to its end.
-
-    Only what goes wrong here is the file's own fault; a full disk, here or while the lake is
-    written, fails the run and leaves the file where it is.
-    """
-    now = settings.clock()
-    try:
-        if file.file_format != "parquet":
-            files.check_text(file, unpacked_limit=round(settings.max_unpacked_gb * 10**9))
-        *cheaper, last = files.ways_to_open(file, connection)
-        for open_rows in cheaper:
-            try:
-                rows = open_rows()
-                check_rows(connection, file, rows, now)
-            except duckdb.Error as error:
-                if tells_of_no_room(str(error)):
-                    raise
-                # Some record is not well formed: find out which, and keep the others.
-            else:
-                return rows
-        rows = last()
-        check_rows(connection, file, rows, now)
-    except _BROKEN as error:
-        if _is_no_room(error):
-            raise
-        reason = _reason(error, file.path)
-        raise UnreadableFile(f"cannot be read as {file.file_format}: {reason}") from error
-    return rows
-
-
-def _reason(error: BaseException, path: Path) -> str:
-    """Why a file cannot be loaded, without what is in it."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 at byte {error.start + 1} of its header"
-    if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
-        return "needs more memory than AGENTSTATS_MEMORY_LIMIT; raise it, or split the file"
-    return files.without_content(error, path)
 
 
 def _can_be_read(connection: duckdb.DuckDBPyConnection, lake_files: Sequence[str]) -> bool:

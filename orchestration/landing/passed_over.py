@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.landing.files import waiting_files
+from orchestration.landing.files import links_passed_over, waiting_files
 from orchestration.landing.streams import STREAMS
 
 
@@ -20,7 +20,7 @@ class PassedOver:
 
 
 def find_passed_over(landing: Path) -> list[PassedOver]:
-    """Folders that cannot be looked into, and files that cannot be opened."""
+    """Folders that cannot be looked into, links not followed, and files that cannot be opened."""
     found: list[PassedOver] = []
 
     def closed(error: OSError) -> None:
@@ -33,6 +33,8 @@ def find_passed_over(landing: Path) -> list[PassedOver]:
         for path in waiting_files(landing, stream):
             if path.exists() and not os.access(path, os.R_OK):
                 _add(found, landing, path, os.strerror(errno.EACCES))
+    for link in links_passed_over(landing):
+        _add(found, landing, link, "it leads nowhere, to where another leads, or into the home")
     return found
 
 

@@ -13,6 +13,9 @@ from enum import Enum
 # bound keeps every sum that a mart can hold within a signed 64-bit integer on every engine.
 MAX_COUNT = 10**12
 MAX_ID_LENGTH = 128
+# Of names, models and every other text.
+MAX_TEXT_LENGTH = 256
+MAX_UNKNOWN_COLUMNS = 1000
 # The greatest number of a customer, agent or agent type: a signed 64-bit integer.
 MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
@@ -24,8 +27,8 @@ class Kind(Enum):
 
     KEY = "positive 64-bit integer"
     IDENTITY = "string of 1 to 128 characters"
-    LABEL = "string, trimmed"
-    MODEL = "string, trimmed; blank becomes 'unknown'"
+    LABEL = "string of at most 256 characters, trimmed"
+    MODEL = "string of at most 256 characters, trimmed; blank becomes 'unknown'"
     COUNT = "integer from 0 to 10^12"
     INTEGER = "64-bit integer"
     UNTRUSTED_TOTAL = "integer; only compared with the sum of its parts"

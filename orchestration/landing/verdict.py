@@ -18,13 +18,14 @@ import duckdb
 
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
-    MALFORMED,
     literal,
     quoted,
     reason_of_rejection,
+    total_mismatch,
     typed_value,
 )
-from orchestration.landing.files import LandedFile, RowSource
+from orchestration.landing.files import LandedFile
+from orchestration.landing.rows import RowSource
 from orchestration.landing.streams import MAX_RETENTION_DAYS, Kind, Stream
 
 # Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
@@ -75,7 +76,7 @@ def check_rows(
         value = typed_value(column, source, rows.types.get(column.name, "VARCHAR"))
         values.append(f"{value} as {quoted(column.name)}")
     lake_values = [
-        f"coalesce(total_tokens <> input_tokens + output_tokens, false) as {name}"
+        f"{total_mismatch(stream, rows.types)} as {name}"
         if name == "is_total_mismatch"
         else quoted(name)
         for name, _ in stream.lake_columns
@@ -99,35 +100,23 @@ def check_rows(
             from typed left join {retention} on typed.customer_id = {retention}.customer_id
         ),
         judged as (
-            select *, {reason_of_rejection(stream, set(rows.types))} as reason from dated
+            select *, {reason_of_rejection(stream, rows.types)} as reason from dated
         )
         select
             row_number,
             reason,
             -- The text of an expired row is past its retention, and so not kept either.
             case when reason <> 'expired' then {rows.original} end as original,
+            {rows.is_strange} as is_strange,
             {", ".join(lake_values)}
         from judged
         """
     )
-    if rows.originals:
-        _add_originals(connection, rows.originals)
 
 
-def _add_originals(connection: duckdb.DuckDBPyConnection, originals: str) -> None:
-    """Read the text of rejected rows, and which of them are malformed, where there are any."""
-    wanted = "reason is not null and reason <> 'expired'"
-    if not connection.execute(f"select 1 from checked where {wanted} limit 1").fetchall():
-        return
-    connection.execute(
-        f"""
-        update checked set
-            original = delivered.original,
-            reason = case when delivered.is_malformed then {literal(MALFORMED)} else reason end
-        from ({originals}) as delivered
-        where {wanted} and checked.row_number = delivered.row_number
-        """
-    )
+def has_strange_rows(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether some row of `checked` has columns that it was not asked for."""
+    return bool(connection.execute("select 1 from checked where is_strange limit 1").fetchall())
 
 
 def dates_of(connection: duckdb.DuckDBPyConnection) -> list[date]:

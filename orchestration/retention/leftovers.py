@@ -17,7 +17,7 @@ from orchestration import export
 from orchestration.database import connect
 from orchestration.landing import files
 from orchestration.landing.checks import literal
-from orchestration.landing.loading import read_rows
+from orchestration.landing.reading import read_rows
 from orchestration.landing.set_aside import is_left_alone, is_set_aside, reason_beside
 from orchestration.landing.streams import STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger
