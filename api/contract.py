@@ -36,10 +36,15 @@ HEADERS: dict[str, Json] = {
     "X-RateLimit-Limit": {"description": "Requests a minute.", "schema": COUNT},
     "X-RateLimit-Remaining": {"description": "Requests left in this minute.", "schema": COUNT},
     "X-RateLimit-Reset": {"description": "All are back, Unix seconds.", "schema": COUNT},
+    "X-Truncated": {
+        "description": "`true` where there are more rows than these, which are the greatest.",
+        "schema": STRING,
+    },
+    "X-Total-Rows": {"description": "How many rows there are, if truncated.", "schema": COUNT},
     "Retry-After": {"description": "Seconds to wait.", "schema": COUNT},
     "Allow": {"description": "Methods that work.", "schema": STRING},
 }
-SOMETIMES = {"X-Data-As-Of"}
+SOMETIMES = {"X-Data-As-Of", "X-Truncated", "X-Total-Rows"}
 RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 SOURCE = ("X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From")
 ANSWER_HEADERS = ("X-Request-ID", "ETag", "Cache-Control", *SOURCE, *RATE)

@@ -8,8 +8,7 @@ does not fit, is queried.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from operator import add, sub
 from sys import getsizeof
@@ -41,19 +40,21 @@ class Sized(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Names:
-    """Rows of a reference mart."""
+    """Rows of a reference mart. Raises TooLarge where they take more than `max_bytes`."""
 
-    rows: Sequence[tuple[Any, ...]]
-
-    @property
-    def size(self) -> int:
+    def __init__(self, rows: Iterable[tuple[Any, ...]], *, max_bytes: int) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.size = 0
         """Bytes, about."""
-        return sum(ROW_BYTES + sum(map(getsizeof, row)) for row in self.rows)
+        for row in rows:
+            self.rows.append(row)
+            self.size += ROW_BYTES + sum(map(getsizeof, row))
+            if self.size > max_bytes:
+                raise TooLarge
 
 
-OVERSIZED = Names([])
+OVERSIZED = Names([], max_bytes=0)
 """Stands for what there is no room for, so that it is not read again each time."""
 
 
@@ -66,6 +67,7 @@ class Held:
         self._snapshot_id = ""
         self._entries: OrderedDict[tuple[Any, ...], Sized] = OrderedDict()
         self._lock = threading.Lock()
+        self._reading: dict[tuple[Any, ...], threading.Lock] = {}
 
     @property
     def size(self) -> int:
@@ -94,24 +96,47 @@ class Held:
         """
         if self._max_bytes == 0:
             raise NotHeld
+        entry = self._find(snapshot_id, place)
+        if entry is None:
+            if not may_wait:
+                raise NotHeldYet
+            entry = self._read(snapshot_id, place, read)
+        if entry is OVERSIZED:
+            raise NotHeld
+        return entry
+
+    def _find(self, snapshot_id: str, place: tuple[Any, ...]) -> Sized | None:
         with self._lock:
             entry = self._entries.get(place) if snapshot_id == self._snapshot_id else None
             if entry is not None:
                 self._entries.move_to_end(place)
-        if entry is None:
-            if not may_wait:
-                raise NotHeldYet
-            room = self._max_bytes // 4 - ENTRY_BYTES
-            try:
-                entry = read(room)
-            except TooLarge:
-                entry = OVERSIZED
-            if entry.size > room:
-                entry = OVERSIZED
-            self._store(snapshot_id, place, entry)
-        if entry is OVERSIZED:
-            raise NotHeld
-        return entry
+            return entry
+
+    def _read(
+        self, snapshot_id: str, place: tuple[Any, ...], read: Callable[[int], Sized]
+    ) -> Sized:
+        """Read an entry and keep it.
+
+        Whoever asks for it meanwhile waits: each of them would take the room that one may have.
+        """
+        with self._lock:
+            only_one = self._reading.setdefault((snapshot_id, *place), threading.Lock())
+        try:
+            with only_one:
+                entry = self._find(snapshot_id, place)
+                if entry is None:
+                    room = self._max_bytes // 4 - ENTRY_BYTES
+                    try:
+                        entry = read(room)
+                    except TooLarge:
+                        entry = OVERSIZED
+                    if entry.size > room:
+                        entry = OVERSIZED
+                    self._store(snapshot_id, place, entry)
+                return entry
+        finally:
+            with self._lock:
+                self._reading.pop((snapshot_id, *place), None)
 
     def _store(self, snapshot_id: str, place: tuple[Any, ...], entry: Sized) -> None:
         with self._lock:
@@ -184,8 +209,8 @@ class CustomerRows:
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """The rows of a query that asks for no window."""
 
-        def read(_room: int) -> Names:
-            return Names(list(self._ask(query)))
+        def read(room: int) -> Names:
+            return Names(self._ask(query), max_bytes=room)
 
         names: Names = self._get((query,), read)
         return names.rows

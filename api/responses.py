@@ -70,6 +70,7 @@ class Answering:
         self._etag = etag
         self._kept_from = kept_from
         self._spans = spans
+        self._truncated: dict[str, str] = {}
         self.window = window
 
     @property
@@ -105,6 +106,20 @@ class Answering:
         if not self._may_wait:
             raise NotHeldYet
         return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
+
+    def list_of(self, query: str) -> list[Row]:
+        """The rows of a query that lists groups: the greatest of them where there are many.
+
+        Then the answer says so, and how many there are. Dates are never too many.
+        """
+        rows = self.rows(query)
+        self.say_if_truncated(len(rows), rows[0].get("rows_in_all", 0) if rows else 0)
+        return rows
+
+    def say_if_truncated(self, shown: int, in_all: int) -> None:
+        """Let the answer's headers say that it has fewer rows than there are, where it has."""
+        if shown < in_all:
+            self._truncated = {"X-Truncated": "true", "X-Total-Rows": str(in_all)}
 
     def change(self, query: str, figures: Figures) -> dict[str, Any]:
         """The fields of a Change, from two spans of the query; none if none were asked for."""
@@ -147,7 +162,13 @@ class Answering:
     ) -> Response:
         answer = StoredAnswer(
             content,
-            {"ETag": self._etag, **CACHING, "Content-Type": content_type, **(headers or {})},
+            {
+                "ETag": self._etag,
+                **CACHING,
+                "Content-Type": content_type,
+                **self._truncated,
+                **(headers or {}),
+            },
         )
         self._services.answers.store(
             self._customer_id, self._etag, answer, snapshot_id=self._lease.snapshot.snapshot_id

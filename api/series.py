@@ -15,6 +15,7 @@ Measures = tuple[int, ...]
 Sums = dict[Group, Measures]
 
 GROUP_BYTES = 400  # of a group, beyond its arrays
+ARRAY_BYTES = 100  # of an array, beyond its numbers
 
 
 class TooLarge(Exception):
@@ -65,10 +66,11 @@ class Series:
         into 64 bits.
         """
         self.groups: dict[Group, OfGroup] = {}
+        group_bytes = GROUP_BYTES + ARRAY_BYTES * (1 + measures)
         numbers = 0
         for row in rows:
             numbers += 1 + measures
-            if GROUP_BYTES * len(self.groups) + 8 * numbers > max_bytes:
+            if group_bytes * len(self.groups) + 8 * numbers > max_bytes:
                 raise TooLarge
             group = tuple(row[: -measures - 1])
             held = self.groups.get(group)

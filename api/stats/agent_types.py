@@ -91,7 +91,7 @@ def agent_type_comparison(
 ) -> Response:
     """Performance, compliance and satisfaction of each agent type, most messages first."""
     with answering(request, customer_id, asked) as answer:
-        return answer.json(compared(asked.days, answer.rows("agent_type_comparison")))
+        return answer.json(compared(asked.days, answer.list_of("agent_type_comparison")))
 
 
 def compared(days: int, rows: list[Row]) -> AgentTypeComparison:

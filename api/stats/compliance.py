@@ -115,6 +115,7 @@ def compliance_summary(
     """Toxic messages and redactions of the whole period, and their change if that is asked."""
     with answering(request, customer_id, asked, compared_with=compare) as answer:
         row = answer.rows("compliance_summary")[0]
+        answer.say_if_truncated(len(row["entity_types"]), row.pop("rows_in_all"))
         redactions = PiiRedactions(
             total=row.pop("pii_redactions_total"),
             by_type=dict(zip(row.pop("entity_types"), row.pop("redactions"), strict=True)),
@@ -143,7 +144,7 @@ def compliance_by_agent_type(
 ) -> Response:
     """Toxic messages and redactions of each agent type, most messages first."""
     with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("compliance_by_agent_type")
+        rows = answer.list_of("compliance_by_agent_type")
         if format is Format.csv:
             columns = list(AgentTypeCompliance.model_fields)
             return answer.csv("compliance-by-agent-type", columns, rows)

@@ -140,7 +140,7 @@ def feedback_by_agent_type(
 ) -> Response:
     """Ratings of each agent type, in all and by load, most ratings first."""
     with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("feedback_by_agent_type")
+        rows = answer.list_of("feedback_by_agent_type")
         for row in rows:
             row["rating_degrades_at_load"] = degrades_at_load(row)
         if format is Format.csv:

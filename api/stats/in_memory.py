@@ -5,10 +5,11 @@ compares the two for every query in random windows; the ratios are those of `met
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from api.formulas import Ratio, metric
 from api.held import CustomerRows
+from api.queries import MOST_ROWS
 from api.series import Measures, Sums, regrouped
 from api.serving import Row
 from api.windows import Window
@@ -76,6 +77,20 @@ def _by_type(sums: Sums) -> dict[int, Measures]:
     return {group[0]: sums for group, sums in regrouped(sums, 1).items() if sums[0] > 0}
 
 
+def _most_tokens_first(sums: Sums) -> list[tuple[Any, Usage]]:
+    """Usage by the only value of the group, where there is a message."""
+    used = [(group[0], Usage._make(measures)) for group, measures in sums.items() if measures[0]]
+    return sorted(used, key=lambda each: (-each[1].total_tokens, each[0]))
+
+
+def _greatest(found: list[Row], measure: str) -> list[Row]:
+    """The agent types with most of a measure."""
+    greatest = sorted(found, key=lambda row: (-row[measure], row["agent_type_id"]))[:MOST_ROWS]
+    for row in greatest:
+        row["rows_in_all"] = len(found)
+    return greatest
+
+
 def _name(name: str | None, kind: str, number: int) -> str:
     return f"{kind} {number}" if name is None else name
 
@@ -98,36 +113,32 @@ def usage_summary(rows: CustomerRows, window: Window) -> list[Row]:
 def usage_by_agent(rows: CustomerRows, window: Window) -> list[Row]:
     """A row for each agent with a message."""
     names = dict(rows.rows("names_of_agents"))
-    found = []
-    for (agent_id,), measures in rows.sums("usage_of_agents", window).items():
-        usage = Usage._make(measures)
-        if usage.message_count > 0:
-            found.append(
-                {
-                    "agent_id": agent_id,
-                    "agent_name": _name(names.get(agent_id), "Agent", agent_id),
-                    "message_count": usage.message_count,
-                    **usage.tokens_and_time,
-                }
-            )
-    return sorted(found, key=lambda row: (-row["total_tokens"], row["agent_id"]))
+    used = _most_tokens_first(rows.sums("usage_of_agents", window))
+    return [
+        {
+            "agent_id": agent_id,
+            "agent_name": _name(names.get(agent_id), "Agent", agent_id),
+            "message_count": usage.message_count,
+            **usage.tokens_and_time,
+            "rows_in_all": len(used),
+        }
+        for agent_id, usage in used[:MOST_ROWS]
+    ]
 
 
 def usage_by_model(rows: CustomerRows, window: Window) -> list[Row]:
     """A row for each model with a message."""
-    found = []
-    for (model,), measures in rows.sums("usage_of_models", window).items():
-        usage = Usage._make(measures)
-        if usage.message_count > 0:
-            found.append(
-                {
-                    "model": model,
-                    "message_count": usage.message_count,
-                    **usage.tokens_and_time,
-                    "tokens_per_second": usage.tokens_per_second,
-                }
-            )
-    return sorted(found, key=lambda row: (-row["total_tokens"], row["model"]))
+    used = _most_tokens_first(rows.sums("usage_of_models", window))
+    return [
+        {
+            "model": model,
+            "message_count": usage.message_count,
+            **usage.tokens_and_time,
+            "tokens_per_second": usage.tokens_per_second,
+            "rows_in_all": len(used),
+        }
+        for model, usage in used[:MOST_ROWS]
+    ]
 
 
 def usage_timeline(rows: CustomerRows, window: Window) -> list[Row]:
@@ -154,8 +165,9 @@ def compliance_summary(rows: CustomerRows, window: Window) -> list[Row]:
             "toxic_messages": scans.toxic_messages,
             "toxic_rate_percent": metric("toxic_rate_percent", scans.toxic_messages, messages),
             "pii_redactions_total": scans.pii_redactions,
-            "entity_types": [entity_type for _, entity_type in redactions],
-            "redactions": [-count for count, _ in redactions],
+            "entity_types": [entity_type for _, entity_type in redactions[:MOST_ROWS]],
+            "redactions": [-count for count, _ in redactions[:MOST_ROWS]],
+            "rows_in_all": len(redactions),
             "messages_with_pii": scans.messages_with_pii,
             "pii_rate_percent": metric("pii_rate_percent", scans.messages_with_pii, messages),
             "scanned_messages": scans.scanned_messages,
@@ -184,7 +196,7 @@ def compliance_by_agent_type(rows: CustomerRows, window: Window) -> list[Row]:
                 "scanned_messages": scans.scanned_messages,
             }
         )
-    return sorted(found, key=lambda row: (-row["total_messages"], row["agent_type_id"]))
+    return _greatest(found, "total_messages")
 
 
 def feedback_summary(rows: CustomerRows, window: Window) -> list[Row]:
@@ -223,7 +235,7 @@ def feedback_by_agent_type(rows: CustomerRows, window: Window) -> list[Row]:
             )
             row[f"{bucket}_count"] = in_bucket.rating_count
         found.append(row)
-    return sorted(found, key=lambda row: (-row["total_feedback"], row["agent_type_id"]))
+    return _greatest(found, "total_feedback")
 
 
 def _ratings_by_load(rows: CustomerRows, sums: Sums, type_id: int) -> Row:
@@ -281,7 +293,7 @@ def agent_type_comparison(rows: CustomerRows, window: Window) -> list[Row]:
         if type_id not in rated:
             row |= {f"{bucket}_rating_counts": None for bucket in LOAD_BUCKETS}
         found.append(row)
-    return sorted(found, key=lambda row: (-row["total_messages"], row["agent_type_id"]))
+    return _greatest(found, "total_messages")
 
 
 ACCOUNT = (

@@ -115,4 +115,4 @@ def usage_latency(
     response times first, or of each date, oldest first."""
     with answering(request, customer_id, asked, grouped_by=by) as answer:
         query, kind = LATENCY[by]
-        return answer.json_list(kind, kind.validate_python(answer.rows(query)))
+        return answer.json_list(kind, kind.validate_python(answer.list_of(query)))

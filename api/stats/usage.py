@@ -137,7 +137,7 @@ def usage_by_agent(
 ) -> Response:
     """Usage of each agent with a message, most tokens first."""
     with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("usage_by_agent")
+        rows = answer.list_of("usage_by_agent")
         if format is Format.csv:
             return answer.csv("usage-by-agent", list(AgentUsage.model_fields), rows)
         return answer.json_list(AGENTS, [AgentUsage(**row) for row in rows])
@@ -178,7 +178,7 @@ def usage_by_model(
 ) -> Response:
     """Usage of each model with a message, most tokens first."""
     with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("usage_by_model")
+        rows = answer.list_of("usage_by_model")
         if format is Format.csv:
             return answer.csv("usage-by-model", list(ModelUsage.model_fields), rows)
         return answer.json_list(MODELS, [ModelUsage(**row) for row in rows])

@@ -164,5 +164,9 @@ agent_types_compared as (
     cross join instances_by_load
 )
 
-select * from agent_types_compared
+select
+    *,
+    count(*) over () as rows_in_all,
+from agent_types_compared
+qualify row_number() over (order by total_messages desc, agent_type_id) <= {{ most_rows }}
 order by total_messages desc, agent_type_id

@@ -81,5 +81,9 @@ agent_types_named as (
         on messages_and_scans_per_type.agent_type_id = agent_types_of_customer.agent_type_id
 )
 
-select * from agent_types_named
+select
+    *,
+    count(*) over () as rows_in_all,
+from agent_types_named
+qualify row_number() over (order by total_messages desc, agent_type_id) <= {{ most_rows }}
 order by total_messages desc, agent_type_id

@@ -45,11 +45,20 @@ redactions_summed_per_type as (
     having sum(pii_redactions) > 0
 ),
 
+greatest_redactions as (
+    select
+        *,
+        count(*) over () as rows_in_all,
+    from redactions_summed_per_type
+    qualify row_number() over (order by pii_redactions desc, entity_type) <= {{ most_rows }}
+),
+
 redactions_listed as (
     select
         coalesce(list(entity_type order by pii_redactions desc, entity_type), []) as entity_types,
         coalesce(list(pii_redactions order by pii_redactions desc, entity_type), []) as redactions,
-    from redactions_summed_per_type
+        coalesce(max(rows_in_all), 0) as rows_in_all,
+    from greatest_redactions
 )
 
 select
@@ -60,6 +69,7 @@ select
     cast(scans_summed.pii_redactions as bigint) as pii_redactions_total,
     redactions_listed.entity_types,
     redactions_listed.redactions,
+    redactions_listed.rows_in_all,
     cast(scans_summed.messages_with_pii as bigint) as messages_with_pii,
     {{ pii_rate_percent('scans_summed.messages_with_pii', 'messages_summed.total_messages')
         | indent(4) }} as pii_rate_percent,

@@ -71,5 +71,9 @@ agent_types_named as (
     cross join instances_by_load
 )
 
-select * from agent_types_named
+select
+    *,
+    count(*) over () as rows_in_all,
+from agent_types_named
+qualify row_number() over (order by total_feedback desc, agent_type_id) <= {{ most_rows }}
 order by total_feedback desc, agent_type_id

@@ -49,5 +49,9 @@ agents_named as (
         on usage_summed_per_agent.agent_id = agents_of_customer.agent_id
 )
 
-select * from agents_named
+select
+    *,
+    count(*) over () as rows_in_all,
+from agents_named
+qualify row_number() over (order by total_tokens desc, agent_id) <= {{ most_rows }}
 order by total_tokens desc, agent_id

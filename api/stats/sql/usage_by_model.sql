@@ -34,5 +34,8 @@ select
         as avg_response_time_ms,
     {{ tokens_per_second('timed_output_tokens', 'response_time_ms_sum') | indent(4) }}
         as tokens_per_second,
+    count(*) over () as rows_in_all,
 from usage_summed_per_model
+qualify
+    row_number() over (order by usage_summed_per_model.total_tokens desc, model) <= {{ most_rows }}
 order by usage_summed_per_model.total_tokens desc, model

@@ -29,5 +29,9 @@ agents_named as (
         on agents_seen.agent_id = agents_of_customer.agent_id
 )
 
-select * from agents_named
+select
+    *,
+    count(*) over () as rows_in_all,
+from agents_named
+qualify row_number() over (order by count desc, agent_id) <= {{ most_rows }}
 order by count desc, agent_id

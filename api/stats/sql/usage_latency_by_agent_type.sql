@@ -31,5 +31,9 @@ agent_types_named as (
         on types_seen.agent_type_id = agent_types_of_customer.agent_type_id
 )
 
-select * from agent_types_named
+select
+    *,
+    count(*) over () as rows_in_all,
+from agent_types_named
+qualify row_number() over (order by count desc, agent_type_id) <= {{ most_rows }}
 order by count desc, agent_type_id

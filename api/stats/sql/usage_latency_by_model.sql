@@ -18,5 +18,9 @@ models as (
         on models_seen.model = percentiles.model
 )
 
-select * from models
+select
+    *,
+    count(*) over () as rows_in_all,
+from models
+qualify row_number() over (order by count desc, model) <= {{ most_rows }}
 order by count desc, model
