@@ -42,6 +42,9 @@ def in_its_words(error: BaseException) -> str:
     problem = str(description or getattr(error, "orig", None) or error) or type(error).__name__
     if tells_of_no_room(problem):
         return f"{problem}: make room on the disk, and run it again; nothing is lost"
+    if "disk I/O error" in problem:
+        # So says SQLite of a disk that is full, too.
+        return f"{problem}: see that the disk has room and is sound, and run it again"
     return problem
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from installation import Installation, rating, scan, usage_event, utc
+from orchestration import pipeline
 from orchestration.export import export
+from orchestration.retention.leftovers import remove_failed_files
 from orchestration.status import gather
 from retention.searching import files_that_hold
 
@@ -253,6 +255,29 @@ def test_an_invalid_policy_is_that_of_one_customer(installation: Installation) -
         *(3, 3),
         *(4, 4),
     ]
+
+
+def test_a_file_that_is_named_like_a_reason_is_deleted_like_any_other(
+    installation: Installation,
+) -> None:
+    """Beside the file whose reason it would be, and without; neither takes the other's place."""
+    names = ("export.csv.reason.txt", "export.csv", "old.csv.reason.txt")
+    for name in names:
+        path = installation.drop_bytes("agent_usage_events", name, b"needle")
+        os.utime(path, (0, 0))
+    with installation.ledger() as ledger:
+        pipeline.land(installation.settings, ledger)
+    assert len(gather(installation.settings).set_aside) == 3
+    failed = installation.settings.landing / "_failed"
+    contents = [path.read_bytes() for path in failed.rglob("*") if path.is_file()]
+    assert contents.count(b"needle") == 3
+    # What is left of a file that somebody has mended and taken away.
+    (failed / "agent_usage_events" / "mended.csv.reason.txt").write_text("why")
+    assert len(gather(installation.settings).set_aside) == 3
+    remove_failed_files(installation.settings, datetime(2026, 1, 1, tzinfo=UTC))
+    assert [path.name for path in failed.rglob("*") if path.is_file()] == ["mended.csv.reason.txt"]
+    remove_failed_files(installation.settings, datetime(2999, 1, 1, tzinfo=UTC))
+    assert [path for path in failed.rglob("*") if path.is_file()] == []
 
 
 def test_a_customer_without_a_row_keeps_everything(
