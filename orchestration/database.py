@@ -27,3 +27,11 @@ def connect(settings: Settings, path: Path | None = None) -> duckdb.DuckDBPyConn
     # Times without an offset are UTC, whatever the machine's zone.
     connection.execute("set global TimeZone = 'UTC'")
     return connection
+
+
+def pattern_of(path: Path) -> str:
+    """The path for DuckDB's readers, which take some characters of it for a pattern.
+
+    It is for files that we name ourselves, below a home folder that somebody else has named.
+    """
+    return "".join(f"[{each}]" if each in "*?[" else each for each in str(path))

@@ -14,7 +14,7 @@ import duckdb
 import structlog
 
 from orchestration import dbt, published
-from orchestration.database import connect
+from orchestration.database import connect, pattern_of
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
@@ -254,11 +254,13 @@ def hand_over(
         for day in days
     ]
     read = files_of(ledger, scope)
-    files = [{"stream": file.folder, "path": str(settings.lake / file.path)} for file in read]
+    # Spark does not read by these names, it compares them.
+    named = str if settings.engine == "spark" else pattern_of
+    files = [{"stream": file.folder, "path": named(settings.lake / file.path)} for file in read]
     # Whatever dbt reads is looked at here, once for all models.
     verified_paths(settings.lake, ledger, read)
     unmarked = [
-        {"path": str(settings.lake / file.path)}
+        {"path": named(settings.lake / file.path)}
         for file in read
         if file.folder in _EVENTS and not file.marks_repeats
     ]

@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from orchestration.database import pattern_of
 from orchestration.ledger import LakeFile, Ledger
 from orchestration.ledger.lake import FoundWhole
 
@@ -40,13 +41,14 @@ class Fault:
 
 
 def verified_paths(lake: Path, ledger: Ledger, files: Iterable[LakeFile]) -> list[str]:
-    """Where the files are, once each was found to have the bytes that the ledger booked.
+    """Where the files are, as DuckDB's readers are told, once each was found to have the bytes that
+    the ledger booked.
 
     Raises `LakeDamaged`, which names those that have not.
     """
     files = list(files)
     refuse_faults(lake, find_faults(lake, ledger, files))
-    return [str(lake / file.path) for file in files]
+    return [pattern_of(lake / file.path) for file in files]
 
 
 def refuse_faults(lake: Path, faults: Sequence[Fault]) -> None:

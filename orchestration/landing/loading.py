@@ -189,7 +189,8 @@ def _can_be_read(connection: duckdb.DuckDBPyConnection, lake_files: Sequence[str
     try:
         for path in lake_files:
             connection.execute(
-                f"select max(hash(lake)) from read_parquet({literal(path)}) as lake"
+                f"select max(hash(lake)) from read_parquet({literal(path)}, "
+                "hive_partitioning = false) as lake"
             ).fetchall()
     except duckdb.Error:
         return False

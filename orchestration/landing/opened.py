@@ -29,6 +29,7 @@ _FRAME_PART_BYTES = 1024
 
 _DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
 
+_PACKINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 # How files begin that are something else than their name says, and what to do with them.
 _OTHER_KINDS = {
     b"\x1f\x8b": "is packed with gzip: add .gz to its name",
@@ -88,7 +89,7 @@ def opened_text(file: LandedFile, scratch: Path, *, unpacked_limit: int) -> Iter
         binary: BinaryIO = delivered
         lines = _Lines()
         if file.packing:
-            for chunk in unpacked_chunks(file, delivered, limit=unpacked_limit):
+            for chunk in _bounded_chunks(file, delivered, unpacked_limit):
                 lines.read(chunk)
                 unpacked.write(chunk)
             unpacked.flush()
@@ -102,18 +103,28 @@ def opened_text(file: LandedFile, scratch: Path, *, unpacked_limit: int) -> Iter
         yield OpenText(name_of(binary.fileno()), binary, lines.end())
 
 
-def unpacked_chunks(file: LandedFile, packed: BinaryIO, *, limit: int) -> Iterator[bytes]:
-    """What a packed file holds, in parts. Raises `UnreadableFile` for more than `limit` bytes."""
+def packing_of(head: bytes) -> str | None:
+    """How a file is packed that begins so."""
+    return next((name for name, magic in _PACKINGS.items() if head.startswith(magic)), None)
+
+
+def unpacked_chunks(packed: BinaryIO, packing: str) -> Iterator[bytes]:
+    """What a packed file holds, in parts."""
+    yield from _gunzipped(packed) if packing == "gzip" else _unzstandard(packed)
+
+
+def _bounded_chunks(file: LandedFile, packed: BinaryIO, limit: int) -> Iterator[bytes]:
+    """The same of a landing file. Raises `UnreadableFile` for more than `limit` bytes."""
     head = packed.read(4)
     packed.seek(0)
-    magic = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}[file.packing or ""]
-    if not head.startswith(magic):
+    assert file.packing
+    if packing_of(head) != file.packing:
         raise UnreadableFile(
             f"is not packed with {file.packing}, though its name ends in {file.path.suffix}: pack "
             "it, or drop it without that ending"
         )
     size = 0
-    for chunk in _gunzipped(packed) if file.packing == "gzip" else _unzstandard(packed):
+    for chunk in unpacked_chunks(packed, file.packing):
         size += len(chunk)
         if size > limit:
             raise UnreadableFile(

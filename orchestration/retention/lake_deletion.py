@@ -112,16 +112,17 @@ def _delete(
     added: list[tuple[LakeFile, int]] = []
     mixed = {
         file.path: new_name(file)
-        for (file, _), path in zip(step.files, paths, strict=True)
-        if doomed.get(path, 0) < file.rows
+        for file, _ in step.files
+        if doomed.get(str(settings.lake / file.path), 0) < file.rows
     }
     ledger.announce_rewrite({new: [old] for old, new in mixed.items()})
-    for (file, load_seq), path in zip(step.files, paths, strict=True):
+    for (file, load_seq), pattern in zip(step.files, paths, strict=True):
         if file.path not in mixed:
             continue
+        path = str(settings.lake / file.path)
         rest = (
             f"select * exclude (file_row_number) "
-            f"from read_parquet({literal(path)}, file_row_number = true, "
+            f"from read_parquet({literal(pattern)}, file_row_number = true, "
             "hive_partitioning = false) where file_row_number not in "
             f"(select row from doomed where file = {literal(path)}) order by file_row_number"
         )

@@ -14,7 +14,7 @@ import duckdb
 import structlog
 
 from orchestration import export
-from orchestration.database import connect
+from orchestration.database import connect, pattern_of
 from orchestration.landing import files
 from orchestration.landing.checks import literal
 from orchestration.landing.reading import read_rows
@@ -109,7 +109,7 @@ def _is_outdated(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
 
 
 def _holds_rows_before_cutoff(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
-    reader = f"read_parquet({literal(str(path))})"
+    reader = f"read_parquet({literal(pattern_of(path))}, hive_partitioning = false)"
     columns = {name for name, *_ in connection.execute(f"describe from {reader}").fetchall()}
     if "customer_id" not in columns or path.stem == "retention_ledger":
         return False

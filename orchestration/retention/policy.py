@@ -15,6 +15,7 @@ from datetime import UTC, datetime, time, timedelta
 import duckdb
 from jinja2 import Template
 
+from orchestration.database import pattern_of
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal
 from orchestration.landing.streams import CUSTOMERS, MAX_RETENTION_DAYS
@@ -49,17 +50,18 @@ def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -
     if not paths:
         return []
     days = Template(_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}").render()
+    tiers = f"read_csv({literal(pattern_of(_TIERS))}, hive_partitioning = false)"
     rows = connection.execute(
         f"""
         select customer.customer_id, customer.tier, customer.retention_days, {days.strip()}
         from (
-            select * from read_parquet($paths)
+            select * from read_parquet($paths, hive_partitioning = false)
             qualify row_number() over (
                 partition by customer_id
                 order by updated_at desc nulls last, {content_hash(CUSTOMERS)} desc
             ) = 1
         ) as customer
-        left join read_csv({literal(str(_TIERS))}) as policy on customer.tier = policy.tier
+        left join {tiers} as policy on customer.tier = policy.tier
         order by customer.customer_id
         """,
         {"paths": list(paths)},

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from orchestration.database import connect
+from orchestration.database import connect, pattern_of
 from orchestration.durable import sync_folder
 from orchestration.landing.checks import literal
 from orchestration.landing.lake import COUNTS_FOLDER, PARQUET_OPTIONS, REJECTED_FOLDER
@@ -67,7 +67,7 @@ def _take_out(
     run_id: str,
 ) -> bool:
     """Write the file without the rows that go, or unlink it. Returns whether there were any."""
-    rows = f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+    rows = f"read_parquet({literal(pattern_of(path))}, hive_partitioning = false)"
     goes = is_doomed(rule, folder, "cast(lake_row.occurred_at as date)")
     joined = f"from {rows} as lake_row left join cutoff using (customer_id)"
     found = connection.execute(

@@ -6,21 +6,23 @@ the customer's (names, ids of events, digests of keys), in decoded text and in t
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import zstandard
 
 from orchestration.database import connect
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal, quoted
 from orchestration.landing.files import is_finished
+from orchestration.landing.opened import opened, packing_of, unpacked_chunks
 from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.ledger import Ledger
 from orchestration.settings import Settings
@@ -181,18 +183,21 @@ def _hits_in(
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith(b"PAR1"):
-        reader = f"read_parquet({literal(str(path))}, hive_partitioning = false)"
         if path.stem not in _RECORDS:
-            yield from _rows_in(connection, reader, "rows", customer_id)
+            with opened(path) as name:
+                reader = f"read_parquet({literal(name)}, hive_partitioning = false)"
+                yield from _rows_in(connection, reader, "rows", customer_id)
     elif head[8:12] == b"DUCK":
         yield from _tables_in(connection, path, customer_id)
     elif head.startswith(b"SQLite format 3"):
         yield from _sqlite_rows_in(path, customer_id)
-    elif head.startswith(b"\x1f\x8b"):
+    elif packing := packing_of(head):
         try:
-            yield from _words_in(gzip.decompress(path.read_bytes()), "unzipped text", words)
-        except (OSError, EOFError):
-            yield "cannot be unzipped", 1
+            with path.open("rb") as packed:
+                text = b"".join(unpacked_chunks(packed, packing))
+            yield from _words_in(text, "unpacked text", words)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError):
+            yield "cannot be unpacked", 1
     if head:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
             yield from _words_in(raw, "raw bytes", words)

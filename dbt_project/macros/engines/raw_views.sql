@@ -134,8 +134,8 @@
 {# A table over the folders of the lake that the paths are in; dropping it deletes nothing. #}
 {% macro open_lake_folder(table, stream, columns, paths) %}
     {%- set dates = [] -%}
-    {%- for path in paths if 'occurred_date=' in path and path.split('=')[1][:10] not in dates -%}
-        {%- do dates.append(path.split('=')[1][:10]) -%}
+    {%- for path in paths if 'occurred_date=' in path and (path.split('occurred_date=') | last)[:10] not in dates -%}
+        {%- do dates.append((path.split('occurred_date=') | last)[:10]) -%}
     {%- endfor -%}
     {%- do run_query('drop table if exists ' ~ table) -%}
     {%- set definition -%}
