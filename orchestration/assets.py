@@ -30,6 +30,7 @@ RETENTION = dg.AssetKey("retention")
 WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
 NOTHING_SET_ASIDE = "nothing_set_aside"
+RECONCILED_SUMS = dg.AssetKey(["marts", "reconciled_sums"])
 DELIVERY_COUNTS = dg.AssetKey(["raw", COUNTS_FOLDER])
 
 LANDING_SPECS = [
@@ -127,12 +128,15 @@ def recount(writer: Writer) -> reconciliation.Reconciliation:
         total_mismatches=proof.total_mismatches,
         conflicting_duplicates=proof.conflicting_duplicates,
         ids_on_two_dates=proof.ids_on_two_dates,
-        differences=len(proof.differences) + len(proof.file_differences),
+        differences=len(proof.differences)
+        + len(proof.sum_differences)
+        + len(proof.file_differences),
+        events_lost=proof.lost,
     )
     if not proof.adds_up:
         raise dg.Failure(
-            description=f"{len(proof.differences)} groups and {len(proof.file_differences)} "
-            "files do not add up; `agentstats reconcile` lists them",
+            description=f"{len(proof.differences)} groups, {len(proof.sum_differences)} sums and "
+            f"{len(proof.file_differences)} files do not add up; `agentstats reconcile` lists them",
             allow_retries=False,
         )
     return proof

@@ -29,7 +29,7 @@ from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.landing.unloading import land_again_what_repeats, set_load_aside
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
-from orchestration.reconciliation import RECONCILIATION, RECOUNT
+from orchestration.reconciliation import NOT_RECOUNTED, RECONCILIATION, RECOUNT
 from orchestration.retention import policy, warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import LakeRead, Scope
@@ -205,7 +205,7 @@ def _roll_up(
     if scope.is_full and not recounts_in_one:
         everything = replace(rollups.whole_lake(ledger), without=without)
         lake_read = rollups.hand_over(settings, ledger, everything, is_recount=True)
-        results = rollups.build(settings, everything, select=RECOUNT, exclude=[])
+        results = rollups.build(settings, everything, select=RECOUNT, exclude=NOT_RECOUNTED)
         done = done.and_then(results, lake_read)
     if not done.failed and not without:
         rollups.mark_rolled_up(settings, scope, has_changed=True)

@@ -154,6 +154,7 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
     if rows is None:
         rows = snapshot_file.write(unfinished, settings, ledger, info)
     digest = snapshot_file.digest_of(unfinished)
+    _order_after_all_others(unfinished, snapshots)
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     sync_folder(folder)
@@ -235,6 +236,13 @@ def _link_to(path: Path, snapshots: Path) -> None:
         link.symlink_to(name_of(path, snapshots))
         link.rename(snapshots / name)
     sync_folder(snapshots)
+
+
+def _order_after_all_others(unfinished: Path, snapshots: Path) -> None:
+    """Let the file be the newest by its time, also where the machine's clock was put back."""
+    written = unfinished.stat().st_mtime_ns
+    newest = max((path.stat().st_mtime_ns for path in _published_in(snapshots)), default=0)
+    os.utime(unfinished, ns=(written, max(written, newest + 1)))
 
 
 def _drop_old(snapshots: Path, *, keep: int) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 from orchestration import dbt, rollups
+from orchestration.lake.forgetting import EVENTS
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.counts import count_earlier_loads
+from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
+from orchestration.ledger.losses import LostFile
 from orchestration.settings import Settings
 
 RECONCILIATION = "tag:reconciliation"
-# With the view that it reads, so that a warehouse of an older version has it.
-RECOUNT = (RECONCILIATION, "int_ids_on_two_dates")
+# With the views that it reads: a warehouse that was written anew has none.
+RECOUNT = (RECONCILIATION, "int_ids_on_two_dates", "path:models/staging")
+# Those were tested when they were built.
+NOT_RECOUNTED = ("path:models/staging,resource_type:test",)
 IDS_NAMED = 100
 
+_AMOUNTS = ("written", "lost", "in_lake", "newest_in_lake", "in_marts")
+
 _TOTALS = (
-    *("delivered", "accepted", "duplicates", "rejected", "in_lake"),
+    *("delivered", "accepted", "duplicates", "rejected", "lost", "in_lake"),
     *("total_mismatches", "conflicting_duplicates", "ids_on_two_dates"),
 )
 
@@ -41,8 +50,28 @@ class Difference:
     accepted: int
     duplicates: int
     rejected: int
+    lost: int
     in_lake: int
     in_marts: int
+
+
+@dataclass(frozen=True)
+class SumDifference:
+    """A measure of one stream, customer and UTC date that does not add up, as in
+    marts.reconciled_sums; `files` are the lake files that hold the date, where it is the lake that
+    differs from what landing wrote."""
+
+    stream: str
+    customer_id: int
+    occurred_date: str
+    measure: str
+    written: int
+    lost: int
+    in_lake: int
+    newest_in_lake: int
+    in_marts: int
+    mart_that_differs: str | None
+    files: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +94,8 @@ class IdOnTwoDates:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The proof that it adds up: nothing in `differences` and `file_differences`.
+    """The proof that it adds up: nothing in `differences`, `sum_differences` and
+    `file_differences`. `lost` events are those of `lost_files`, which were given up.
 
     Anomalies are faults of the senders: counted, reported, and no difference. `on_two_dates` names
     the first of the `ids_on_two_dates`.
@@ -77,16 +107,19 @@ class Reconciliation:
     delivered: int
     duplicates: int
     rejected: int
+    lost: int
     total_mismatches: int
     conflicting_duplicates: int
     ids_on_two_dates: int
     differences: Sequence[Difference]
+    sum_differences: Sequence[SumDifference]
     file_differences: Sequence[FileDifference]
     on_two_dates: Sequence[IdOnTwoDates]
+    lost_files: Sequence[LostFile]
 
     @property
     def adds_up(self) -> bool:
-        return not self.differences and not self.file_differences
+        return not (self.differences or self.sum_differences or self.file_differences)
 
 
 def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
@@ -105,7 +138,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     verified_paths(settings.lake, ledger, ledger.lake_files())
     scope = rollups.whole_lake(ledger)
     rollups.hand_over(settings, ledger, scope, is_recount=True)
-    results = rollups.build(settings, scope, select=RECOUNT)
+    results = rollups.build(settings, scope, select=RECOUNT, exclude=NOT_RECOUNTED)
     failed = [result for result in results if not result.is_ok]
     if failed:
         raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
@@ -121,8 +154,13 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
         groups = warehouse.execute("select count(*) from marts.reconciliation").fetchall()[0][0]
         differences = warehouse.execute(
             "select stream, customer_id, cast(occurred_date as varchar), delivered, accepted, "
-            "duplicates, rejected, in_lake, in_marts "
+            "duplicates, rejected, lost, in_lake, in_marts "
             "from marts.reconciliation where difference <> 0 order by all"
+        ).fetchall()
+        sum_differences = warehouse.execute(
+            "select stream, customer_id, cast(occurred_date as varchar), measure, "
+            f"{', '.join(f'{name}::hugeint' for name in _AMOUNTS)}, mart_that_differs "
+            "from marts.reconciled_sums where difference <> 0 order by all"
         ).fetchall()
         sums = {name: sum(each[name] for each in totals.values()) for name in _TOTALS}
         on_two_dates = []
@@ -140,9 +178,19 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
         files=len(loads),
         **{name: total for name, total in sums.items() if name != "accepted"},
         differences=[Difference(*row) for row in differences],
+        sum_differences=[SumDifference(*[*row, _files_of(ledger, row)]) for row in sum_differences],
+        lost_files=ledger.lost_files(),
         file_differences=_file_differences(ledger, loads, totals),
         on_two_dates=[IdOnTwoDates(*row) for row in on_two_dates],
     )
+
+
+def _files_of(ledger: Ledger, row: Sequence[Any]) -> str:
+    """The lake files of a difference in sums, unless it is a mart alone that differs."""
+    stream, _, day, _, written, lost, in_lake, *_ = row
+    if written == lost + in_lake:
+        return ""
+    return ", ".join(ledger.lake_paths_of(stream, [date.fromisoformat(day)]))
 
 
 def _file_differences(
@@ -160,6 +208,11 @@ def _file_differences(
     ]
     first_counted = ledger.first_counted_load() or 0
     deleted = ledger.deleted_events()
+    # A loss is of the lake, or of the counts; one of the lake whose date was deleted since took its
+    # counts with it.
+    lost = [loss for loss in ledger.losses() if loss.measure == EVENTS]
+    lost_before = [loss for loss in ledger.losses(deleted_since=True) if loss.measure == EVENTS]
+    counts_are_lost = any(file.folder == COUNTS_FOLDER for file in ledger.lost_files())
     for stream in EVENT_STREAMS:
         for outcome in ("accepted", "duplicates", "rejected"):
             booked = sum(
@@ -171,14 +224,19 @@ def _file_differences(
             )
             counted = totals.get(stream.name, {}).get(outcome, 0)
             # What is deleted takes its counts with it; the book of deliveries stays as it was.
-            gone = deleted.get(stream.name, 0) if outcome == "accepted" else 0
+            gone = 0
+            if outcome == "accepted":
+                gone = deleted.get(stream.name, 0)
+                gone += sum(loss.lost for loss in lost_before if loss.stream == stream.name)
+                gone -= sum(min(loss.lost, 0) for loss in lost if loss.stream == stream.name)
             missing = booked - counted - gone
-            if missing < 0 or (missing > 0 and (outcome == "accepted" or not deleted)):
+            may_be_gone = outcome != "accepted" and (deleted or counts_are_lost)
+            if missing < 0 or (missing > 0 and not may_be_gone):
                 found.append(
                     FileDifference(
                         stream.name,
                         f"{booked} {outcome} by the ledger, {counted} by customer and date"
-                        + (f", {gone} deleted" if gone else ""),
+                        + (f", {gone} deleted or lost" if gone else ""),
                     )
                 )
     return found

@@ -43,6 +43,9 @@ create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
 create table if not exists raw.unmarked_lake_files (path varchar);
+create table if not exists raw.lake_losses (
+    stream varchar, customer_id bigint, measure varchar, lost decimal(38, 0), occurred_date date
+);
 create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
 );
@@ -273,6 +276,27 @@ def hand_over(
         )
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
         _fill(warehouse, "raw.unmarked_lake_files", {"path": "varchar"}, unmarked)
+        _fill(
+            warehouse,
+            "raw.lake_losses",
+            {
+                "stream": "varchar",
+                "customer_id": "bigint",
+                "measure": "varchar",
+                "lost": "decimal(38, 0)",
+                "occurred_date": "date",
+            },
+            [
+                {
+                    "stream": loss.stream,
+                    "customer_id": str(loss.customer_id),
+                    "measure": loss.measure,
+                    "lost": str(loss.lost),
+                    "occurred_date": loss.occurred_date.isoformat(),
+                }
+                for loss in ledger.losses()
+            ],
+        )
         if scope.is_full:
             # Until all of it is built again, nothing is.
             warehouse.execute("delete from raw.rolled_up")

@@ -5,6 +5,7 @@ import dagster as dg
 from orchestration.assets import (
     DELIVERY_COUNTS,
     LANDING_SPECS,
+    RECONCILED_SUMS,
     RECONCILIATION,
     RETENTION,
     WAREHOUSE_FILE,
@@ -21,7 +22,12 @@ hourly = dg.define_asset_job(
     "hourly",
     selection=dg.AssetSelection.all()
     - dg.AssetSelection.assets(
-        RETENTION, RECONCILIATION, "landing_archive", WAREHOUSE_FILE, DAGSTER_HISTORY
+        RETENTION,
+        RECONCILIATION,
+        RECONCILED_SUMS,
+        "landing_archive",
+        WAREHOUSE_FILE,
+        DAGSTER_HISTORY,
     ),
     tags=_RETRY_TAGS,
     description="Load what was dropped, rebuild the dates it touched, test them, publish.",

@@ -43,6 +43,7 @@ def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
     from api.listening import CannotListen
     from orchestration.dbt import DbtFailed
+    from orchestration.lake.forgetting import NotToForget
     from orchestration.lake.verified import LakeDamaged
     from orchestration.ledger import LedgerUnusable
     from orchestration.problems import in_its_words
@@ -70,6 +71,7 @@ def main() -> None:
     except (
         ReadingProblem,
         LakeDamaged,
+        NotToForget,
         LedgerUnusable,
         NothingRolledUp,
         ErasureIncomplete,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import closing
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -52,3 +54,64 @@ def verify(as_json: AsJson = False) -> None:
             markup=False,
         )
         raise typer.Exit(1)
+
+
+@lake_app.command()
+def forget(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Paths below lake/, as `verify` names them."),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give up lake files that are damaged or missing: book the loss, and have their dates rebuilt
+    by the next run."""
+    from orchestration.lake.forgetting import forget as forget_files
+    from orchestration.lake.forgetting import loss_of
+    from orchestration.ledger import Ledger
+    from orchestration.writer_lock import writer_lock
+
+    settings = read_settings()
+    with (
+        writer_lock(
+            settings.home,
+            task="lake forget",
+            now=settings.clock(),
+            wait_seconds=settings.lock_wait_seconds,
+        ),
+        closing(Ledger(settings.ledger_path)) as ledger,
+    ):
+        lost = loss_of(settings, ledger, [_below(settings.lake, file) for file in files])
+        if not as_json:
+            print_table(
+                "Files to give up",
+                ["path", "problem", "rows"],
+                [(fault.file.path, fault.problem, fault.file.rows) for fault in lost.faults],
+            )
+            print_table(
+                "What was in them, and is nowhere else",
+                ["stream", "customer_id", "occurred_date", "measure", "lost"],
+                [dataclasses.astuple(amount) for amount in lost.amounts],
+            )
+        if not yes and not typer.confirm("Book this as lost?", err=True):
+            raise typer.Exit(1)
+        forget_files(settings, ledger, lost)
+    if as_json:
+        print_json(
+            {
+                "files": [dataclasses.asdict(fault.file) for fault in lost.faults],
+                "lost": [dataclasses.asdict(amount) for amount in lost.amounts],
+            }
+        )
+    err.print(
+        "Booked. The next run rebuilds what is left of the dates; `agentstats reconcile` shows the "
+        "loss. What was delivered may be dropped again.",
+        markup=False,
+    )
+
+
+def _below(lake: Path, file: str) -> str:
+    """The path below the lake, of one that may be given from anywhere."""
+    path = Path(file).absolute()
+    return str(path.relative_to(lake.absolute())) if lake.absolute() in path.parents else file

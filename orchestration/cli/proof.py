@@ -8,8 +8,15 @@ import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
 from orchestration.ledger import Run
+from orchestration.ledger.losses import LostFile
 from orchestration.problems import what_was_done
-from orchestration.reconciliation import Difference, FileDifference, IdOnTwoDates, Reconciliation
+from orchestration.reconciliation import (
+    Difference,
+    FileDifference,
+    IdOnTwoDates,
+    Reconciliation,
+    SumDifference,
+)
 from orchestration.settings import read_settings
 
 # Of a terminal that nobody has widened.
@@ -50,9 +57,11 @@ def _print_proof(proof: Reconciliation) -> None:
             f"date, from {proof.files} files; no difference."
         )
         out.print(
-            f"{proof.delivered} rows of event streams delivered = {proof.events} accepted + "
-            f"{proof.duplicates} duplicates + {proof.rejected} rejected"
+            f"{proof.delivered} rows of event streams delivered = {proof.events + proof.lost} "
+            f"accepted + {proof.duplicates} duplicates + {proof.rejected} rejected"
         )
+    if proof.lost_files:
+        out.print(f"{proof.lost} accepted events are lost, with lake files that were given up")
     out.print(
         f"Anomalies: {proof.total_mismatches} total_mismatch, "
         f"{proof.conflicting_duplicates} conflicting_duplicate, "
@@ -62,6 +71,17 @@ def _print_proof(proof: Reconciliation) -> None:
         "Ids on two dates (the first of them)",
         [field.name for field in dataclasses.fields(IdOnTwoDates)],
         [dataclasses.astuple(each) for each in proof.on_two_dates],
+    )
+    print_table(
+        "Lake files that were given up",
+        [field.name for field in dataclasses.fields(LostFile)],
+        [dataclasses.astuple(each) for each in proof.lost_files],
+    )
+    print_table(
+        "Sums that differ",
+        [field.name for field in dataclasses.fields(SumDifference)],
+        [dataclasses.astuple(difference) for difference in proof.sum_differences],
+        unbroken=4,
     )
     print_table(
         "Groups that differ",

@@ -47,18 +47,19 @@ def clear_unknown(settings: Settings, ledger: Ledger) -> list[Path]:
     return quarantined
 
 
-def move_to_quarantine(settings: Settings, name: str) -> Path:
-    """Move a file of the lake to the same path below `quarantine/`; its new path."""
-    target = settings.quarantine / name
+def move_to_quarantine(settings: Settings, name: str, *, below: str = "") -> Path:
+    """Move a file of the lake to the same path below `quarantine/`, or below a folder there; its
+    new path."""
+    first = target = settings.quarantine / below / name
     number = 1
     while target.exists() or target.is_symlink():
         number += 1
-        target = (settings.quarantine / name).with_suffix(f".{number}{Path(name).suffix}")
+        target = first.with_suffix(f".{number}{first.suffix}")
     make_folder(target.parent)
     shutil.move(settings.lake / name, target)
     sync_folder(target.parent)
     sync_folder((settings.lake / name).parent)
-    log.warning("lake_file_unknown", path=name, then=f"moved to {target}")
+    log.warning("moved_to_quarantine", path=name, to=str(target))
     return target
 
 

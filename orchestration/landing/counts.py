@@ -17,6 +17,7 @@ from orchestration.database import connect
 from orchestration.lake.verified import verified_paths
 from orchestration.landing import lake
 from orchestration.landing.streams import EVENT_STREAMS, Kind, Stream
+from orchestration.landing.sums import MEASURES, written_sums
 from orchestration.ledger import LakeFile, Ledger
 from orchestration.settings import Settings
 
@@ -50,12 +51,16 @@ def _count(
     is_mismatch = "false"
     if any(column.kind is Kind.UNTRUSTED_TOTAL for column in stream.columns):
         is_mismatch = "bool_or(is_total_mismatch)"
+    added_up = ", ".join(
+        f"cast(sum(written_{name}) as decimal(38, 0)) as written_{name}" for name in MEASURES
+    )
     connection.execute(
         f"""
         create or replace temp table counted as
         with events as (
             select
                 customer_id,
+                {written_sums(stream.name)},
                 min(occurred_at) as occurred_at,
                 {is_mismatch} as is_total_mismatch
             from read_parquet($paths, hive_partitioning = false)
@@ -71,6 +76,7 @@ def _count(
             cast(0 as bigint) as rejected,
             count(*) filter (is_total_mismatch) as total_mismatches,
             cast(0 as bigint) as conflicting_duplicates,
+            {added_up},
             max(occurred_at) as occurred_at,
             cast($day as date) as occurred_date
         from events

@@ -27,6 +27,7 @@ from orchestration.landing.checks import (
 from orchestration.landing.files import LandedFile
 from orchestration.landing.rows import RowSource
 from orchestration.landing.streams import MAX_RETENTION_DAYS, Kind, Stream
+from orchestration.landing.sums import written_sums
 
 # Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
 # that is wrong, yet to come, or past its retention: such a row counts when it was delivered.
@@ -200,7 +201,8 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
                     else timestamp {literal(_sql_instant(now))}
                 end as counted_at,
                 reason is null and coalesce(repeated.is_new, true) as is_accepted,
-                coalesce(repeated.conflicts, 0) as conflicts
+                coalesce(repeated.conflicts, 0) as conflicts,
+                reason is null and checked.rowid not in (select row from dropped) as is_written
             from checked left join repeated on checked.rowid = repeated.row
         )
         select
@@ -213,6 +215,7 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
             count(*) filter (reason is not null) as rejected,
             {mismatches} as total_mismatches,
             sum(conflicts)::bigint as conflicting_duplicates,
+            {written_sums(stream.name, "is_written")},
             max(counted_at) as occurred_at,
             cast(max(counted_at) as date) as occurred_date
         from rows

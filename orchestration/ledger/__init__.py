@@ -10,14 +10,15 @@ from __future__ import annotations
 from orchestration.ledger.attempts import AttemptBook
 from orchestration.ledger.book import LedgerUnusable
 from orchestration.ledger.customers import CustomerBook, EventTimes
-from orchestration.ledger.deletions import Deletion, DeletionBook
+from orchestration.ledger.deletions import Deletion
 from orchestration.ledger.lake import LakeBook, LakeFile
 from orchestration.ledger.loads import Load, LoadBook
+from orchestration.ledger.losses import LossBook
 from orchestration.ledger.runs import Run, RunBook
 from orchestration.ledger.source import SourceBook
 
 __all__ = ["Deletion", "EventTimes", "LakeFile", "Ledger", "LedgerUnusable", "Load", "Run"]
 
 
-class Ledger(AttemptBook, LoadBook, LakeBook, CustomerBook, DeletionBook, RunBook, SourceBook):
+class Ledger(AttemptBook, LoadBook, LakeBook, CustomerBook, LossBook, RunBook, SourceBook):
     """Open `ledger.db` under the home folder, made if it is not there."""

@@ -53,6 +53,27 @@ create table if not exists lake_rewrite (
     path text primary key,
     made_of text not null
 );
+create table if not exists lake_loss (
+    -- A lake file that was given up.
+    loss_seq integer primary key autoincrement,
+    path text not null,
+    folder text not null,
+    occurred_date text,
+    rows integer not null,
+    bytes integer not null,
+    sha256 text not null,
+    state text not null check (state in ('damaged', 'missing')),
+    forgotten_at text not null
+);
+create table if not exists lake_loss_amount (
+    loss_seq integer not null references lake_loss,
+    stream text not null,
+    customer_id integer not null,
+    occurred_date text not null,
+    measure text not null,
+    -- Wider than SQLite's integers.
+    lost text not null
+);
 create table if not exists touch (
     touch_seq integer primary key autoincrement,
     stream text not null,

@@ -19,7 +19,7 @@ from orchestration.settings import Settings
 
 # The folder of marts that come back whole; the other folders are named after a stream.
 WHOLE = "whole"
-HANDED_OVER = ("run_context", "touched_dates", "lake_files", "unmarked_lake_files")
+HANDED_OVER = ("run_context", "touched_dates", "lake_files", "unmarked_lake_files", "lake_losses")
 
 log = structlog.get_logger()
 

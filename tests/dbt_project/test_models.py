@@ -135,6 +135,11 @@ def test_a_row_that_comes_twice_and_a_null_are_found_in_every_mart_of_dates(
         installation.settings, select=["test_name:one_row_per"], exclude=[], full_refresh=False
     )
 
-    failed = [result.unique_id.split(".")[2] for result in results if not result.is_ok]
+    # The recount, which comes after all of them, is skipped.
+    failed = [
+        result.unique_id.split(".")[2]
+        for result in results
+        if not result.is_ok and "reconciled_sums" not in result.unique_id
+    ]
     assert len(failed) == len(marts) == 12
     assert all(any(name.startswith(f"one_row_per_{mart}_") for name in failed) for mart in marts)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from installation import Installation, rating, scan, usage_event
+from orchestration import pipeline, rollups
 from orchestration.cli import app
+from orchestration.lake.forgetting import NotToForget
 from orchestration.lake.leftovers import clear_unknown
 from orchestration.lake.verified import LakeDamaged, find_faults, verified_paths
 from orchestration.ledger import Ledger
 from orchestration.publication import current_snapshot
-from orchestration.reconciliation import reconcile
+from orchestration.reconciliation import Reconciliation, reconcile
 from orchestration.retention import search
-from orchestration.retention.nightly import plan_retention
+from orchestration.retention.nightly import delete_expired, plan_retention
 from orchestration.retention.plan import erasure_rule
 from orchestration.retention.quarantine import clean_quarantine
 from orchestration.settings import Settings
@@ -112,6 +116,7 @@ def test_a_build_and_a_recount_refuse_what_is_damaged(
     installation.run()
     settings = installation.settings
     snapshot = current_snapshot(settings.snapshots)
+    assert snapshot is not None
     with installation.ledger() as ledger:
         (events,) = ledger.lake_paths_of("agent_usage_events")
         (rejected,) = ledger.lake_paths_of("rejected_rows")
@@ -130,7 +135,12 @@ def test_a_build_and_a_recount_refuse_what_is_damaged(
             assert events in str(refused.problem) and "lake forget" in str(refused.problem)
     assert current_snapshot(settings.snapshots) == snapshot
     flip(settings.lake / events, 801)
+    # As if the clock had been years ahead then: the next one is newer all the same.
+    os.utime(snapshot, (2e9, 2e9))
     installation.run(full_refresh=True)
+    newer = current_snapshot(settings.snapshots)
+    assert newer is not None and newer != snapshot
+    assert newer.stat().st_mtime_ns > snapshot.stat().st_mtime_ns
 
 
 def test_a_file_that_the_ledger_does_not_know_is_kept(lake: Lake) -> None:
@@ -268,3 +278,78 @@ def test_the_command_names_every_file_that_is_not_whole(
         }
     table = runner.invoke(app, ["lake", "verify"], env={"COLUMNS": "200"})
     assert table.exit_code == 1 and damaged.path in table.stdout.replace("\n", "")
+
+
+def test_what_is_given_up_is_booked_and_adds_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By stream, customer and date, as its own line; what is lost may be delivered again, and
+    retention may take its date afterwards."""
+    installation = Installation(tmp_path / "home", monkeypatch, NOW)
+    settings, runner = installation.settings, CliRunner()
+    early = "2026-02-24T08:00:00Z"
+    lost = [usage_event(1), usage_event(2, customer_id=2), usage_event(3, occurred_at=early)]
+    installation.drop("customers", "c.ndjson", CUSTOMERS)
+    installation.drop("agent_usage_events", "a.ndjson", lost)
+    installation.drop(
+        "agent_usage_events",
+        "b.ndjson",
+        [usage_event(4), usage_event(5, input_tokens=7, occurred_at=early)],
+    )
+    installation.drop(
+        "feedback_events", "r.ndjson", [rating(1, occurred_at="2026-02-27T08:00:00Z")]
+    )
+
+    def rebuilt(*, adds_up: bool = True) -> Reconciliation:
+        with installation.ledger() as ledger:
+            pipeline.land(settings, ledger)
+            assert not pipeline.roll_up(installation.settings, ledger).failed
+            proof = reconcile(installation.settings, ledger)
+            assert proof.adds_up is adds_up, proof
+            return proof
+
+    rebuilt()
+    with installation.ledger() as ledger:
+        of_a = [path for path in ledger.lake_paths_of("agent_usage_events")
+                if path.endswith(f"{ledger.loads()[1].load_id}.parquet")]  # fmt: skip
+        (counts,) = ledger.lake_paths_of("delivery_counts", [date(2026, 2, 27)])
+    assert len(of_a) == 2
+    flip(settings.lake / of_a[0], 300)
+    (settings.lake / of_a[1]).unlink()
+    flip(settings.lake / counts, 300)
+    whole = runner.invoke(app, ["lake", "forget", of_a[0], "customers/no.parquet"])
+    assert whole.exit_code == 1 and isinstance(whole.exception, NotToForget)
+    asked = runner.invoke(app, ["lake", "forget", str(settings.lake / of_a[0])], input="n\n")
+    assert asked.exit_code == 1 and "Book this as lost?" in asked.output
+    forgotten = runner.invoke(app, ["lake", "forget", *of_a, counts, "--yes", "--json"])
+    assert forgotten.exit_code == 0, forgotten.output
+    report = forgotten.stdout[forgotten.stdout.index("{") :]
+    told = {
+        (each["stream"], each["customer_id"], each["occurred_date"], each["measure"]): each["lost"]
+        for each in json.loads(report)["lost"]
+    }
+    usage, ratings = "agent_usage_events", "feedback_events"
+    assert told[usage, 1, "2026-03-01", "events"] == told[usage, 2, "2026-03-01", "events"] == 1
+    assert told[usage, 1, "2026-02-24", "input_tokens"] == 100
+    # Of those it is the count that is lost.
+    assert told[ratings, 1, "2026-02-27", "events"] == -1
+    assert told[ratings, 1, "2026-02-27", "rating"] == -4
+    assert (settings.quarantine / "forgotten" / of_a[0]).exists()
+    assert runner.invoke(app, ["lake", "verify"]).exit_code == 0
+
+    proof = rebuilt()
+    assert (proof.events, proof.lost, len(proof.lost_files)) == (3, 2, 3)
+    with rollups.open_warehouse(settings) as warehouse:
+        assert warehouse.execute(
+            "select occurred_date::varchar, message_count from marts.customer_daily order by 1"
+        ).fetchall() == [("2026-02-24", 1), ("2026-03-01", 1)]
+
+    # Delivered again, and then the free customer's early date is past its retention.
+    installation.drop("agent_usage_events", "again.ndjson", lost)
+    installation.set_clock("2026-03-05T12:00:00Z")
+    monkeypatch.setenv("AGENTSTATS_RETENTION_MAX_DELETE_FRACTION", "1")
+    with installation.ledger() as ledger:
+        pipeline.land(installation.settings, ledger)
+        assert delete_expired(installation.settings, ledger, run_id="nightly").rows > 0
+    proof = rebuilt()
+    assert (proof.events, proof.lost) == (4, 1)

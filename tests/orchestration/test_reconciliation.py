@@ -92,6 +92,19 @@ def test_the_mart_holds_what_was_counted_row_by_row(
         assert row["difference"] == 0, key
         assert row["accepted"] == row["in_lake"] == row["in_marts"], key
         assert row["delivered"] == row["accepted"] + row["duplicates"] + row["rejected"], key
+    for row in delivered.marts("select * from marts.reconciled_sums"):
+        assert (row["difference"], row["mart_that_differs"]) == (0, None), row
+    # By hand: both versions of event 1, and the one that counts.
+    (tokens,) = delivered.marts(
+        "select written, in_lake, newest_in_lake, in_marts from marts.reconciled_sums "
+        "where customer_id = 1 and measure = 'output_tokens' and occurred_date = '2026-03-01'"
+    )
+    assert {name: int(amount) for name, amount in tokens.items()} == {
+        "written": 109,
+        "in_lake": 109,
+        "newest_in_lake": 99,
+        "in_marts": 99,
+    }
     # By hand: of customer 1 on its last day, event 1 three times, once as another.
     today = found["agent_usage_events", 1, "2026-03-01"]
     assert (today["accepted"], today["duplicates"], today["conflicting_duplicates"]) == (1, 2, 1)
@@ -161,11 +174,14 @@ def test_each_kind_of_difference_fails_the_run_before_it_publishes(
 
     with duckdb.connect(str(installation.settings.warehouse)) as warehouse:
         warehouse.execute("delete from marts.feedback_quarter_hourly")
+        warehouse.execute("update marts.agent_daily set output_tokens = output_tokens + 1")
     with installation.ledger() as ledger:
         (path,) = ledger.lake_paths_of("agent_usage_events")
+        (rated,) = ledger.lake_paths_of("feedback_events")
         content = (lake / path).read_bytes()
         duckdb.connect().execute(
-            f"copy (from '{lake / path}' where event_id = 'event-1') to '{lake / path}'"
+            f"copy (select * replace (101 as input_tokens) from '{lake / path}' "
+            f"where event_id = 'event-1') to '{lake / path}'"
         )
         # As if it had been landed so: with other bytes than the ledger's it would not be read.
         select = "select sha256, bytes, path from lake_file where path = ?"
@@ -185,6 +201,25 @@ def test_each_kind_of_difference_fails_the_run_before_it_publishes(
     assert found == {
         "agent_usage_events": (2, 2, 1, 2),
         "feedback_events": (0, 0, 1, 0),
+    }
+    # Delivered, in the lake, and in the marts: in one of those alone, too.
+    usage, ratings = "agent_usage_events", "feedback_events"
+    assert {
+        (each.stream, each.measure): (
+            each.written,
+            each.in_lake,
+            each.in_marts,
+            each.mart_that_differs,
+            each.files,
+        )
+        for each in proof.sum_differences
+    } == {
+        (usage, "rows"): (2, 1, 2, "usage_quarter_hourly", path),
+        (usage, "input_tokens"): (200, 101, 200, "usage_quarter_hourly", path),
+        (usage, "output_tokens"): (20, 10, 20, "usage_quarter_hourly", path),
+        (usage, "response_time_ms"): (3000, 1500, 3000, "usage_quarter_hourly", path),
+        (ratings, "rows"): (0, 1, 0, "feedback_quarter_hourly", rated),
+        (ratings, "rating"): (0, 4, 0, "feedback_quarter_hourly", rated),
     }
     assert {each.problem for each in proof.file_differences} == {
         "1 accepted by the ledger, 0 by customer and date",

@@ -11,6 +11,20 @@
     {{ dividend }} div {{ divisor }}
 {%- endmacro %}
 
+{# A sum that no number of rows overflows; 0 of none, or of NULLs. #}
+{% macro wide_sum(amount) %}
+    {{- return(adapter.dispatch('wide_sum')(amount)) -}}
+{% endmacro %}
+
+{# DuckDB sums whole numbers in 128 bits by itself. #}
+{% macro duckdb__wide_sum(amount) -%}
+    cast(coalesce(sum({{ amount }}), 0) as decimal(38, 0))
+{%- endmacro %}
+
+{% macro spark__wide_sum(amount) -%}
+    cast(coalesce(sum(cast({{ amount }} as decimal(38, 0))), 0) as decimal(38, 0))
+{%- endmacro %}
+
 {# A number from 0 to 1 as text, the same on every engine: a hash of it decides between versions. #}
 {% macro share_as_text(share) %}
     {{- return(adapter.dispatch('share_as_text')(share)) -}}

@@ -11,6 +11,7 @@
     'lake_counts': ['in_lake', 'other_versions'],
     'mart_counts': ['in_marts'],
     'ids_counted': ['ids_on_two_dates'],
+    'losses': ['lost'],
 } %}
 {% set measures = counts.values() | sum(start=[]) %}
 with
@@ -63,6 +64,12 @@ ids_counted as (
     where occurred_date > first_date
 ),
 
+-- What was given up with lake files that were damaged or lost.
+losses as (
+    select * from {{ source('raw', 'lake_losses') }}
+    where measure = 'events'
+),
+
 all_counts as (
     {% for relation, present in counts.items() %}
     select
@@ -95,11 +102,12 @@ compared as (
         accepted,
         duplicates,
         rejected,
+        lost,
         in_lake,
         other_versions,
         in_marts,
         abs(delivered - accepted - duplicates - rejected)
-        + abs(accepted - in_lake)
+        + abs(accepted - lost - in_lake)
         + abs(in_lake - in_marts) as difference,
         total_mismatches,
         conflicting_duplicates,

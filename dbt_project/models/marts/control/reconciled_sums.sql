@@ -1,0 +1,212 @@
+{% set usage = {
+    'rows': 'message_count', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens',
+    'response_time_ms': 'response_time_ms_sum',
+} %}
+{% set scans = {'rows': 'scan_count', 'pii_redactions': 'pii_redactions'} %}
+{% set redactions = {'pii_redactions': 'pii_redactions'} %}
+{% set ratings = {'rows': 'rating_count', 'rating': 'rating_sum'} %}
+{# Of each stream: the measures, as staging has them, and in which column of which mart they are
+   summed, the quarter-hourly mart first. #}
+{% set families = {
+    'agent_usage_events': {
+        'staging': 'stg_agent_usage_events',
+        'measures': ['rows', 'input_tokens', 'output_tokens', 'response_time_ms'],
+        'marts': {
+            'usage_quarter_hourly': usage, 'customer_daily': usage, 'agent_daily': usage,
+            'model_daily': usage, 'agent_type_model_daily': usage,
+        },
+    },
+    'audit_events': {
+        'staging': 'stg_audit_events',
+        'measures': ['rows', 'pii_redactions'],
+        'marts': {
+            'compliance_quarter_hourly': scans, 'compliance_daily': scans,
+            'pii_quarter_hourly': redactions, 'pii_daily': redactions,
+        },
+    },
+    'feedback_events': {
+        'staging': 'stg_feedback_events',
+        'measures': ['rows', 'rating'],
+        'marts': {'feedback_quarter_hourly': ratings, 'load_bucket_daily': ratings},
+    },
+} %}
+{% set in_raw_rows = {'rows': '1', 'pii_redactions': sum_of_entity_counts('pii_redactions')} %}
+{% set in_staged_rows = {'rows': '1'} %}
+{% set amounts = ['written', 'lost', 'in_lake', 'newest_in_lake', 'in_marts', 'apart'] %}
+with
+
+{% for stream, family in families.items() %}
+-- What landing booked as it wrote the rows, every version of an event.
+{{ stream }}_written as (
+    select
+        customer_id,
+        {% for measure in family.measures %}
+        {{ wide_sum('written_' ~ measure) }} as {{ measure }},
+        {% endfor %}
+        occurred_date
+    from {{ source('raw', 'delivery_counts') }}
+    where stream = '{{ stream }}' and reason is null
+    group by customer_id, occurred_date
+),
+
+-- The same rows as the lake has them now.
+{{ stream }}_in_lake as (
+    select
+        customer_id,
+        {% for measure in family.measures %}
+        {{ wide_sum(in_raw_rows.get(measure, measure)) }} as {{ measure }},
+        {% endfor %}
+        occurred_date
+    from {{ source('raw', stream) }}
+    group by customer_id, occurred_date
+),
+
+-- Of each event the version that counts.
+{{ stream }}_newest_in_lake as (
+    select
+        customer_id,
+        {% for measure in family.measures %}
+        {{ wide_sum(in_staged_rows.get(measure, measure)) }} as {{ measure }},
+        {% endfor %}
+        occurred_date
+    from {{ ref(family.staging) }}
+    group by customer_id, occurred_date
+),
+
+{% for mart, columns in family.marts.items() %}
+in_{{ mart }} as (
+    select
+        customer_id,
+        {% for measure, column in columns.items() %}
+        {{ wide_sum(column) }} as {{ measure }},
+        {% endfor %}
+        occurred_date
+    from {{ ref(mart) }}
+    group by customer_id, occurred_date
+),
+
+{% endfor %}
+{% endfor %}
+-- For each mart, what it should hold beside what it holds.
+each_mart as (
+    {% for stream, family in families.items() %}
+    {% set last_family = loop.last %}
+    {% for mart, columns in family.marts.items() %}
+    {% set last_mart = loop.last %}
+    {% for measure in columns %}
+    select
+        '{{ stream }}' as stream,
+        customer_id,
+        '{{ measure }}' as measure,
+        '{{ mart }}' as mart,
+        {{ measure }} as expected,
+        0 as in_mart,
+        occurred_date
+    from {{ stream }}_newest_in_lake
+    union all
+    select
+        '{{ stream }}' as stream,
+        customer_id,
+        '{{ measure }}' as measure,
+        '{{ mart }}' as mart,
+        0 as expected,
+        {{ measure }} as in_mart,
+        occurred_date
+    from in_{{ mart }}
+    {{ 'union all' if not (last_family and last_mart and loop.last) }}
+    {% endfor %}
+    {% endfor %}
+    {% endfor %}
+),
+
+marts_compared as (
+    select
+        stream,
+        customer_id,
+        measure,
+        mart,
+        abs(sum(expected) - sum(in_mart)) as apart,
+        occurred_date
+    from each_mart
+    group by stream, customer_id, measure, mart, occurred_date
+),
+
+every_amount as (
+    {% for stream, family in families.items() %}
+    {% for measure in family.measures %}
+    {% set quarter_hourly = family.marts.keys() | first %}
+    {% for amount, relation in [
+        ('written', stream ~ '_written'),
+        ('in_lake', stream ~ '_in_lake'),
+        ('newest_in_lake', stream ~ '_newest_in_lake'),
+        ('in_marts', 'in_' ~ quarter_hourly),
+    ] %}
+    select
+        '{{ stream }}' as stream,
+        customer_id,
+        '{{ measure }}' as measure,
+        '' as mart_that_differs,
+        {% for name in amounts %}
+        {{ measure ~ ' as ' if name == amount else '0 as ' }}{{ name }},
+        {% endfor %}
+        occurred_date
+    from {{ relation }}
+    union all
+    {% endfor %}
+    {% endfor %}
+    {% endfor %}
+    select
+        stream,
+        customer_id,
+        measure,
+        '' as mart_that_differs,
+        {% for name in amounts %}
+        {{ name ~ ' as ' if name == 'lost' else '0 as ' }}{{ name }},
+        {% endfor %}
+        occurred_date
+    from {{ source('raw', 'lake_losses') }}
+    where measure <> 'events'
+    union all
+    select
+        stream,
+        customer_id,
+        measure,
+        case when apart <> 0 then mart else '' end as mart_that_differs,
+        {% for name in amounts %}
+        {{ name ~ ' as ' if name == 'apart' else '0 as ' }}{{ name }},
+        {% endfor %}
+        occurred_date
+    from marts_compared
+),
+
+summed_per_date as (
+    select
+        stream,
+        customer_id,
+        measure,
+        nullif(max(mart_that_differs), '') as mart_that_differs,
+        {% for amount in amounts %}
+        {{ wide_sum(amount) }} as {{ amount }},
+        {% endfor %}
+        occurred_date
+    from every_amount
+    group by stream, customer_id, measure, occurred_date
+),
+
+compared as (
+    select
+        stream,
+        customer_id,
+        measure,
+        written,
+        lost,
+        in_lake,
+        newest_in_lake,
+        in_marts,
+        mart_that_differs,
+        cast(abs(written - lost - in_lake) + apart as decimal(38, 0)) as difference,
+        occurred_date
+    from summed_per_date
+)
+
+select * from compared
