@@ -1,35 +1,16 @@
-{# Of the rows of `source`, the one of each event that counts: the one received last; of those received
-   at the same time the one whose content has the greater hash, so that the order in which they came
-   does not matter. `identity` is the event's id, `contents` are what its versions may differ in.
+{# Of the rows of `source`, the one of each event that counts (see `newest_first`). `identity` is the
+   event's id.
 
    Landing has marked the rows that came beside another of their event (`is_repeat`), so that only the
-   rows with those ids pay for a sort; an id on another date is another event, and is sorted along.
-   Where a mark is NULL, an older version has landed the row, and its event is looked for among all
-   rows. #}
-{% macro newest_versions(identity, contents) %}
+   rows with those ids pay for a sort; an id on another date is another event, and is sorted along. #}
+{% macro newest_versions(stream, identity) %}
     {%- set ids = ['customer_id', identity] -%}
-    {%- set keys = ids + ['occurred_date'] -%}
     with
 
-    unmarked as (
-        select distinct {{ keys | join(', ') }}
-        from source
-        where is_repeat is null
-    ),
-
     repeated as (
-        select {{ ids | join(', ') }}
+        select distinct {{ ids | join(', ') }}
         from source
         where is_repeat
-        union
-        select {{ ids | join(', ') }}
-        from source
-        where exists (
-            select 1 from unmarked
-            where {{ keys_are_equal('unmarked', keys) }}
-        )
-        group by {{ keys | join(', ') }}
-        having count(*) > 1
     )
 
     select source.*
@@ -46,10 +27,9 @@
         where {{ keys_are_equal('repeated', ids) }}
     )
     qualify row_number() over (
-        partition by {{ keys | join(', ') }}
+        partition by {{ (ids + ['occurred_date']) | join(', ') }}
         order by
-            source.received_at desc nulls last,
-            {{ content_hash(contents) }} desc
+            {{ newest_first(stream) }}
     ) = 1
 {% endmacro %}
 

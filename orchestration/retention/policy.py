@@ -19,11 +19,10 @@ from orchestration.database import pattern_of
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.checks import literal
 from orchestration.landing.streams import CUSTOMERS, MAX_RETENTION_DAYS
-from orchestration.landing.verdict import content_hash
 from orchestration.ledger import Ledger
 from orchestration.settings import CHECKOUT, Settings
 
-_MACRO = CHECKOUT / "dbt_project" / "macros" / "retention.sql"
+_MACROS = CHECKOUT / "dbt_project" / "macros"
 _TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
 
 
@@ -49,16 +48,17 @@ def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -
     """The policy of each customer that the `customer_files` have a row of, by customer."""
     if not paths:
         return []
-    days = Template(_MACRO.read_text() + "{{ retention_days('policy', 'customer') }}").render()
+    days = _rendered("{{ retention_days('policy', 'customer') }}")
+    newest_first = _rendered(f"{{{{ newest_first('{CUSTOMERS.name}') }}}}")
     tiers = f"read_csv({literal(pattern_of(_TIERS))}, hive_partitioning = false)"
     rows = connection.execute(
         f"""
-        select customer.customer_id, customer.tier, customer.retention_days, {days.strip()}
+        select customer.customer_id, customer.tier, customer.retention_days, {days}
         from (
             select * from read_parquet($paths, hive_partitioning = false)
             qualify row_number() over (
                 partition by customer_id
-                order by updated_at desc nulls last, {content_hash(CUSTOMERS)} desc
+                order by {newest_first}
             ) = 1
         ) as customer
         left join {tiers} as policy on customer.tier = policy.tier
@@ -135,3 +135,18 @@ def _naive(instant: datetime) -> datetime:
 def _tiers() -> list[dict[str, str]]:
     with _TIERS.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _rendered(call: str) -> str:
+    """What a macro of the dbt project says, where there is no dbt."""
+    files = ("retention.sql", "content_hash.sql", "which_version.sql")
+    macros = "".join((_MACROS / name).read_text() for name in files)
+    return Template(macros + call).render(dbt=_OfDuckDB()).strip()
+
+
+class _OfDuckDB:
+    """What macros ask dbt about the engine."""
+
+    @staticmethod
+    def type_string() -> str:
+        return "varchar"

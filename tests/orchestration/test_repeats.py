@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import sqlite3
 from datetime import date
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from installation import Installation, Row, installation_in, usage_event
 from orchestration import pipeline
-from orchestration.cli.deletion import erase
-from orchestration.retention.compaction import FEWEST_FILES, compact
 
 STREAM = "agent_usage_events"
 NOW = "2026-03-01T12:00:00Z"
@@ -54,78 +49,7 @@ def test_rows_of_one_event_are_marked_but_for_one_that_came_alone(
                 assert of_event.count(False) <= 1, event
 
 
-def test_files_of_an_older_version_have_no_marks_and_are_searched(
-    installation: Installation,
-) -> None:
-    """Alone, beside newer ones, merged with them by night, and when something is erased."""
-    for number in range(FEWEST_FILES):
-        installation.drop(
-            STREAM,
-            f"{number}.ndjson",
-            [usage_event(number), usage_event(7, output_tokens=number), usage_event(8)],
-        )
-        land(installation)
-    forget_marks(installation, but=1)
-    installation.run()
-    assert messages(installation) == FEWEST_FILES + 2
-
-    with installation.ledger() as ledger:
-        compact(installation.settings, ledger)
-        (merged,) = ledger.lake_files_of(STREAM)
-        assert merged.marks_repeats
-    assert {row["is_repeat"] for row in installation.lake(STREAM)} == {None, True, False}
-    installation.drop(STREAM, "new.ndjson", [usage_event(7, output_tokens=100), usage_event(9)])
-    installation.run()
-    assert messages(installation) == FEWEST_FILES + 3
-    installation.drop(STREAM, "other.ndjson", [usage_event(1, customer_id=2)])
-    installation.run()
-    erase(customer=2, as_json=True)
-    assert messages(installation) == FEWEST_FILES + 3
-    installation.run(full_refresh=True)
-    assert messages(installation) == FEWEST_FILES + 3
-
-
-def messages(installation: Installation) -> int:
-    """How many messages are published."""
-    (row,) = installation.marts(
-        "select sum(message_count)::bigint as messages from marts.customer_daily"
-    )
-    return int(row["messages"])
-
-
 def land(installation: Installation) -> None:
     """Land what waits, and no more."""
     with installation.ledger() as ledger:
         pipeline.land(installation.settings, ledger)
-
-
-def forget_marks(installation: Installation, *, but: int) -> None:
-    """Make the ledger and all lake files those of a version that marked nothing, but for some."""
-    settings = installation.settings
-    with sqlite3.connect(settings.ledger_path) as ledger:
-        paths = [
-            path
-            for (path,) in ledger.execute(
-                "select path from lake_file where folder = ? order by load_seq", [STREAM]
-            )
-        ]
-        marked = paths[len(paths) - but :]
-        ledger.execute("alter table lake_file drop column marks_repeats")
-        for path in paths[: len(paths) - but]:
-            file = settings.lake / path
-            duckdb.execute(
-                f"copy (select * exclude (is_repeat) from read_parquet('{file}', "
-                f"hive_partitioning = false)) to '{file}' (format parquet)"
-            )
-            content = file.read_bytes()
-            ledger.execute(
-                "update lake_file set bytes = ?, sha256 = ? where path = ?",
-                [len(content), hashlib.sha256(content).hexdigest(), path],
-            )
-    ledger.close()
-    with installation.ledger() as opened:
-        assert not any(file.marks_repeats for file in opened.lake_files_of(STREAM))
-    with sqlite3.connect(settings.ledger_path) as ledger:
-        for path in marked:
-            ledger.execute("update lake_file set marks_repeats = 1 where path = ?", [path])
-    ledger.close()

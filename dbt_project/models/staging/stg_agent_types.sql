@@ -14,7 +14,8 @@ newest_rows as (
     from source
     qualify row_number() over (
         partition by customer_id, agent_type_id
-        order by updated_at desc nulls last, {{ content_hash(['agent_type_name', 'model']) }} desc
+        order by
+            {{ newest_first('agent_types') }}
     ) = 1
 )
 

@@ -5,10 +5,7 @@ source as (
 ),
 
 unique_events as (
-    {{ newest_versions('event_id', [
-        'agent_id', 'agent_type_id', 'model_used', 'input_tokens', 'output_tokens',
-        'response_time_ms', 'occurred_at',
-    ]) }}
+    {{ newest_versions('agent_usage_events', 'event_id') }}
 ),
 
 renamed as (

@@ -15,8 +15,7 @@ newest_rows as (
     qualify row_number() over (
         partition by customer_id, agent_id
         order by
-            updated_at desc nulls last,
-            {{ content_hash(['agent_type_id', 'agent_name']) }} desc
+            {{ newest_first('agents') }}
     ) = 1
 )
 

@@ -9,10 +9,7 @@ run_context as (
 ),
 
 unique_scans as (
-    {{ newest_versions('audit_id', [
-        'agent_id', 'agent_type_id', 'event_id', share_as_text('toxicity_score'), 'is_toxic',
-        entity_counts_as_text('pii_redactions'), 'occurred_at',
-    ]) }}
+    {{ newest_versions('audit_events', 'audit_id') }}
 ),
 
 renamed as (

@@ -15,8 +15,7 @@ newest_rows as (
     qualify row_number() over (
         partition by customer_id
         order by
-            updated_at desc nulls last,
-            {{ content_hash(['customer_name', 'tier', 'retention_days']) }} desc
+            {{ newest_first('customers') }}
     ) = 1
 )
 

@@ -9,9 +9,7 @@ load_buckets as (
 ),
 
 unique_ratings as (
-    {{ newest_versions('feedback_id', [
-        'agent_id', 'agent_type_id', 'rating', 'running_instances', 'occurred_at',
-    ]) }}
+    {{ newest_versions('feedback_events', 'feedback_id') }}
 ),
 
 renamed as (
