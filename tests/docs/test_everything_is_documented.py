@@ -23,7 +23,12 @@ from orchestration.settings import PREFIX, Settings, read_settings
 from published_demo import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
-PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+PAGES = sorted(
+    [
+        *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+        *DOCS.rglob("*.md"),
+    ]
+)
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 
 

@@ -16,7 +16,7 @@ WORDS = {"twice": 2, "half a minute": 30, "nine": 9}
 
 def test_a_key_has_as_many_random_bits_as_every_page_says() -> None:
     """In docs and docstrings alike."""
-    pages = [*DOCS.rglob("*.md"), CHECKOUT / "api" / "keys.py"]
+    pages = [*DOCS.rglob("*.md"), CHECKOUT / "SECURITY.md", CHECKOUT / "api" / "keys.py"]
     told = [bits for page in pages for bits in re.findall(r"(\d+) random bits", page.read_text())]
     assert len(told) >= 4
     assert set(told) == {str(8 * RANDOM_BYTES)}
