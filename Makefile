@@ -141,6 +141,19 @@ check: $(READY) ## Lint, types, SQL style, fresh reference pages
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/data_tests
 	$(BIN)/python docs/reference_pages.py --check
 
+JAVASCRIPT := build/javascript
+$(JAVASCRIPT)/.ready: tests/dashboard/package.json tests/dashboard/package-lock.json
+	tests/clients/install_node.sh
+	mkdir -p $(JAVASCRIPT)
+	cp tests/dashboard/package.json tests/dashboard/package-lock.json $(JAVASCRIPT)
+	npm ci --prefix $(JAVASCRIPT) --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: check-dashboard
+check-dashboard: $(JAVASCRIPT)/.ready ## Lint and types of the dashboard's JavaScript; installs Debian's Node.js if needed
+	$(JAVASCRIPT)/node_modules/.bin/tsc --project tests/dashboard/jsconfig.json
+	$(JAVASCRIPT)/node_modules/.bin/biome lint --config-path=tests/dashboard --error-on-warnings api/dashboard api/docs_page/start.js
+
 .PHONY: docs
 docs: $(READY) ## Reference pages, the analysts' answers, and the dbt docs site in build/docs
 	$(BIN)/python docs/reference_pages.py

@@ -90,7 +90,7 @@ export function endTexts(at) {
       const colours = theme();
       ctx.save();
       ctx.textBaseline = "middle";
-      chart.data.datasets.forEach((dataset, datasetIndex) => {
+      chart.data.datasets.forEach((_, datasetIndex) => {
         chart.getDatasetMeta(datasetIndex).data.forEach((bar, index) => {
           const written = at(datasetIndex, index);
           if (written === null) return;

@@ -11,6 +11,10 @@ export const storedKey = {
 
 /** An answer that is not the numbers; `code` is the API's, or UNREACHABLE where it gave none. */
 export class Refusal extends Error {
+  /**
+   * @param {string} message
+   * @param {{status?: number, code?: string, requestId?: string | null, retryAfter?: number | null}} [what]
+   */
   constructor(message, { status = 0, code = "UNREACHABLE", requestId = null, retryAfter = null } = {}) {
     super(message);
     this.status = status;
@@ -66,7 +70,7 @@ export class Client {
       });
       body = await response.json();
     } catch (error) {
-      const timedOut = error.name === "TimeoutError";
+      const timedOut = error instanceof DOMException && error.name === "TimeoutError";
       throw new Refusal(
         timedOut
           ? `The server gave no answer in ${TIMEOUT_MS / 1000} s.`

@@ -15,7 +15,10 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** The one element of the page with this id. */
+/**
+ * The one element of the page with this id.
+ * @returns {any}
+ */
 export function byId(id) {
   return document.getElementById(id);
 }

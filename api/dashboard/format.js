@@ -63,6 +63,7 @@ export const withDates = (text) => text.replaceAll(/\d{4}-\d{2}-\d{2}/g, mediumD
 
 /** From one instant to another, with dates and times in a zone. */
 export function timeRange(from, to, tz) {
+  /** @type {Intl.DateTimeFormatOptions} */
   const style = { timeZone: tz, day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
   return new Intl.DateTimeFormat(undefined, style).formatRange(new Date(from), new Date(to));
 }

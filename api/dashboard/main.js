@@ -74,7 +74,8 @@ byId("forget").addEventListener("click", () => askForKey());
  * leave the page alone where it shows the newest data already.
  */
 async function load({ quietly = false } = {}) {
-  const mine = (generation += 1);
+  generation += 1;
+  const mine = generation;
   const asked = address;
   stopCountdown();
   showChoices();
@@ -126,14 +127,14 @@ async function answersTo({ days, tz, tab }, unless) {
     const answers = {};
     const refusals = [];
     let isOneSnapshot = true;
-    settled.forEach(({ status, value, reason }, index) => {
-      if (status === "fulfilled") {
-        answers[requests[index][0]] = value.body;
-        isOneSnapshot &&= value.snapshotId === frame.snapshotId;
-      } else if (reason instanceof Refusal) {
-        refusals.push(reason);
+    settled.forEach((outcome, index) => {
+      if (outcome.status === "fulfilled") {
+        answers[requests[index][0]] = outcome.value.body;
+        isOneSnapshot &&= outcome.value.snapshotId === frame.snapshotId;
+      } else if (outcome.reason instanceof Refusal) {
+        refusals.push(outcome.reason);
       } else {
-        throw reason;
+        throw outcome.reason;
       }
     });
     found = { frame, answers, refusals };
@@ -313,10 +314,10 @@ addEventListener("popstate", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   redrawCharts(); // they do not take their colours from the style sheet
 });
-for (const [event, isPrinting] of [["beforeprint", true], ["afterprint", false]]) {
+for (const event of ["beforeprint", "afterprint"]) {
   addEventListener(event, () => {
     // Paper is white and narrow, whatever the screen is.
-    document.documentElement.classList.toggle("printing", isPrinting);
+    document.documentElement.classList.toggle("printing", event === "beforeprint");
     redrawCharts();
   });
 }

@@ -5,7 +5,13 @@ import { ago, counted, dateAndTime, mediumDate } from "./format.js";
 
 const STALE_AFTER_MS = 2 * 3_600_000; // loads are hourly, so one that failed shows
 
-/** A notice: kind is info, warn or error; actions are `{text, act}`. */
+/**
+ * A notice.
+ * @param {{
+ *   kind: "info" | "warn" | "error", name: string, text: string, detail?: string | null,
+ *   actions?: {text: string, act: () => void}[],
+ * }} what
+ */
 export function notice({ kind, name, text, detail = null, actions = [] }) {
   return element(
     "div",

@@ -18,6 +18,10 @@ export function datesAndZone(frame) {
  * `table` is what dataTable takes but for the caption; `csv` is `{name, columns, rows}`;
  * `controls` go beside the title, `note` below the chart, and `look` is
  * `wide` for all columns or `tall` for two rows.
+ * @param {{
+ *   id: string, title: string, frame: any, chart?: any, table: any, csv: any,
+ *   note?: string | null, controls?: Element | null, look?: string,
+ * }} what
  */
 export function panel({ id, title, frame, chart = null, table, csv, note = null, controls = null, look = "" }) {
   const caption = `${title}, ${datesAndZone(frame)}`;

@@ -10,6 +10,7 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "bas
  * Each column has a `label`, `value(row)` to sort by, and `text(row)` to show; `isName` marks text
  * from the data, `isNumber` aligns it right. The first column heads its row. `total`, if given, is a
  * row of texts below. Rows keep their order until a heading is pressed; null sorts last.
+ * @param {{caption: string, columns: any[], rows: any[], total?: string[] | null}} what
  */
 export function dataTable({ caption, columns, rows, total = null }) {
   const body = element("tbody", {}, ...rows.map((row) => bodyRow(columns, row)));

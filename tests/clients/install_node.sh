@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian's Node.js and npm, which the TypeScript client is made with, where there are none.
+# Installs Debian's Node.js and npm, for the TypeScript client and the dashboard's lint, where there are none.
 set -euo pipefail
 command -v npm >/dev/null && exit 0
 as_root=()

@@ -108,7 +108,7 @@ function volumePanel(frame, measure) {
         { look: "series-1", text: "whole day" },
         { look: "series-1-soft", text: "today so far" },
       ],
-      config: (width, theme) => ({
+      config: (_, theme) => ({
         type: "bar",
         data: {
           labels,
