@@ -22,7 +22,7 @@ from benchmarks import (
     storage,
 )
 from benchmarks.pictures import draw
-from benchmarks.report import Report
+from benchmarks.report import Report, read_all
 
 # Each takes an empty folder and the share of the full size that is wanted.
 BENCHMARKS: dict[str, Callable[[Path, float], Report]] = {
@@ -46,14 +46,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="default: all")
     parser.add_argument("--share", type=float, default=1.0, help="of the full size; default: 1")
+    parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     arguments = parser.parse_args()
+    if arguments.draw:
+        for report in read_all():
+            if report.name in (arguments.names or BENCHMARKS):
+                print(*draw(report), sep="\n")
+        return 0
     missed = 0
     for name in arguments.names or BENCHMARKS:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             report = BENCHMARKS[name](Path(folder), arguments.share)
         report.write()
-        draw(report)
         print(f"\n{report.title}, {time.monotonic() - began:.0f} s")
         for figure in report.figures:
             missed += figure.holds is False

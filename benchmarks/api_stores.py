@@ -21,7 +21,6 @@ from api.series import Measures, Sums
 from api.windows import Window
 
 CUSTOMER_QUARTER_HOURLY = "customer_quarter_hourly"
-QUARTER_HOUR_SECONDS = 900
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

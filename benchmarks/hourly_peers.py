@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,8 +48,6 @@ with closing(Ledger(settings.ledger_path)) as ledger:
         found[name] = [time.perf_counter() - began[0], time.process_time() - began[1]]
 Path(sys.argv[1]).write_text(json.dumps(found))
 """
-
-Seconds = Mapping[str, list[float]]
 
 
 def run(folder: Path, share: float) -> Report:

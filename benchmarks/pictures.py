@@ -1,23 +1,29 @@
 """Pictures of a report: its ratios as bars, with the goal of each as a mark, and its curves."""
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from benchmarks.report import RESULTS, Curve, Report
+from benchmarks.machine import CHECKOUT
+from benchmarks.report import Curve, Report
+
+PICTURES = CHECKOUT / "build" / "pictures"
 
 MET, MISSED, NO_GOAL = "#2a7f62", "#c44536", "#7d8597"
 COSTS = {"CPU seconds": "#2a7f62", "wall seconds": "#33658a", "peak memory, MiB": "#c44536"}
 
 
-def draw(report: Report) -> None:
-    """Write the pictures beside the report's file."""
-    for curve in report.curves:
-        _draw_curve(report, curve)
+def draw(report: Report) -> list[Path]:
+    """Write the pictures of a report to `PICTURES`."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    pictures = [_draw_curve(report, curve) for curve in report.curves]
     if report.figures:
-        _draw_ratios(report)
+        pictures.append(_draw_ratios(report))
+    return pictures
 
 
-def _draw_curve(report: Report, curve: Curve) -> None:
+def _draw_curve(report: Report, curve: Curve) -> Path:
     canvas = Canvas(figsize=(9, 4.5), layout="constrained")
     axes = canvas.subplots()
     sizes = [point[0] for point in curve.points]
@@ -29,10 +35,10 @@ def _draw_curve(report: Report, curve: Curve) -> None:
     axes.set_yscale("log")
     axes.set_xlabel(curve.of)
     axes.legend(fontsize=8)
-    _finish(canvas, axes, f"{report.title}: {curve.of}", f"{report.name}-{curve.name}")
+    return _finish(canvas, axes, f"{report.title}: {curve.of}", f"{report.name}-{curve.name}")
 
 
-def _draw_ratios(report: Report) -> None:
+def _draw_ratios(report: Report) -> Path:
     figures = list(reversed(report.figures))
     canvas = Canvas(figsize=(9, 0.8 + 0.34 * len(figures)), layout="constrained")
     axes = canvas.subplots()
@@ -45,12 +51,14 @@ def _draw_ratios(report: Report) -> None:
     labels = [f"{figure.what} / {figure.against}" for figure in figures]
     axes.set_yticks(range(len(figures)), labels, fontsize=8)
     axes.set_xscale("log")
-    _finish(canvas, axes, f"{report.title}; the mark is the goal", report.name)
+    return _finish(canvas, axes, f"{report.title}; the mark is the goal", report.name)
 
 
-def _finish(canvas: Canvas, axes: Axes, title: str, name: str) -> None:
+def _finish(canvas: Canvas, axes: Axes, title: str, name: str) -> Path:
     axes.set_title(title, fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     # No date in it: the same figures make the same file.
-    canvas.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+    picture = PICTURES / f"{name}.svg"
+    canvas.savefig(picture, metadata={"Date": None})
+    return picture

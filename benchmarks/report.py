@@ -12,6 +12,7 @@ HEAD = """# Results
 
 Written by `make bench`; every figure is a ratio of two things measured in turns within one run.
 `share` is the share of the full size that was run.
+`make bench BENCH_ARGS=--draw` draws these figures, without a new run, to `build/pictures/`.
 
 """
 CURVES_HEAD = """\
@@ -138,9 +139,5 @@ def table(reports: list[Report]) -> str:
                 f"{curve.slope(last=2):.2f}",
             )
             parts.append(f"| {' | '.join(slopes)} |\n")
-        if report.figures:
-            parts.append(f"\n![{report.title}]({report.name}.svg)\n")
-        for curve in report.curves:
-            parts.append(f"\n![Cost by {curve.of}]({report.name}-{curve.name}.svg)\n")
         parts.append("\n")
     return "".join(parts).rstrip() + "\n"

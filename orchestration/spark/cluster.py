@@ -108,16 +108,6 @@ class Cluster:
         recorded = json.loads(self._state.read_text())["processes"]
         return {name: Process(**process) for name, process in recorded.items()}
 
-    @property
-    def is_up(self) -> bool:
-        """Whether all that was started still lives, and the Thrift server takes connections."""
-        processes = self.processes()
-        return (
-            bool(processes)
-            and all(process.is_alive for process in processes.values())
-            and _listens(self.shape.thrift_port)
-        )
-
     def up(self) -> None:
         """Start what is not running, and wait until statements can be sent."""
         self.folder.mkdir(parents=True, exist_ok=True)

