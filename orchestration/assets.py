@@ -178,14 +178,15 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
         """Check what was dropped and write it to the lake, one ledger entry for each file.
 
         Before that, what is new in the source database is dropped too. A source that cannot be
-        read holds nothing up: the files are landed, rolled up and published, then the run fails.
+        read holds nothing up: the files are landed, rolled up and published, then the run fails. So
+        it does where a file waits because the lake is damaged at its dates.
         """
         source = pipeline.pull(writer.settings, writer.ledger)
         if source.pulled:
             writer.note(rows_pulled=source.rows)
         for problem in source.problems:
             writer.note_problem(problem)
-        loads = pipeline.land(writer.settings, writer.ledger)
+        loads = pipeline.land(writer.settings, writer.ledger, report_damage=writer.note_problem)
         writer.note(
             files_loaded=sum(load.status == "loaded" for load in loads),
             files_failed=sum(load.status == "failed" for load in loads),

@@ -7,7 +7,7 @@ up by the next one.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
@@ -99,10 +99,12 @@ def pull(settings: Settings, ledger: Ledger) -> Pull:
     return pull_from_source(settings, ledger)
 
 
-def land(settings: Settings, ledger: Ledger) -> list[Load]:
-    """Load every file that waits in the landing folder."""
+def land(
+    settings: Settings, ledger: Ledger, *, report_damage: Callable[[str], None] | None = None
+) -> list[Load]:
+    """Load every file that waits in the landing folder, as `land_waiting_files` does."""
     make_folder(settings.landing)
-    return land_waiting_files(settings, ledger)
+    return land_waiting_files(settings, ledger, report_damage=report_damage)
 
 
 def passed_over(settings: Settings) -> list[str]:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,7 @@ import structlog
 
 from orchestration.durable import make_folder, sync_folder
 from orchestration.lake.leftovers import clear_unknown
-from orchestration.lake.verified import verified_paths
+from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.landing import files, lake
 from orchestration.landing.child import Child, ChildDied, OutOfTime
 from orchestration.landing.counts import count_earlier_loads
@@ -55,11 +55,13 @@ def land_waiting_files(
     ledger: Ledger,
     *,
     streams: Sequence[Stream] = STREAMS,
+    report_damage: Callable[[str], None] | None = None,
 ) -> list[Load]:
     """Load every finished file in the landing folder, reference streams first.
 
     A file that cannot be read goes to `landing/_failed/` and the others still load. Returns one
-    load for each file.
+    load for each file. One of dates of which the lake is damaged waits, and that is reported; where
+    nobody asks for the report, it raises `LakeDamaged`.
     """
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
@@ -79,7 +81,16 @@ def land_waiting_files(
     loads: list[Load] = []
     with closing(_Landing(settings, ledger)) as landing:
         for number, (stream, path) in enumerate(waiting, start=1):
-            load = landing.land(path, stream)
+            try:
+                load = landing.land(path, stream)
+            except LakeDamaged as damage:
+                # Nobody can tell what of it is a duplicate.
+                if report_damage is None:
+                    raise
+                waits = str(path.relative_to(settings.landing))
+                log.error("lake_damaged", file=waits, reason=str(damage), then="left to wait")
+                report_damage(f"{waits} waits, because {damage}")
+                continue
             if load:
                 loads.append(load)
                 log.info(

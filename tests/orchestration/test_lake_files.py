@@ -91,6 +91,23 @@ def test_nobody_reads_a_file_with_other_bytes(lake: Lake, reader: str) -> None:
         READERS[reader](lake.settings, ledger)
 
 
+def test_damage_of_one_date_holds_up_no_other(lake: Lake) -> None:
+    """A delivery of the date waits, unread, and is named; those of other dates load."""
+    said: list[str] = []
+    lake.drop("agent_usage_events", [usage_event(6)])
+    lake.drop("agent_usage_events", [usage_event(7, occurred_at="2026-02-28T08:00:00Z")])
+    with closing(Ledger(lake.settings.ledger_path)) as ledger:
+        (file,) = ledger.lake_files_of("agent_usage_events")
+        flip(lake.settings.lake / file.path, 99)
+        loads = pipeline.land(lake.settings, ledger, report_damage=said.append)
+        assert [load.source_file for load in loads] == ["agent_usage_events/6.ndjson"]
+        (problem,) = said
+        assert problem.startswith("agent_usage_events/5.ndjson waits") and file.path in problem
+        flip(lake.settings.lake / file.path, 99)
+        (load,) = pipeline.land(lake.settings, ledger, report_damage=said.append)
+        assert load.source_file == "agent_usage_events/5.ndjson"
+
+
 def test_every_single_bit_matters(lake: Lake) -> None:
     """Each of 400 bits, spread over all files, is found, though the ledger has seen them whole."""
     with closing(Ledger(lake.settings.ledger_path)) as ledger:
