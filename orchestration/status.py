@@ -15,7 +15,7 @@ from orchestration.freshness import Freshness, check_freshness
 from orchestration.lake.verified import LakeDamaged
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
 from orchestration.landing.passed_over import PassedOver, find_passed_over
-from orchestration.landing.set_aside import is_set_aside, reason_beside
+from orchestration.landing.set_aside import first_line_of, is_set_aside, reason_beside
 from orchestration.landing.streams import STREAMS
 from orchestration.ledger import Ledger, Run
 from orchestration.problems import rejected_share
@@ -128,7 +128,7 @@ def _set_aside(settings: Settings) -> list[FailedFile]:
         if not is_set_aside(path):
             continue
         try:
-            why = reason_beside(path).read_text(errors="replace").partition("\n")[0]
+            why = first_line_of(reason_beside(path).read_text(errors="replace"))
         except OSError:
             why = "nobody noted why"
         found.append(FailedFile(str(path.relative_to(failed)), why))

@@ -29,7 +29,7 @@ from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.event_times import book_earlier_events
 from orchestration.landing.files import Content
 from orchestration.landing.loading import Gone, NoRoom, Retention, Task, work
-from orchestration.landing.set_aside import reason_beside
+from orchestration.landing.set_aside import reason_beside, written_reason
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger, Load
 from orchestration.retention.policy import customer_files
@@ -320,10 +320,7 @@ def move_away(path: Path, load: Load, landing: Path) -> None:
     if target.exists() or reason_beside(target).exists():
         target = target.with_name(f"{load.load_id}.{target.name}")
     if load.failure:
-        reason_beside(target).write_text(
-            f"{load.source_file} was set aside and nothing of it was loaded: {load.failure}\n"
-            "Mend it and drop it again under landing/.\n"
-        )
+        reason_beside(target).write_text(written_reason(load.source_file, load.failure))
     # A rename where it can be, a copy where landing/ and its archive are different file systems.
     shutil.move(path, target)
     sync_folder(target.parent)

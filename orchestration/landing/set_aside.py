@@ -9,11 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 _REASON = ".reason.txt"
+_SAID = " was set aside and nothing of it was loaded: "
 
 
 def reason_beside(path: Path) -> Path:
     """Where the reason of a file is."""
     return path.with_name(f"{path.name}{_REASON}")
+
+
+def written_reason(source_file: str, failure: str) -> str:
+    """What stands beside a file."""
+    return f"{source_file}{_SAID}{failure}\nMend it and drop it again under landing/.\n"
+
+
+def first_line_of(reason: str) -> str:
+    """Why a file was set aside, of what stands beside it."""
+    line = reason.partition("\n")[0]
+    return line.partition(_SAID)[2] or line
 
 
 def is_set_aside(path: Path) -> bool:

@@ -153,7 +153,7 @@ def test_a_run_reports_what_it_did_and_status_shows_it(home: Path) -> None:
     assert status["runs"][0]["status"] == "succeeded"
     told = agentstats(home, "status", settings=now).stdout
     assert "2026-03-01 12:00 hourly succeeded: 1 files loaded, 1 files set aside" in told
-    assert "Set aside     agent_usage_events/b.parquet: agent_usage_events/b.parquet was" in told
+    assert "Set aside     agent_usage_events/b.parquet: cannot be read as parquet" in told
     proof = json.loads(agentstats(home, "reconcile", "--json", settings=now).stdout)
     assert (proof["adds_up"], proof["events"]) == (True, 2)
     assert "It adds up: 2 events" in agentstats(home, "reconcile", settings=now).stdout
