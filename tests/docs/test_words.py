@@ -1,0 +1,37 @@
+"""Words that are not to come back, in names and in prose: see `tests/docs/words/README.md`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from published_demo import CHECKOUT
+
+WORDS = CHECKOUT / "tests" / "docs" / "words"
+INSTEAD = dict(line.split(": ") for line in (WORDS / "instead.txt").read_text().splitlines())
+NOT_YET = (WORDS / "not_yet.txt").read_text().splitlines()
+# Parts of names are words too: two in `answers_held`, two in `HeldAnswer`, one in `withheld`.
+WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+# What was said at the time, what others wrote, and the lists.
+EXCEPT = re.compile(
+    r"CHANGELOG\.md|.*/vendor/.*|api/docs_page/swagger.*|.*\.lock|.*\.(png|gz|parquet)"
+    r"|tests/docs/(test_words\.py|words/.*)"
+)
+
+
+def test_words_that_mislead_do_not_come_back() -> None:
+    """A file that is clean stays clean, and one that became clean leaves the list."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True
+    )
+    found = {}
+    for name in listed.stdout.decode().split("\0"):
+        file = CHECKOUT / name
+        if file.is_file() and not EXCEPT.fullmatch(name):
+            words = {word.lower() for word in WORD.findall(f"{name} {file.read_text()}")}
+            if used := sorted(words & INSTEAD.keys()):
+                found[name] = ", ".join(f"{word} ({INSTEAD[word]})" for word in used)
+    new = {name: words for name, words in found.items() if name not in NOT_YET}
+    assert new == {}, "say it in the words of the field"
+    clean = [name for name in NOT_YET if name not in found]
+    assert clean == [], "take these lines out of tests/docs/words/not_yet.txt"
