@@ -60,7 +60,12 @@ class Settings(ServingSettings):
     max_unpacked_gb: float = Field(
         default=2,
         gt=0,
-        description="Gigabytes that a gzipped landing file may unpack to, or it is set aside.",
+        description="Gigabytes that a packed landing file may unpack to, or it is set aside.",
+    )
+    extra: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="What becomes of columns that a stream does not have: keep their numbers, "
+        "booleans and texts of at most 256 characters in the lake, or drop them.",
     )
     landing_timeout_seconds: float = Field(
         default=1800,

@@ -61,7 +61,9 @@ _LEDGER_TYPES = {
     "conflicting_duplicates": "bigint",
     "total_mismatches": "bigint",
     "rejected_by_reason": "map(varchar, bigint)",
-    "unknown_columns": "varchar[]",
+    "received_in_future": "bigint",
+    "unknown_columns": "bigint",
+    "extra_left_out": "bigint",
     "dates_touched": "date[]",
     "file_bytes": "bigint",
     "loaded_at": "timestamp",
@@ -368,7 +370,9 @@ def _ledger_rows(loads: Sequence[Load], touched: Mapping[int, Any]) -> list[str]
     rows = [
         {
             **{name: getattr(load, name) for name in _LEDGER_TYPES if name != "dates_touched"},
-            "unknown_columns": list(load.unknown_columns),
+            "received_in_future": load.received_in_future,
+            "unknown_columns": load.unknown_columns,
+            "extra_left_out": load.extra_left_out,
             "dates_touched": [day.isoformat() for day in touched.get(load.load_seq or 0, [])],
             "loaded_at": _utc(load.loaded_at),
         }

@@ -13,6 +13,7 @@ import duckdb
 from orchestration import pipeline, publication
 from orchestration.freshness import Freshness, check_freshness
 from orchestration.lake.verified import LakeDamaged
+from orchestration.landing.extra import names_in_lake
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
 from orchestration.landing.passed_over import PassedOver, find_passed_over
 from orchestration.landing.set_aside import first_line_of, is_set_aside, reason_beside
@@ -72,6 +73,7 @@ class Status:
     set_aside: Sequence[FailedFile]
     passed_over: Sequence[PassedOver]
     invalid_policies: Mapping[int, str]
+    unknown_columns: Mapping[str, Sequence[str]]
     runs: Sequence[Run]
     freshness: Sequence[Freshness]
 
@@ -84,6 +86,7 @@ def gather(settings: Settings) -> Status:
         runs = ledger.runs(RUNS_SHOWN)
         data_as_of = ledger.newest_load_at(settings.clock())
         invalid = _invalid_policies(settings, ledger)
+        unknown = _unknown_columns(settings, ledger)
     by_reason: Counter[tuple[str, str]] = Counter()
     for load in loads:
         for reason, rows in load.rejected_by_reason.items():
@@ -115,6 +118,7 @@ def gather(settings: Settings) -> Status:
         set_aside=_set_aside(settings),
         passed_over=find_passed_over(settings.landing),
         invalid_policies=invalid,
+        unknown_columns=unknown,
         runs=runs,
         freshness=check_freshness(settings),
     )
@@ -140,4 +144,12 @@ def _invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
         return pipeline.invalid_policies(settings, ledger)
     except (LakeDamaged, duckdb.Error):
         # A run that is under way may take the files away that are read here.
+        return {}
+
+
+def _unknown_columns(settings: Settings, ledger: Ledger) -> dict[str, list[str]]:
+    try:
+        return names_in_lake(settings, ledger)
+    except LakeDamaged:
+        # `agentstats lake verify` says so.
         return {}

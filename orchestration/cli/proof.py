@@ -20,6 +20,7 @@ from orchestration.reconciliation import (
 from orchestration.settings import read_settings
 
 # Of a terminal that nobody has widened.
+_NAMES_SHOWN = 20
 _WIDTH = 80
 
 
@@ -141,6 +142,10 @@ def status(as_json: AsJson = False) -> None:
     )
     for file in report.set_aside:
         out.print(f"Set aside     {file.path}: {file.why}", markup=False)
+    for stream, names in report.unknown_columns.items():
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        out.print(f"Unknown columns of {stream}: {shown}{more}", markup=False)
     for each_file in report.passed_over:
         out.print(f"Passed over   {each_file.path}: {each_file.why}", markup=False)
     for customer_id, problem in report.invalid_policies.items():

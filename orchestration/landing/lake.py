@@ -40,13 +40,14 @@ def write_good_rows(
     """Write the rows of `checked` that are good and not `dropped`; `judge` has filled those.
 
     Events go to a file for each date, sorted by customer and time, so that one customer's rows
-    lie together; reference rows to one file.
+    lie together; reference rows to one file. Each row says which load brought it.
     """
     columns = ", ".join(quoted(name) for name, _ in stream.lake_columns)
+    more = f"extra, {literal(load_id)} as load_id"
     written = "reason is null and rowid not in (select row from dropped)"
     if stream.is_reference:
         path = f"{stream.name}/{load_id}.parquet"
-        query = f"select {columns} from checked where {written} order by {columns}"
+        query = f"select {columns}, {more} from checked where {written} order by {columns}"
         return write_file(connection, query, path, stream.name, None, lake)
     # The row's number makes the order total, so that the same file gives the same bytes.
     order = "customer_id, occurred_at, row_number"
@@ -61,7 +62,7 @@ def write_good_rows(
     lake_files: list[LakeFile] = []
     for day in dates:
         query = (
-            f"select {columns}, is_repeat from {source} "
+            f"select {columns}, is_repeat, {more} from {source} "
             f"where occurred_date = date {literal(day.isoformat())} "
             f"order by {order}"
         )

@@ -279,7 +279,10 @@ class _Landing:
         ledger.mark_moved(load)
         if load.unknown_columns:
             log.warning(
-                "unknown_columns_left_out", file=load.source_file, columns=load.unknown_columns
+                "unknown_columns",
+                file=load.source_file,
+                columns=load.unknown_columns,
+                values_left_out=load.extra_left_out,
             )
         return load
 

@@ -178,7 +178,9 @@ def _judge_and_write(
         conflicting_duplicates=verdict.conflicting_duplicates,
         total_mismatches=verdict.total_mismatches,
         rejected_by_reason=verdict.rejected_by_reason,
-        unknown_columns=tuple(rows.unknown_columns),
+        received_in_future=verdict.received_in_future,
+        unknown_columns=len(rows.unknown_columns),
+        extra_left_out=verdict.extra_left_out,
         lake_files=tuple(lake_files),
         event_times=event_times,
     )

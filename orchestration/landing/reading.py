@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zlib
+from functools import partial
 
 import duckdb
 import zstandard
@@ -31,13 +32,14 @@ def read_rows(
     """
     now = settings.clock()
     limit = round(settings.max_unpacked_gb * 10**9)
+    check = partial(check_rows, connection, file, keeps_extra=settings.extra == "keep")
     try:
         with ways_to_read(connection, file, settings.scratch, unpacked_limit=limit) as ways:
             *cheaper, last = ways
             for way in cheaper:
                 try:
                     rows = way()
-                    check_rows(connection, file, rows, now)
+                    check(rows, now=now)
                 except duckdb.Error as error:
                     if tells_of_no_room(str(error)):
                         raise
@@ -46,7 +48,7 @@ def read_rows(
                     if not has_strange_rows(connection):
                         return rows
             rows = last()
-            check_rows(connection, file, rows, now)
+            check(rows, now=now)
     except BROKEN as error:
         if tells_of_no_room(str(error)):
             raise

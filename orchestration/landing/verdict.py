@@ -16,6 +16,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from orchestration.landing import extra
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
     literal,
@@ -40,13 +41,18 @@ _IS_DATED = f"""
 """
 
 
+# Whether the time of receipt is one that no clock can have told yet.
+_IS_AHEAD = f"coalesce(received_at > now_instant + {FUTURE_TOLERANCE}, false)"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Counts of rows of one file; rows_read = accepted + duplicates + rejected.
 
     `conflicting_duplicates` are duplicates whose content differs from what was known, counted
     once for each different content; `total_mismatches` are good rows, accepted or duplicate, whose
-    total_tokens is not the sum of its parts.
+    total_tokens is not the sum of its parts, and `received_in_future` those whose time of receipt
+    was taken as unknown. `extra_left_out` are values of unknown columns that were not kept.
     """
 
     rows_read: int
@@ -55,6 +61,8 @@ class Verdict:
     rejected_by_reason: dict[str, int]
     conflicting_duplicates: int
     total_mismatches: int
+    received_in_future: int
+    extra_left_out: int
 
     @property
     def rejected(self) -> int:
@@ -62,7 +70,12 @@ class Verdict:
 
 
 def check_rows(
-    connection: duckdb.DuckDBPyConnection, file: LandedFile, rows: RowSource, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    file: LandedFile,
+    rows: RowSource,
+    now: datetime,
+    *,
+    keeps_extra: bool = True,
 ) -> None:
     """Fill `checked`. Of the first instant that is kept of a customer there must be a table
     (customer_id, kept_from): `retention` for events, `erased` for reference rows.
@@ -79,6 +92,8 @@ def check_rows(
     lake_values = [
         f"{total_mismatch(stream, rows.types)} as {name}"
         if name == "is_total_mismatch"
+        else f"case when not {_IS_AHEAD} then {name} end as {name}"
+        if name == "received_at"
         else quoted(name)
         for name, _ in stream.lake_columns
     ]
@@ -86,6 +101,9 @@ def check_rows(
     if not stream.is_reference:
         lake_values.append("cast(occurred_at as date) as occurred_date")
         lake_values.append(f"{_IS_DATED} as is_dated")
+    is_ahead = "false" if stream.is_reference else _IS_AHEAD
+    has_extra = keeps_extra and rows.unknown_columns
+    extra_value = f"case when reason is null then {extra.kept(rows.entries)} end"
     connection.execute(
         f"""
         create or replace temp table checked as
@@ -109,6 +127,9 @@ def check_rows(
             -- The text of an expired row is past its retention, and so not kept either.
             case when reason <> 'expired' then {rows.original} end as original,
             {rows.is_strange} as is_strange,
+            {is_ahead} as is_received_in_future,
+            {extra_value if has_extra else "cast(null as map(varchar, varchar))"} as extra,
+            {extra.told(rows.entries) if has_extra else "0"} as extra_told,
             {", ".join(lake_values)}
         from judged
         """
@@ -158,7 +179,10 @@ def judge(
         )
         + " from counted"
     ).fetchall()[0]
-    return Verdict(read, accepted, duplicates, dict(by_reason), conflicts, mismatches)
+    return Verdict(
+        *(read, accepted, duplicates, dict(by_reason), conflicts, mismatches),
+        *_of_good_rows(connection),
+    )
 
 
 def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict:
@@ -171,7 +195,17 @@ def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict
     good = by_reason.pop(None, 0)
     duplicates = _scalar(connection, "select count(*) from dropped")
     read = good + sum(by_reason.values())
-    return Verdict(read, good - duplicates, duplicates, by_reason, 0, 0)
+    return Verdict(read, good - duplicates, duplicates, by_reason, 0, 0, *_of_good_rows(connection))
+
+
+def _of_good_rows(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """(times of receipt ahead, values of unknown columns left out)."""
+    ahead, left_out = connection.execute(
+        "select count(*) filter (is_received_in_future), "
+        "coalesce(sum(extra_told - coalesce(cardinality(extra), 0)), 0)::bigint "
+        "from checked where reason is null"
+    ).fetchall()[0]
+    return ahead, left_out
 
 
 def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestration.durable import make_home
-from orchestration.ledger.schema import prepare_schema
+from orchestration.ledger.schema import is_of_an_older_edition, prepare_schema
 
 _RESTORE = (
     "Restore ledger.db and lake/ from the same backup (docs/operations.md, Backup and restore)"
@@ -45,6 +45,11 @@ class Book:
         self._connection.execute("pragma foreign_keys = on")
         # What is deleted is overwritten: paths and reasons of files may name somebody.
         self._connection.execute("pragma secure_delete = on")
+        if is_of_an_older_edition(self._connection):
+            raise LedgerUnusable(
+                f"{path} is of an older edition, whose lake this one does not read: begin with a "
+                "new home folder, and drop the files of the old one's sources there"
+            )
         prepare_schema(self._connection)
 
     def close(self) -> None:

@@ -39,7 +39,9 @@ class Load:
     loaded_at: datetime
     failure: str | None = None
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
-    unknown_columns: Sequence[str] = ()
+    received_in_future: int = 0
+    unknown_columns: int = 0
+    extra_left_out: int = 0
     lake_files: Sequence[LakeFile] = ()
     event_times: Sequence[EventTimes] = ()
     load_seq: int | None = None
@@ -80,9 +82,10 @@ class LoadBook(Book):
             cursor = connection.execute(
                 "insert into load (load_id, stream, source_file, file_bytes, file_modified_ns, "
                 "sha256, status, failure, rows_read, accepted, duplicates, rejected, "
-                "conflicting_duplicates, total_mismatches, rejected_by_reason, unknown_columns, "
+                "conflicting_duplicates, total_mismatches, rejected_by_reason, received_in_future, "
+                "unknown_columns, extra_left_out, "
                 "started_at, loaded_at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     load.load_id,
                     load.stream,
@@ -99,7 +102,9 @@ class LoadBook(Book):
                     load.conflicting_duplicates,
                     load.total_mismatches,
                     json.dumps(dict(sorted(load.rejected_by_reason.items()))),
-                    json.dumps(list(load.unknown_columns)),
+                    load.received_in_future,
+                    load.unknown_columns,
+                    load.extra_left_out,
                     to_text(load.started_at),
                     to_text(load.loaded_at),
                 ),
@@ -227,7 +232,9 @@ class LoadBook(Book):
             conflicting_duplicates=row["conflicting_duplicates"],
             total_mismatches=row["total_mismatches"],
             rejected_by_reason=json.loads(row["rejected_by_reason"]),
-            unknown_columns=tuple(json.loads(row["unknown_columns"])),
+            received_in_future=row["received_in_future"],
+            unknown_columns=row["unknown_columns"],
+            extra_left_out=row["extra_left_out"],
             started_at=from_text(row["started_at"]),
             loaded_at=from_text(row["loaded_at"]),
             load_seq=row["load_seq"],

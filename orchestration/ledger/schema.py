@@ -22,7 +22,9 @@ create table if not exists load (
     conflicting_duplicates integer not null,
     total_mismatches integer not null,
     rejected_by_reason text not null,
-    unknown_columns text not null,
+    received_in_future integer not null,
+    unknown_columns integer not null,
+    extra_left_out integer not null,
     started_at text not null,
     loaded_at text not null,
     is_moved integer not null default 0,
@@ -124,6 +126,12 @@ create table if not exists source_cursor (
     moved_at text not null
 );
 """
+
+
+def is_of_an_older_edition(connection: sqlite3.Connection) -> bool:
+    """Whether there is a ledger already, and it is not of this edition."""
+    loads = _columns(connection, "load")
+    return bool(loads) and "extra_left_out" not in loads
 
 
 def prepare_schema(connection: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ import pytest
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline
 from orchestration.landing.checks import typed_value
+from orchestration.landing.extra import names_in_lake
 from orchestration.landing.streams import Column, Kind
 from orchestration.ledger import Load
 
@@ -52,6 +53,8 @@ def test_every_format_lands_the_same_rows(installation: Installation, name: str)
         "occurred_at": first["occurred_at"],
         "received_at": first["received_at"],
         "is_repeat": False,
+        "extra": None,
+        "load_id": first["load_id"],
     }
     assert first["occurred_at"].isoformat() == "2026-03-01T08:00:00"
     scans = sorted(installation.lake("audit_events"), key=lambda row: row["audit_id"])
@@ -448,13 +451,59 @@ def _value_of(column: Column, text: str) -> Any:
         ).fetchall()[0][0]
 
 
-def test_unknown_columns_are_left_out_and_reported(installation: Installation) -> None:
-    """The lake has the contract's columns only; the ledger names the others."""
-    installation.drop("agent_usage_events", "a.csv", [usage_event(1, mood="good")])
-    installation.drop("feedback_events", "a.ndjson", [rating(1, mood="good")])
-    loads = land(installation)
-    assert {load.unknown_columns for load in loads.values()} == {("mood",)}
-    assert "mood" not in installation.lake("agent_usage_events")[0]
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson", "a.parquet"])
+def test_what_columns_say_that_the_stream_does_not_have_is_kept_beside_the_row(
+    installation: Installation, name: str
+) -> None:
+    """In the lake alone: the ledger has how many columns there were, and values left out."""
+    said = {"mood": "good", "alice@example.com": 1, "prompt": "p" * 257}
+    installation.drop("agent_usage_events", name, [usage_event(1, **said)])
+    ((source, load),) = land(installation).items()
+    assert (load.unknown_columns, load.extra_left_out) == (3, 1)
+    (row,) = installation.lake("agent_usage_events")
+    assert row["extra"] == {"mood": "good", "alice@example.com": "1"}
+    assert row["load_id"] == load.load_id
+    assert b"alice" not in installation.settings.ledger_path.read_bytes(), source
+    assert unknown_columns(installation) == {"agent_usage_events": ["alice@example.com", "mood"]}
+
+
+def unknown_columns(installation: Installation) -> dict[str, list[str]]:
+    """Their names, as `agentstats status` reads them from the lake."""
+    with installation.ledger() as ledger:
+        return names_in_lake(installation.settings, ledger)
+
+
+def test_nested_values_and_all_beyond_sixteen_kilobytes_are_left_out(
+    installation: Installation,
+) -> None:
+    """Whatever the values are, a row's map has its bound; and `drop` keeps none."""
+    many = {f"column-{n:03}": "x" * 256 for n in range(100)}
+    rows = [usage_event(1, prompt={"a": 1}, answer=[1], ok=True, n=1.5), usage_event(2, **many)]
+    installation.drop("agent_usage_events", "a.ndjson", rows)
+    (load,) = land(installation).values()
+    kept = {row["event_id"]: row["extra"] for row in installation.lake("agent_usage_events")}
+    assert kept["event-1"] == {"ok": "true", "n": "1.5"}
+    size = sum(len(name) + len(value) for name, value in kept["event-2"].items())
+    assert 15 * 1024 < size <= 16 * 1024
+    assert load.extra_left_out == 2 + 100 - len(kept["event-2"])
+    installation.environment.setenv("AGENTSTATS_EXTRA", "drop")
+    installation.drop("agent_usage_events", "b.ndjson", [usage_event(3, mood="good")])
+    (load,) = land(installation).values()
+    assert (load.unknown_columns, load.extra_left_out) == (1, 0)
+
+
+def test_a_time_of_receipt_that_is_ahead_is_taken_as_unknown(installation: Installation) -> None:
+    """And counted; a row that differs in nothing but such a time is the same row."""
+    ahead = [f"2026-03-01T12:0{minute}:00.000001Z" for minute in (5, 6)]
+    rows = [usage_event(1, received_at=time) for time in ahead]
+    installation.drop("agent_usage_events", "a.ndjson", [*rows, usage_event(2)])
+    (load,) = land(installation).values()
+    assert (load.accepted, load.duplicates, load.conflicting_duplicates) == (2, 1, 0)
+    assert load.received_in_future == 2
+    received = {
+        row["event_id"]: row["received_at"] for row in installation.lake("agent_usage_events")
+    }
+    assert received["event-1"] is None and received["event-2"] is not None
 
 
 def test_what_an_interrupted_load_left_is_cleared_and_loaded_again(

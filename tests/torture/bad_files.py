@@ -333,7 +333,7 @@ def _land() -> None:
                     file: {
                         **{name: getattr(load, name) for name in names},
                         "rejected_by_reason": dict(load.rejected_by_reason),
-                        "unknown_columns": list(load.unknown_columns),
+                        "unknown_columns": load.unknown_columns,
                     }
                     for file, load in loads.items()
                 },
