@@ -75,7 +75,7 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
         from orchestration.retries import TAGS_OF_COMMAND_LINE
         from orchestration.writer import INTERRUPTIONS
 
-        job = defs.get_job_def(name)
+        job = defs.resolve_job_def(name)
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if full_refresh:
         run_config["ops"] = {"roll_up": {"config": {"full_refresh": True}}}

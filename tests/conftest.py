@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from first_run import Drop, FirstRun, copy_first_run
 from installation import Installation
 from published_demo import PublishedDemo, make_published_demo
 
@@ -21,9 +22,24 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> PublishedDemo:
-    """The demo, run to its end and published; to be read only."""
-    # Each test process has a folder of its own below the one that all of them share.
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this session share: what is made in it is made once."""
+    # Each of them has a folder of its own below the one that they share.
     folder = tmp_path_factory.getbasetemp()
-    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    return make_published_demo(shared / "published_demo")
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def first_run(shared_folder: Path) -> FirstRun:
+    """Lets an empty installation have had its first run: `first_run(installation, drop)`."""
+
+    def first_run_of(installation: Installation, drop: Drop) -> None:
+        copy_first_run(shared_folder / "first_runs", installation, drop)
+
+    return first_run_of
+
+
+@pytest.fixture(scope="session")
+def demo(shared_folder: Path) -> PublishedDemo:
+    """The demo, run to its end and published; to be read only."""
+    return make_published_demo(shared_folder / "published_demo")

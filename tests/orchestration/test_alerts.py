@@ -54,7 +54,7 @@ def test_a_failed_run_of_the_command_line_is_told(installation: Installation) ->
         installation.environment.setenv("AGENTSTATS_FAILURE_WEBHOOK_URL", hook.address)
         settings = installation.settings
         with writer_lock(settings.home, task="somebody else", now=settings.clock()):
-            outcome = installation.try_run()
+            outcome = installation.try_run(in_dagster=True)
         installation.run()
     assert not outcome.succeeded
     (alert,) = hook.posted
@@ -85,7 +85,7 @@ def test_a_webhook_that_is_down_harms_nothing_and_is_reported(
     )
     settings = installation.settings
     with writer_lock(settings.home, task="somebody else", now=settings.clock()):
-        outcome = installation.try_run()
+        outcome = installation.try_run(in_dagster=True)
     assert not outcome.succeeded and "somebody else" in str(outcome.problem)
     printed = "".join(capsys.readouterr())
     assert "alert_not_delivered" in printed and "ConnectionRefusedError" in printed

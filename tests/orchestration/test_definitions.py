@@ -60,7 +60,7 @@ def test_every_data_test_is_an_asset_check(defs: dg.Definitions) -> None:
 def test_every_step_of_a_job_shows_that_its_process_lives(defs: dg.Definitions) -> None:
     """The writer does it for the run; a step without it would be taken for dead after a minute."""
     for name in ("hourly", "nightly"):
-        for op in defs.get_job_def(name).top_level_node_defs:
+        for op in defs.resolve_job_def(name).top_level_node_defs:
             assert isinstance(op, dg.OpDefinition)
             assert "writer" in op.required_resource_keys, op.name
 
@@ -68,7 +68,7 @@ def test_every_step_of_a_job_shows_that_its_process_lives(defs: dg.Definitions) 
 def test_the_jobs_have_these_steps(defs: dg.Definitions) -> None:
     """Nothing is in a job by accident."""
     steps = {
-        name: {op.name for op in defs.get_job_def(name).top_level_node_defs}
+        name: {op.name for op in defs.resolve_job_def(name).top_level_node_defs}
         for name in ("hourly", "nightly")
     }
     assert steps == {

@@ -56,7 +56,7 @@ def test_the_run_itself_shows_it_as_asset_checks(installation: Installation) -> 
     """Without a daemon too, and without failing the run."""
     event = usage_event(1, occurred_at="2026-02-20T11:40:00Z")
     installation.drop("agent_usage_events", "a.ndjson", [event])
-    installation.run()
+    installation.run(in_dagster=True)
     home = prepare_dagster(installation.settings)
     keys = {
         NEW_DATA_ARRIVES: dg.AssetKey(["raw", "agent_usage_events"]),

@@ -25,9 +25,9 @@ def _rows(database: Path, table: str, where: str = "true") -> int:
 def test_old_runs_are_forgotten_with_all_that_belongs_to_them(installation: Installation) -> None:
     """Events, check results and files go; the newest result of each check stays, and new runs."""
     installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
-    installation.run()
+    installation.run(in_dagster=True)
     installation.drop("agent_usage_events", "b.ndjson", [usage_event(2)])
-    installation.run()
+    installation.run(in_dagster=True)
     home = prepare_dagster(installation.settings)
     index = home / "history" / "runs" / "index.db"
     runs = home / "history" / "runs.db"
@@ -57,13 +57,13 @@ def test_old_runs_are_forgotten_with_all_that_belongs_to_them(installation: Inst
 
 def test_the_nightly_run_forgets(installation: Installation) -> None:
     """Of itself: nobody has to think of it."""
-    installation.run()
-    installation.run("nightly")
+    installation.run(in_dagster=True)
+    installation.run("nightly", in_dagster=True)
     assert installation.last_run()["dagster_runs_forgotten"] == 0
     home = prepare_dagster(installation.settings)
     long_ago = "2020-01-01 00:00:00.000000"
     with closing(sqlite3.connect(home / "history" / "runs.db")) as connection:
         connection.execute("update runs set update_timestamp = ? where 1", [long_ago])
         connection.commit()
-    installation.run("nightly")
+    installation.run("nightly", in_dagster=True)
     assert installation.last_run()["dagster_runs_forgotten"] == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from first_run import FirstRun
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline, rollups
 from orchestration.ledger import LakeFile, Load
@@ -46,10 +47,10 @@ def daily(installation: Installation) -> dict[str, int]:
 
 def test_running_again_at_once_touches_no_date_and_changes_no_row(
     installation: Installation,
+    first_run: FirstRun,
 ) -> None:
     """Twice is the same: no dbt, no new snapshot, not one row different."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     assert daily(installation) == dict.fromkeys(DAYS, 6)
     before, snapshot = (
         installation.fingerprints(),
@@ -64,10 +65,11 @@ def test_running_again_at_once_touches_no_date_and_changes_no_row(
     assert current_snapshot(installation.settings.snapshots) == snapshot
 
 
-def test_a_late_event_rebuilds_its_own_date_and_no_other(installation: Installation) -> None:
+def test_a_late_event_rebuilds_its_own_date_and_no_other(
+    installation: Installation, first_run: FirstRun
+) -> None:
     """Late arrives: in its own date and quarter hour, as if it had always been there."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     with rollups.open_warehouse(installation.settings) as warehouse:
         # A mark on another date's row, which only a rebuild of that date would remove.
         warehouse.execute(
@@ -120,10 +122,11 @@ def test_any_order_of_arrival_gives_the_same_marts_as_one_rebuild(
     assert slow.fingerprints() == expected
 
 
-def test_a_date_whose_events_are_all_gone_is_empty(installation: Installation) -> None:
+def test_a_date_whose_events_are_all_gone_is_empty(
+    installation: Installation, first_run: FirstRun
+) -> None:
     """Emptied is empty: in every mart of the stream, quarter-hourly and daily."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     with installation.ledger() as ledger:
         # As when retention drops a date's folder: the files go, and the date counts as touched.
         for folder in (
@@ -150,10 +153,11 @@ def test_a_date_whose_events_are_all_gone_is_empty(installation: Installation) -
         assert {row["occurred_date"].isoformat() for row in rows} == {DAYS[0], DAYS[2]}, mart
 
 
-def test_nothing_is_published_when_a_data_test_fails(installation: Installation) -> None:
+def test_nothing_is_published_when_a_data_test_fails(
+    installation: Installation, first_run: FirstRun
+) -> None:
     """Readers keep the last good snapshot, the run fails and says which test, and is repeated."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     snapshot = current_snapshot(installation.settings.snapshots)
     # An event that landing would never let through, straight into the lake.
     path = "agent_usage_events/occurred_date=2026-02-28/bad.parquet"
@@ -224,10 +228,10 @@ def test_a_file_of_bad_rows_only_is_published_in_the_ledger(installation: Instal
 
 def test_a_warehouse_that_cannot_be_opened_is_rebuilt_from_the_lake(
     installation: Installation,
+    first_run: FirstRun,
 ) -> None:
     """It is set aside, not deleted; the marts come out the same."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     before = installation.fingerprints()
     installation.settings.warehouse.write_bytes(b"this was a database once")
     installation.run()
@@ -235,10 +239,11 @@ def test_a_warehouse_that_cannot_be_opened_is_rebuilt_from_the_lake(
     assert installation.settings.warehouse.with_name("warehouse.duckdb.broken").exists()
 
 
-def test_a_warehouse_without_its_end_is_rebuilt_from_the_lake(installation: Installation) -> None:
+def test_a_warehouse_without_its_end_is_rebuilt_from_the_lake(
+    installation: Installation, first_run: FirstRun
+) -> None:
     """DuckDB opens it; what is missing shows only when the roll-up comes to read it."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     warehouse = installation.settings.warehouse
     os.truncate(warehouse, warehouse.stat().st_size // 3)
     installation.drop("agent_usage_events", "late.ndjson", [usage_event(901)])
@@ -251,10 +256,10 @@ def test_a_warehouse_without_its_end_is_rebuilt_from_the_lake(installation: Inst
 
 def test_a_warehouse_that_is_gone_since_the_roll_up_is_not_published(
     installation: Installation,
+    first_run: FirstRun,
 ) -> None:
     """The snapshot before it is served on."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     served = current_snapshot(installation.settings.snapshots)
     installation.settings.warehouse.unlink()
     with (
@@ -286,10 +291,11 @@ def test_a_name_that_changes_later_is_shown_for_old_events_too(installation: Ins
     assert installation.marts(query) == [{"agent_name": "Newest"}]
 
 
-def test_the_nightly_run_recounts_and_clears_the_archive(installation: Installation) -> None:
+def test_the_nightly_run_recounts_and_clears_the_archive(
+    installation: Installation, first_run: FirstRun
+) -> None:
     """A landed file goes once its load is verified in the lake; a difference stops the run."""
-    drop_three_days(installation)
-    installation.run()
+    first_run(installation, drop_three_days)
     archive = installation.home / "landing/_loaded"
     assert [path for path in archive.rglob("*") if path.is_file()]
     installation.run("nightly")

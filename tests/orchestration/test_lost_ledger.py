@@ -7,17 +7,24 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from first_run import FirstRun
 from installation import Installation, usage_event
 from orchestration.cli import app
 from orchestration.ledger import Ledger, LedgerUnusable
 
 
+def drop_one_event(installation: Installation) -> None:
+    """One good event."""
+    installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
+
+
 @pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+def installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_run: FirstRun
+) -> Installation:
     """One event in the lake, and another that waits."""
     installed = Installation(tmp_path / "home", monkeypatch, "2026-03-01T12:00:00Z")
-    installed.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
-    installed.run()
+    first_run(installed, drop_one_event)
     installed.drop("agent_usage_events", "b.ndjson", [usage_event(2)])
     return installed
 

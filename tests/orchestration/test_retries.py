@@ -100,10 +100,10 @@ def test_a_step_under_the_daemon_waits_for_a_busy_writer(
     monkeypatch.setattr(retries, "SECONDS_BETWEEN", 0)
     installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
     settings = installation.settings
-    hourly = defs.get_job_def("hourly")
+    hourly = defs.resolve_job_def("hourly")
     with writer_lock(settings.home, task="somebody else", now=settings.clock()):
         waiting = hourly.execute_in_process(instance=instance, raise_on_error=False)
-        assert "somebody else" in str(installation.try_run().problem)
+        assert "somebody else" in str(installation.try_run(in_dagster=True).problem)
     tries = [event for event in waiting.all_events if event.step_key == "land"]
     assert len([event for event in tries if event.is_step_up_for_retry]) == retries.MAX_RETRIES
     assert len([event for event in tries if event.is_step_failure]) == 1
@@ -136,7 +136,7 @@ def test_a_step_that_succeeds_the_second_time_goes_on(
             return plain_land(settings, ledger)
 
     monkeypatch.setattr(pipeline, "land", land_with_a_locked_ledger)
-    result = defs.get_job_def("hourly").execute_in_process(instance=instance)
+    result = defs.resolve_job_def("hourly").execute_in_process(instance=instance)
     assert result.success
     assert len([event for event in result.all_events if event.is_step_up_for_retry]) == 1
     assert installation.marts("select sum(message_count) as n from marts.customer_daily") == [
