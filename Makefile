@@ -24,7 +24,11 @@ demo: $(READY) ## Make a sample, run the hourly job on it, serve API and dashboa
 
 .PHONY: test
 test: $(READY) ## All tests that need nothing but this checkout
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(READY) ## Those of them that take no whole job, for the hands while coding
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow" $(TEST_ARGS)
 
 .PHONY: test-traces
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
@@ -66,6 +70,14 @@ test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: de
 test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-get if it is missing
 	tests/source/install_postgres.sh
 	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
+
+# They wait for browsers, servers and daemons most of the time, so more of them than cores at once.
+.PHONY: test-more
+test-more: $(CLIENTS)/.ready ## Traces, dashboard, PostgreSQL, versions, clients and Dagster, all at once
+	tests/dashboard/install_chromium.sh
+	tests/source/install_postgres.sh
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup $(TEST_ARGS) \
+		-m "traces or browser or postgres or versions or clients or daemon"
 
 # Spark's extra and pyspark lie in an environment of their own, on top of what `.venv` has: the
 # default install stays as it is.

@@ -13,6 +13,39 @@ from published_demo import PublishedDemo, make_published_demo
 
 NOW = "2026-03-01T12:00:00Z"
 
+# What needs more than the checkout, by marker; what runs whole jobs, demos and processes that are
+# killed, by path; and what does not, beside it.
+NEEDS_MORE = {"bench", "browser", "clients", "daemon", "postgres", "spark", "traces", "versions"}
+SLOW = {
+    "cases",
+    "dbt_project",
+    "docs",
+    "golden_day",
+    "orchestration",
+    "retention",
+    "torture",
+    "zones",
+}
+QUICK = {
+    "docs/test_everything_is_documented.py",
+    "golden_day/test_golden_day_by_recount.py",
+    "orchestration/test_landing.py",
+    "orchestration/test_ledger_transactions.py",
+    "orchestration/test_line_lengths.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out; and `make test-more` gives each folder to one process,
+    so that its servers and browsers are started once."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        takes_jobs = path.parts[0] in SLOW and str(path) not in QUICK
+        if takes_jobs or any(item.get_closest_marker(name) for name in NEEDS_MORE):
+            item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group(path.parts[0]))
+
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
