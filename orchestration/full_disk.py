@@ -10,6 +10,7 @@ _NO_ROOM = (
     *(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)),
     "max_temp_directory_size",
     "database or disk is full",
+    "disk I/O error",  # what SQLite says of it where it maps its file, as of a disk that fails
 )
 
 

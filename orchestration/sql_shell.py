@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,15 +12,15 @@ from functools import partial
 from typing import IO, Any, Literal
 
 import duckdb
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from api.responses import inert
+from orchestration import terminal
 from orchestration.reading import OpenSnapshot, ReadingProblem
 
 ROWS_SHOWN = 1000
 _BATCH = 10_000
+FILE_WIDTH = 10_000  # a terminal folds what is too wide for it; a file has room
 _PROMPT, _PROMPT_GOES_ON = "agentstats> ", "       ...> "
 
 _READS = {
@@ -63,7 +62,9 @@ class Shell:
     def __init__(self, snapshot: OpenSnapshot, out: IO[str], written_as: OutputFormat) -> None:
         self._snapshot = snapshot
         self._connection = snapshot.connection
-        self._out = out
+        self._console = terminal.InertConsole(file=out, width=None if out.isatty() else FILE_WIDTH)
+        # What goes on to a program is written as it is.
+        self._out = terminal.InertFile(out) if out.isatty() else out
         self._format = written_as
 
     def answer(self, query: str, parameters: dict[str, Any] | None = None) -> None:
@@ -170,19 +171,17 @@ class Shell:
         for place, name in enumerate(names):
             are_numbers = all(isinstance(row[place], int | float | Decimal) for row in rows)
             table.add_column(
-                Text(name), justify="right" if rows and are_numbers else "left", overflow="fold"
+                terminal.inert_line(name),
+                justify="right" if rows and are_numbers else "left",
+                overflow="fold",
             )
         for row in rows:
-            # Text, not markup: a name is data, whatever brackets are in it.
-            table.add_row(*(Text("" if value is None else str(value)) for value in row))
-        # A terminal folds what is too wide for it; a file has room.
-        width = None if self._out.isatty() else 10_000
-        console = Console(file=self._out, highlight=False, width=width)
-        console.print(table)
+            table.add_row(*("" if value is None else terminal.inert(str(value)) for value in row))
+        self._console.print(table)
         more = f"{total} rows" if total != 1 else "1 row"
         if total > ROWS_SHOWN:
             more += f", the first {ROWS_SHOWN} shown; --format csv writes all"
-        console.print(more)
+        self._console.print(more)
 
     def _write_json(self, names: list[str], batches: Iterator[list[tuple[Any, ...]]]) -> None:
         self._out.write("[")
@@ -190,7 +189,7 @@ class Shell:
         for rows in batches:
             for row in rows:
                 values = {name: _plain(value) for name, value in zip(names, row, strict=True)}
-                self._out.write(separator + json.dumps(values, ensure_ascii=False, default=str))
+                self._out.write(separator + terminal.inert_json(values))
                 separator = ",\n"
         self._out.write("\n]\n")
 

@@ -10,7 +10,7 @@ import typer
 from orchestration.cli import analysts, deletion, jobs, proof
 from orchestration.cli.keys import keys_app
 from orchestration.cli.lake import lake_app
-from orchestration.cli.output import err, log_to_stderr
+from orchestration.cli.output import complain, log_to_stderr
 from orchestration.cli.source import source_app
 from orchestration.settings import SettingsError
 
@@ -59,16 +59,17 @@ def main() -> None:
     try:
         app()
     except SettingsError as error:
-        err.print(f"[red]setting:[/red] {error}", markup=True)
+        complain(error, about="setting")
         sys.exit(2)
-    except (WriterBusy, WarehouseUnusable, SparkUnavailable, DbtFailed) as error:
-        err.print(f"[red]error:[/red] {error}", markup=True)
-        sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
         # A disk that is full, or not ours to write to.
-        err.print(f"error: {in_its_words(error)}", markup=False)
+        complain(in_its_words(error))
         sys.exit(1)
     except (
+        WriterBusy,
+        WarehouseUnusable,
+        SparkUnavailable,
+        DbtFailed,
         ReadingProblem,
         LakeDamaged,
         NotToForget,
@@ -78,5 +79,5 @@ def main() -> None:
         SourceProblem,
         CannotListen,
     ) as problem:
-        err.print(f"error: {problem}", markup=False)
+        complain(problem)
         sys.exit(1)

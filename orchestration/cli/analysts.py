@@ -39,7 +39,7 @@ def export(
         to,
         customer_id=customer,
         since=since.date() if since else None,
-        progress=lambda file: err.print(f"{file.file:<36} {file.rows:>12} rows", markup=False),
+        progress=lambda file: err.print(f"{file.file:<36} {file.rows:>12} rows"),
     )
     if as_json:
         print_json(dataclasses.asdict(done))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.output import AsJson, complain, err, out, print_json, print_table
 from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import read_settings
 
@@ -22,10 +22,9 @@ def retention(
 ) -> None:
     """Say what the next nightly run would delete, by customer and table."""
     if not dry_run:
-        err.print(
-            "error: this command deletes nothing: `agentstats retention --dry-run` says what would "
+        complain(
+            "this command deletes nothing: `agentstats retention --dry-run` says what would "
             "go, `agentstats run nightly` deletes it",
-            markup=False,
         )
         raise typer.Exit(2)
     from orchestration.ledger import Ledger
@@ -76,12 +75,11 @@ def retention(
     if plan.share > allowed:
         err.print(
             f"The nightly run would stop: AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g}.",
-            markup=False,
         )
     for customer_id in plan.customers_without_policy:
         err.print(f"Customer {customer_id} has no row in customers: nothing of it is deleted.")
     for customer_id, problem in plan.invalid_policies.items():
-        err.print(f"Customer {customer_id}: {problem}: nothing of it is deleted.", markup=False)
+        err.print(f"Customer {customer_id}: {problem}: nothing of it is deleted.")
 
 
 def erase(
@@ -108,7 +106,7 @@ def erase(
             ledger,
             customer,
             run_id=str(uuid.uuid4()),
-            report=lambda line: err.print(line, markup=False),
+            report=lambda line: err.print(line),
         )
     proof = done.proof
     if as_json:
@@ -127,10 +125,9 @@ def erase(
             "What is left", ["file", "where", "found"], [dataclasses.astuple(h) for h in proof.hits]
         )
     for path in proof.unfinished:
-        err.print(f"Not finished by its producer, so look into it yourself: {path}", markup=False)
+        err.print(f"Not finished by its producer, so look into it yourself: {path}")
     if proof.hits:
-        err.print(
-            "error: something of the customer is left: delete the files listed, or run this again",
-            markup=False,
+        complain(
+            "something of the customer is left: delete the files listed, or run this again",
         )
         raise typer.Exit(1)

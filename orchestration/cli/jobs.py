@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli.keys import key_store
-from orchestration.cli.output import AsJson, err, out, print_json
+from orchestration.cli.output import AsJson, complain, err, out, print_json
 from orchestration.durable import make_home
 from orchestration.problems import what_was_done
 from orchestration.settings import Settings, read_settings
@@ -50,8 +50,8 @@ def demo(
         err.print(f"The sample in {settings.home} is there already.")
         customer = json.loads(marker.read_text())
     elif settings.ledger_path.exists() or any(settings.landing.glob("*/*")):
-        err.print(
-            f"[red]error:[/red] {settings.home} holds data that is not the demo's; "
+        complain(
+            f"{settings.home} holds data that is not the demo's; "
             "set AGENTSTATS_HOME to an empty folder"
         )
         raise typer.Exit(1)
@@ -138,10 +138,9 @@ def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> JobOutcome:
 
     outcome = run_job(settings, job.value, full_refresh=full_refresh)
     if not outcome.succeeded:
-        err.print("[red]error:[/red] ", end="", markup=True)
-        err.print(f"{job.value}: {outcome.problem}", markup=False)
+        complain(f"{job.value}: {outcome.problem}")
         raise typer.Exit(STOPPED_BY_SIGNAL if outcome.was_interrupted else 1)
-    err.print(f"{job.value}: {what_was_done(outcome.detail)}", markup=False)
+    err.print(f"{job.value}: {what_was_done(outcome.detail)}")
     return outcome
 
 

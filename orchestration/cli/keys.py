@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from api.keys import KeyStore
-from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.output import AsJson, complain, err, out, print_json, print_table
 from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import Settings, read_settings
 
@@ -68,6 +68,6 @@ def keys_list(as_json: AsJson = False) -> None:
 def keys_revoke(key_id: Annotated[int, typer.Argument(help="Its number in the list.")]) -> None:
     """Revoke a key: it stops working at once."""
     if not key_store(read_settings()).revoke(key_id):
-        err.print(f"[red]error:[/red] there is no working key {key_id}: see `agentstats keys list`")
+        complain(f"there is no working key {key_id}: see `agentstats keys list`")
         raise typer.Exit(1)
     err.print(f"Key {key_id} is revoked.")

@@ -51,7 +51,6 @@ def verify(as_json: AsJson = False) -> None:
         err.print(
             "Restore what is damaged or missing from the backup of lake/. Where there is none, "
             "`agentstats lake forget FILE` books the loss; its events may be dropped again.",
-            markup=False,
         )
         raise typer.Exit(1)
 

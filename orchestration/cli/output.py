@@ -5,24 +5,33 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
 import typer
-from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.table import Table
+from rich.text import Text
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+from orchestration.terminal import InertConsole, inert, inert_json, inert_line
+
+out = InertConsole(soft_wrap=True)
+err = InertConsole(stderr=True, soft_wrap=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def print_json(report: Any) -> None:
     """Print a report as JSON; times in ISO 8601, UTC."""
-    out.print_json(json.dumps(report, default=_json_value))
+    plain = json.loads(json.dumps(report, default=_json_value))
+    out.print(JSONHighlighter()(Text(inert_json(plain, indent=2))))
+
+
+def complain(problem: object, *, about: str = "error") -> None:
+    """Print what is wrong, to standard error."""
+    err.print(Text.assemble((f"{about}:", "red"), f" {problem}"))
 
 
 def _json_value(value: object) -> str:
@@ -44,7 +53,7 @@ def print_table(
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number < unbroken)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else inert_line(str(value)) for value in row))
     out.print(table)
 
 
@@ -56,6 +65,7 @@ def log_to_stderr() -> None:
     )
     structlog.configure(
         processors=[
+            _inert_values,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
@@ -63,3 +73,8 @@ def log_to_stderr() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _inert_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """What is no text is written by Python, which spells what is unsafe."""
+    return {key: inert(value) if isinstance(value, str) else value for key, value in event.items()}

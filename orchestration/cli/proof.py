@@ -141,16 +141,16 @@ def status(as_json: AsJson = False) -> None:
         [dataclasses.astuple(reason) for reason in report.rejected],
     )
     for file in report.set_aside:
-        out.print(f"Set aside     {file.path}: {file.why}", markup=False)
+        out.print(f"Set aside     {file.path}: {file.why}")
     for stream, names in report.unknown_columns.items():
         shown = ", ".join(names[:_NAMES_SHOWN])
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        out.print(f"Unknown columns of {stream}: {shown}{more}", markup=False)
+        out.print(f"Unknown columns of {stream}: {shown}{more}")
     for each_file in report.passed_over:
-        out.print(f"Passed over   {each_file.path}: {each_file.why}", markup=False)
+        out.print(f"Passed over   {each_file.path}: {each_file.why}")
     for customer_id, problem in report.invalid_policies.items():
-        out.print(f"Policy        of customer {customer_id}: {problem}", markup=False)
+        out.print(f"Policy        of customer {customer_id}: {problem}")
     if report.runs:
         out.print("Last runs")
     for run in report.runs:
-        out.print(one_line_of(run), markup=False)
+        out.print(one_line_of(run))

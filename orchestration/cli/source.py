@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.output import AsJson, complain, out, print_json, print_table
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME
 from orchestration.settings import read_settings
 
@@ -26,7 +26,7 @@ def source_check(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"is_fit": report.is_fit, **dataclasses.asdict(report)})
     else:
-        out.print(f"Source  {report.source}", markup=False)
+        out.print(f"Source  {report.source}")
         print_table(
             "Streams",
             ["stream", "table", "kind", "rows, about", "next pull"],
@@ -106,6 +106,6 @@ def source_pull(
             [dataclasses.astuple(each) for each in done.pulled],
         )
     for problem in done.problems:
-        err.print(f"error: {problem}", markup=False)
+        complain(problem)
     if done.problems:
         raise typer.Exit(1)

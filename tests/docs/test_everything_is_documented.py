@@ -15,6 +15,7 @@ from api.app import create_app
 from api.errors import FRAMEWORK_ERRORS, STATUS_AND_CODE
 from api.parameters import ALLOWED
 from api.settings import ServingSettings
+from commands import commands_of
 from orchestration import dbt
 from orchestration.cli import app
 from orchestration.descriptions import read_descriptions
@@ -42,18 +43,6 @@ def _paths_of(routes: list[Any]) -> set[str]:
         if inner is not None:
             paths |= _paths_of(inner.routes)
     return paths
-
-
-def _commands(command: Any, words: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Commands by their words; a group, which is made of others, is none itself."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        return {" ".join(words): command}
-    return {
-        name: each
-        for word, part in inner.items()
-        for name, each in _commands(part, (*words, word)).items()
-    }
 
 
 @pytest.mark.parametrize("path", list(reference_pages.pages()), ids=lambda path: path.name)
@@ -117,7 +106,7 @@ def test_the_example_environment_is_complete_and_changes_nothing() -> None:
 
 def test_every_command_and_option_is_documented() -> None:
     """Each command is in the docs, with each option that is its own."""
-    commands = _commands(typer.main.get_command(app))
+    commands = commands_of(typer.main.get_command(app))
     assert {"run", "keys create", "sql"} <= commands.keys()
     for name, command in commands.items():
         assert re.search(rf"agentstats {name}\b", EVERYTHING), name

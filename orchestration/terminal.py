@@ -1,0 +1,74 @@
+"""Text as a terminal may show it: what would move its cursor or turn its writing round is spelled.
+
+Names come from whoever delivers events. One with ESC in it could clear the screen, write to the
+clipboard or hide a line of a report; one with a bidirectional override reads as another name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import IO, Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line feed
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what sets the direction of writing
+    "\u2028\u2029"  # ends of lines that only some see
+    "\ud800-\udfff"  # bytes of a file's name that are no text: they cannot be written at all
+    "]"
+)
+_UNSAFE_IN_A_LINE = re.compile(f"[\t\n]|{_UNSAFE.pattern}")
+
+
+def inert(text: str) -> str:
+    """Text of several lines, in which each unsafe character is written as Python writes it."""
+    return _UNSAFE.sub(_spelled, text)
+
+
+def inert_line(text: str) -> str:
+    """The same for what stands in one line, such as the cell of a table."""
+    return _UNSAFE_IN_A_LINE.sub(_spelled, text)
+
+
+def inert_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that means the same, whatever is in its texts; what JSON has not is a text."""
+    written = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+class InertConsole(Console):
+    """A console for text that others wrote: no markup, no emoji, nothing that a terminal obeys."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Everything that is printed comes by here, as pieces of text and their styles."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(inert(piece.text), piece.style)
+
+
+class InertFile:
+    """A file in front of a terminal."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write text, inert."""
+        return self._file.write(inert(text))
+
+    def flush(self) -> None:
+        """Let what was written be seen."""
+        self._file.flush()
