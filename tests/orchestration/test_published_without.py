@@ -32,8 +32,8 @@ def test_a_run_that_sets_something_aside_publishes_all_else_and_names_it(
     installation.drop("feedback_events", "all.ndjson", [rating(1, rating=9)])
     with receiver() as hook:
         installation.environment.setenv("AGENTSTATS_FAILURE_WEBHOOK_URL", hook.address)
-        outcome = installation.run()
-        again = installation.run()
+        outcome = installation.run(in_dagster=True)
+        again = installation.run(in_dagster=True)
     assert outcome.succeeded and again.set_aside == []
     broken, rejected = outcome.set_aside
     assert broken.startswith(f"{STREAM}/broken.parquet was set aside: cannot be read as parquet")
