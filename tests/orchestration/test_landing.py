@@ -304,7 +304,7 @@ def test_files_that_are_still_being_written_are_left_alone(installation: Install
         ("a.ndjson", b'{"event_id": "e"}\n', "misses the required columns customer_id"),
         ("a.ndjson", b"7\n[1, 2]\n", "no line is a JSON object"),
         ("a.ndjson", b"[1, 2]\n", "is one JSON array"),
-        ("a.ndjson", gzip.compress(b"{}"), "is packed with gzip: add .gz to its name"),
+        ("a.ndjson", gzip.compress(b"{}", mtime=0), "is packed with gzip: add .gz to its name"),
         ("a.csv", b"PAR1", "is a Parquet file: name it .parquet"),
         ("a.csv", ";".join(usage_event(1)).encode(), "separated by semicolons"),
         ("a.csv", ",".join(usage_event(1)).upper().encode(), "write the names in lower case"),
@@ -313,7 +313,7 @@ def test_files_that_are_still_being_written_are_left_alone(installation: Install
         ("a.csv.zst", b"not zstd at all", "is not packed with zstd"),
         (
             "a.csv.gz",
-            gzip.compress((",".join(usage_event(1)) + "\n").encode() * 9000)[:-60],
+            gzip.compress((",".join(usage_event(1)) + "\n").encode() * 9000, mtime=0)[:-60],
             "cut off where it is packed with gzip",
         ),
         ("a.xlsx", b"PK", "has a name that tells no format"),
