@@ -27,3 +27,18 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
         if file.is_file() and (host := REGISTRY.search(file.read_bytes()))
     }
     assert named == {}
+
+
+def test_every_change_stands_once_in_the_changelog() -> None:
+    """Git keeps the lines of both sides where two branches add some, and may double them."""
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text().splitlines()
+    lines = [line for line in changelog if line]
+    assert lines[:3] == ["# Changelog", "## Unreleased", "### Added"]
+    assert {line for line in lines if line.startswith("### ")} == {
+        "### Added",
+        "### Changed",
+        "### Fixed",
+    }
+    changes = [line for line in lines if not line.startswith("#")]
+    assert all(line.startswith("- ") for line in changes)
+    assert len(changes) == len(set(changes))
