@@ -106,7 +106,6 @@ def forget(
     err.print(
         "Booked. The next run rebuilds what is left of the dates; `agentstats reconcile` shows the "
         "loss. What was delivered may be dropped again.",
-        markup=False,
     )
 
 

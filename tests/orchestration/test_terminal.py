@@ -134,6 +134,7 @@ def test_no_command_lets_others_write_to_the_terminal(
             "source check": [[]],
             "source pull": [[]],
             "lake verify": [[], ["--json"]],
+            "lake forget": [["--yes", HOSTILE]],
         }
         # `dagster` gives its process to Dagster, which prints by itself.
         assert {*commands, "dagster"} == set(commands_of(typer.main.get_command(app)))
