@@ -141,9 +141,9 @@ bench: $(BENCH)/.ready ## Speed as ratios within one run, to benchmarks/results/
 	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: test-bench
-test-bench: $(BENCH)/.ready ## The programs that the benchmarks compare with give the same tables
+test-bench: $(BENCH)/.ready ## Programs that the benchmarks compare with, and files as pandas and others write them
 	tests/source/install_postgres.sh
-	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m pytest -m bench tests/benchmarks $(TEST_ARGS)
+	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m pytest -m bench tests/benchmarks tests/shapes $(TEST_ARGS)
 
 .PHONY: check
 check: $(READY) ## Lint, types, SQL style, fresh reference pages

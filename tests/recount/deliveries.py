@@ -7,7 +7,7 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -28,6 +28,9 @@ IDENTITIES = {
     "feedback_events": "feedback_id",
 }
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+# The names of the columns of a Parquet file, and its rows.
+ReadParquet = Callable[[Path], tuple[Sequence[str], Sequence[Sequence[object]]]]
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def kept_from(now: datetime, days: int) -> datetime:
 class _Counting:
     """The state of one recount: the newest reference rows and the winners so far."""
 
+    read_parquet: ReadParquet
     now: datetime = _NEVER
     references: dict[str, dict[tuple[int, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in REFERENCE_STREAMS}
@@ -232,14 +236,14 @@ class _Counting:
             self.winners[stream][key] = row
             return True
         self.anomalies["conflicting_duplicate"] += _content(row) != _content(rival)
-        if (row["received_at"] or _NEVER) > (rival["received_at"] or _NEVER):
+        if _rank(row) > _rank(rival):
             self.winners[stream][key] = row
         return False
 
     def _take_reference(self, stream: str, row: dict[str, Any]) -> bool:
         key = _reference_key(stream, row)
         rival = self.references[stream].get(key)
-        if rival is None or (row["updated_at"] or _NEVER) > (rival["updated_at"] or _NEVER):
+        if rival is None or _rank(row) > _rank(rival):
             self.references[stream][key] = row
         version = (stream, *row.items())
         if version in self.reference_versions:
@@ -247,9 +251,15 @@ class _Counting:
         self.reference_versions.add(version)
         return True
 
-    def outside_time(self, row: dict[str, Any]) -> str | None:
-        """The reason why the time of an event is refused, if it is."""
-        if row["occurred_at"] > self.now + FUTURE_TOLERANCE:
+    def outside_time(self, stream: str, row: dict[str, Any]) -> str | None:
+        """The reason why the time of a row is refused, if it is. When an event was received is
+        not known where it would be in the future."""
+        latest = self.now + FUTURE_TOLERANCE
+        if stream in REFERENCE_STREAMS:
+            return "updated_in_future" if (row["updated_at"] or _NEVER) > latest else None
+        if (row["received_at"] or _NEVER) > latest:
+            row["received_at"] = None
+        if row["occurred_at"] > latest:
             return "occurred_in_future"
         days = days_kept(self.references["customers"].get((row["customer_id"],)))
         if days is not None and row["occurred_at"] < kept_from(self.now, days):
@@ -257,19 +267,29 @@ class _Counting:
         return None
 
 
-def recount(landing: Path, now: datetime, toxicity_threshold: float = 0.5) -> Truth:
+def recount(
+    landing: Path,
+    now: datetime,
+    toxicity_threshold: float = 0.5,
+    read_parquet: ReadParquet | None = None,
+) -> Truth:
     """Load a landing folder as one delivery at `now` (aware) and return what counts.
 
     Reference streams come first; inside a stream, files go by their sorted relative path.
     """
-    return recount_in_turn([(landing, now)], toxicity_threshold)
+    return recount_in_turn([(landing, now)], toxicity_threshold, read_parquet)
 
 
 def recount_in_turn(
-    deliveries: Sequence[tuple[Path, datetime]], toxicity_threshold: float = 0.5
+    deliveries: Sequence[tuple[Path, datetime]],
+    toxicity_threshold: float = 0.5,
+    read_parquet: ReadParquet | None = None,
 ) -> Truth:
-    """Load landing folders one after the other, each at its own aware time."""
-    state = _Counting()
+    """Load landing folders one after the other, each at its own aware time.
+
+    `read_parquet` gives the rows of a file by column name; DuckDB's reader does by default.
+    """
+    state = _Counting(read_parquet=read_parquet or _read_with_duckdb)
     files: list[FileCount] = []
     rejected_rows: list[RejectedRow] = []
     outcomes: list[Outcome] = []
@@ -290,7 +310,7 @@ def _load(
         for path in _waiting(landing / stream):
             name = path.relative_to(landing).as_posix()
             try:
-                cells = _rows(path, stream)
+                cells = _rows(path, stream, state.read_parquet)
             except _Unreadable as problem:
                 files.append(FileCount(stream, name, 0, 0, 0, {}, failed=str(problem)))
                 continue
@@ -298,8 +318,8 @@ def _load(
             reasons: Counter[str] = Counter()
             for row_number, written in cells:
                 row, reason = _understood(stream, written)
-                if reason is None and stream in IDENTITIES:
-                    reason = state.outside_time(row)
+                if reason is None:
+                    reason = state.outside_time(stream, row)
                 is_accepted = reason is None and state.take(stream, row)
                 if reason is None:
                     outcome[is_accepted] += 1
@@ -354,10 +374,20 @@ def _understood(stream: str, written: Mapping[str, object]) -> tuple[dict[str, A
         if cell is None and column.required:
             return row, f"missing_{column.name}"
         try:
-            row[column.name] = None if cell is None else column.read(cell)
+            row[column.name] = None if cell is None else column.parsed(cell)
         except Invalid:
             return row, f"invalid_{column.name}"
     return row, None
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes one of two versions the one that counts: newer, or saying more."""
+    return (
+        row.get("received_at", row.get("updated_at")) or _NEVER,
+        row.get("output_tokens", 0),
+        row.get("input_tokens", 0),
+        -sum(value is None for value in row.values()),
+    )
 
 
 def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
@@ -365,7 +395,7 @@ def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
     (column,) = (column for column in STREAMS[stream] if column.name == name)
     cell = written.get(name)
     try:
-        return None if cell is None else column.read(cell)
+        return None if cell is None else column.parsed(cell)
     except Invalid:
         return None
 
@@ -419,12 +449,12 @@ _Rows = list[tuple[int, Mapping[str, object]]]
 _Table = tuple[_Rows, set[str]]
 
 
-def _rows(path: Path, stream: str) -> _Rows:
+def _rows(path: Path, stream: str, read_parquet: ReadParquet) -> _Rows:
     """(row number, cells by column) of each row; raises _Unreadable for the file as a whole."""
     bare_name = path.name.lower().removesuffix(".gz")
     try:
         if bare_name.endswith(".parquet"):
-            rows, columns = _parquet(path)
+            rows, columns = _numbered(*read_parquet(path))
         elif bare_name.endswith(".csv"):
             rows, columns = _csv(_text(path))
         elif bare_name.endswith((".ndjson", ".jsonl")):
@@ -473,7 +503,14 @@ def _ndjson(content: str) -> _Table:
     return rows, columns
 
 
-def _parquet(path: Path) -> _Table:
+def _numbered(names: Sequence[str], rows: Sequence[Sequence[object]]) -> _Table:
+    numbered: _Rows = [
+        (number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, start=1)
+    ]
+    return numbered, set(names)
+
+
+def _read_with_duckdb(path: Path) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
     """DuckDB serves as a file reader only: it returns the rows and computes nothing."""
     connection = duckdb.connect(config={"threads": 1})
     try:
@@ -482,7 +519,4 @@ def _parquet(path: Path) -> _Table:
         fetched = cursor.fetchall()
     finally:
         connection.close()
-    rows: _Rows = [
-        (number, dict(zip(names, row, strict=True))) for number, row in enumerate(fetched, start=1)
-    ]
-    return rows, set(names)
+    return names, fetched

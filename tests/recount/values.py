@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from uuid import UUID
 
 LARGEST_ID = 2**63 - 1
 LARGEST_COUNT = 10**12
 LONGEST_IDENTITY = 128
+LONGEST_TEXT = 256
 LONGEST_RESPONSE_MS = 86_400_000
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9998, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+FARTHEST_OFFSET = timedelta(hours=18)
 
-_INTEGER = re.compile(r"-?[0-9]+(\.0+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
-    r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+    r" ?([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 
 
@@ -32,6 +37,10 @@ class WrittenNumber(str):
     """A JSON number exactly as it was written, so that `1e3` and `1000` stay apart."""
 
 
+class TwoOfAKey(ValueError):
+    """A JSON object has a key twice, so nobody can say which of the values was meant."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One contract column: its name, whether it must be given, and how a cell is understood."""
@@ -40,25 +49,94 @@ class Column:
     required: bool
     read: Callable[[object], object]
 
+    @property
+    def is_number(self) -> bool:
+        return self.read not in (identity, label, model, boolean, counts_by_type, timestamp)
+
+    def parsed(self, cell: object) -> object:
+        """The value; None where nothing is told. Raises `Invalid`."""
+        is_nothing = is_blank(cell) or (is_nan(cell) and self.is_number)
+        if is_nothing and not self.required and self.read is not model:
+            return None
+        return self.read(cell)
+
 
 def loads(text: str) -> object:
-    """Parse JSON and keep every number as the text it was written as."""
+    """Parse JSON and keep every number as the text it was written as.
+
+    Raises `TwoOfAKey`, or another `ValueError` for what is no JSON.
+    """
 
     def refuse(word: str) -> object:
         raise ValueError(f"{word} is not JSON")
 
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise TwoOfAKey("a key comes twice")
+        return dict(pairs)
+
     return json.loads(
-        text, parse_int=WrittenNumber, parse_float=WrittenNumber, parse_constant=refuse
+        text,
+        parse_int=WrittenNumber,
+        parse_float=WrittenNumber,
+        parse_constant=refuse,
+        object_pairs_hook=once,
     )
 
 
 def text(cell: object) -> str:
-    """The cell as text; a number keeps its writing, anything structured is invalid."""
+    """The cell as text; a number keeps its writing, bytes are UTF-8, anything structured is
+    invalid."""
+    if isinstance(cell, bytes):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            raise Invalid from None
+    if isinstance(cell, bool):
+        return str(cell).lower()
     if isinstance(cell, str):
+        if any("\ud800" <= character <= "\udfff" for character in cell):
+            raise Invalid
         return str(cell)
-    if isinstance(cell, int) and not isinstance(cell, bool):
+    if isinstance(cell, (int, float, Decimal, UUID, date)):
         return str(cell)
     raise Invalid
+
+
+def _plain(cell: object) -> object:
+    """Bytes as the text that they are."""
+    return text(cell) if isinstance(cell, bytes) else cell
+
+
+def is_blank(cell: object) -> bool:
+    """Whether it is a text of nothing but Unicode white space."""
+    return (
+        isinstance(cell, (str, bytes))
+        and not isinstance(cell, WrittenNumber)
+        and (cell.strip() == cell[:0] if isinstance(cell, str) else _is_blank_bytes(cell))
+    )
+
+
+def _is_blank_bytes(cell: bytes) -> bool:
+    try:
+        return not cell.decode().strip()
+    except UnicodeDecodeError:
+        return False
+
+
+def is_nan(cell: object) -> bool:
+    """Whether it is the number that is none, in binary or by its name."""
+    if isinstance(cell, (float, Decimal)):
+        return cell != cell
+    return isinstance(cell, str) and cell.strip().lower() in ("nan", "+nan", "-nan")
+
+
+def label(cell: object) -> str:
+    """Text of at most 256 characters, trimmed."""
+    written = text(cell).strip()
+    if len(written) > LONGEST_TEXT:
+        raise Invalid
+    return written
 
 
 def identity(cell: object) -> str:
@@ -71,11 +149,12 @@ def identity(cell: object) -> str:
 
 def model(cell: object) -> str:
     """The model trimmed; blank means `unknown`."""
-    return text(cell).strip() or "unknown"
+    return label(cell) or "unknown"
 
 
 def integer(cell: object) -> int:
     """A whole number written as `12` or `12.0`; no exponent, no fraction, no boolean."""
+    cell = _plain(cell)
     if isinstance(cell, bool):
         raise Invalid
     if isinstance(cell, int):
@@ -85,8 +164,15 @@ def integer(cell: object) -> int:
             raise Invalid
         return int(cell)
     if isinstance(cell, str) and _INTEGER.fullmatch(cell.strip()):
-        return int(cell.strip().split(".")[0])
+        return _int(cell.strip().split(".")[0])
     raise Invalid
+
+
+def _int(digits: str) -> int:
+    # Python reads no number of a million digits; none that is longer than this is in any range.
+    if len(digits) > 4000:
+        raise Invalid
+    return int(digits)
 
 
 def between(least: int, most: int) -> Callable[[object], int]:
@@ -103,13 +189,14 @@ def between(least: int, most: int) -> Callable[[object], int]:
 
 def number(cell: object) -> Fraction:
     """A finite number, exactly as it was written."""
+    cell = _plain(cell)
     if isinstance(cell, bool):
         raise Invalid
     if isinstance(cell, int):
         return Fraction(cell)
     if isinstance(cell, (float, Decimal)):
         cell = str(cell)
-    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) and len(cell) <= 4000:
         return Fraction(cell.strip())
     raise Invalid
 
@@ -132,6 +219,7 @@ def score(cell: object) -> Fraction:
 
 def boolean(cell: object) -> bool:
     """`true` or `false`, in any case when it is text."""
+    cell = _plain(cell)
     if isinstance(cell, bool):
         return cell
     if isinstance(cell, str) and cell.strip().lower() in ("true", "false"):
@@ -141,6 +229,7 @@ def boolean(cell: object) -> bool:
 
 def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
     """(entity type, count) pairs with a count above 0, by name; null counts are ignored."""
+    cell = _plain(cell)
     if isinstance(cell, str) and not isinstance(cell, WrittenNumber):
         try:
             cell = loads(cell)
@@ -152,11 +241,20 @@ def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
         raise Invalid
     read = between(0, LARGEST_COUNT)
     counted = {name: read(count) for name, count in cell.items() if count is not None}
+    if sum(counted.values()) > LARGEST_COUNT:
+        raise Invalid
     return tuple(sorted((name, count) for name, count in counted.items() if count > 0))
 
 
 def timestamp(cell: object) -> datetime:
     """An aware UTC datetime; without an offset it is UTC; digits past microseconds are cut off."""
+    moment = _moment(_plain(cell))
+    if not EARLIEST <= moment <= LATEST:
+        raise Invalid
+    return moment
+
+
+def _moment(cell: object) -> datetime:
     if isinstance(cell, datetime):
         return cell.astimezone(UTC) if cell.tzinfo else cell.replace(tzinfo=UTC)
     if isinstance(cell, date):
@@ -169,7 +267,7 @@ def timestamp(cell: object) -> datetime:
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     micros = int((fraction or "")[:6].ljust(6, "0"))
     try:
-        zone = UTC if offset in (None, "Z") else timezone(_offset(offset))
+        zone = UTC if offset in (None, "Z", "z") else timezone(_offset(offset))
         moment = datetime(
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
             micros, tzinfo=zone,
@@ -184,6 +282,8 @@ def _offset(written: str) -> timedelta:
     if int(digits[2:]) > 59:
         raise Invalid
     distance = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    if distance > FARTHEST_OFFSET:
+        raise Invalid
     return -distance if written[0] == "-" else distance
 
 
@@ -191,11 +291,20 @@ positive_id = between(1, LARGEST_ID)
 token_count = between(0, LARGEST_COUNT)
 any_integer = between(-LARGEST_ID - 1, LARGEST_ID)
 
+
+def untrusted_total(cell: object) -> int:
+    """The total that was told; -1, which is the sum of no counts, for what is no number."""
+    try:
+        return any_integer(cell)
+    except Invalid:
+        return -1
+
+
 STREAMS: dict[str, tuple[Column, ...]] = {
     "customers": (
         Column("customer_id", True, positive_id),
-        Column("customer_name", False, text),
-        Column("tier", False, text),
+        Column("customer_name", False, label),
+        Column("tier", True, label),
         Column("retention_days", False, any_integer),
         Column("updated_at", False, timestamp),
     ),
@@ -203,14 +312,14 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("agent_id", True, positive_id),
         Column("customer_id", True, positive_id),
         Column("agent_type_id", True, positive_id),
-        Column("agent_name", False, text),
+        Column("agent_name", False, label),
         Column("updated_at", False, timestamp),
     ),
     "agent_types": (
         Column("agent_type_id", True, positive_id),
         Column("customer_id", True, positive_id),
-        Column("agent_type_name", False, text),
-        Column("model", False, text),
+        Column("agent_type_name", False, label),
+        Column("model", False, label),
         Column("updated_at", False, timestamp),
     ),
     "agent_usage_events": (
@@ -221,7 +330,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("model_used", False, model),
         Column("input_tokens", True, token_count),
         Column("output_tokens", True, token_count),
-        Column("total_tokens", False, any_integer),
+        Column("total_tokens", False, untrusted_total),
         Column("response_time_ms", False, response_time_ms),
         Column("occurred_at", True, timestamp),
         Column("received_at", False, timestamp),

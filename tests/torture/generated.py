@@ -76,7 +76,7 @@ _BAD: dict[str, list[tuple[str, object]]] = {
         ("event_id", "x" * 129), ("customer_id", -1), ("agent_id", 0), ("agent_type_id", 0),
         ("input_tokens", -1), ("output_tokens", 10**12 + 1), ("response_time_ms", 86_400_001),
         ("occurred_at", "2026-02-30T00:00:00Z"), ("occurred_at", "2026-03-01T12:05:00.000001Z"),
-        ("received_at", "soon"), ("total_tokens", "many"), ("event_id", ""),
+        ("received_at", "soon"), ("event_id", ""),
     ],
     "audit_events": [
         *(
@@ -99,7 +99,7 @@ _BAD: dict[str, list[tuple[str, object]]] = {
     ],
 }  # fmt: skip
 # A value of another type would change how a whole column of Parquet is typed.
-_OF_ANOTHER_TYPE = {"soon", "many", "perhaps", "never", "2026-02-30T00:00:00Z"}
+_OF_ANOTHER_TYPE = {"soon", "perhaps", "never", "2026-02-30T00:00:00Z"}
 _IDENTITY = {
     "agent_usage_events": "event_id",
     "audit_events": "audit_id",
