@@ -10,8 +10,9 @@ from pathlib import Path
 import structlog
 
 from fuzz.outcome import Outcome
-from torture import bad_files, cost, crash, lake_flips, one_writer, order, stopped
+from torture import bad_files, cost, crash, lake_flips, matrix, one_writer, order, stopped
 from torture.generated import Size
+from torture.nasty import TYPED
 
 SMALL_HOME = Size(events=2_000, files=12)
 
@@ -53,7 +54,14 @@ BIG: dict[str, Callable[[Path, float], Outcome]] = {
     ),
     "one-writer": lambda folder, share: one_writer.run(folder, rounds=max(1, round(10 * share))),
     "bad-files": lambda folder, share: bad_files.run(
-        folder, flips=round(500 * share), bomb_gb=5 * share
+        folder, flips=round(500 * share), damaged=round(2000 * share), bomb_gb=5 * share
+    ),
+    # Whole, with each column in a file of its own; a share of it in some types of Parquet only.
+    "matrix": lambda folder, share: matrix.run(
+        folder,
+        seed=1,
+        types_of_a_column=None if share == 1 else max(1, round(len(TYPED) * share)),
+        all_packings=share == 1,
     ),
     "lake-flips": lambda folder, share: lake_flips.run(
         folder, flips=round(400 * share), jobs=max(1, round(16 * share)), seed=1

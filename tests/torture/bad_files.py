@@ -23,12 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import structlog
 
 from fuzz.outcome import Outcome
-from installation import usage_event, write_rows
+from installation import Installation, installation_in, usage_event, write_rows
 from orchestration import pipeline
 from orchestration.ledger import Ledger
+from orchestration.reconciliation import reconcile
 from orchestration.settings import read_settings
 from torture.steps import ROOT
 
@@ -39,6 +41,13 @@ NOW = "2026-03-01T12:00:00Z"
 MEMORY_LIMIT = "1GB"
 PEAK_MIB = 1800
 ROWS = [usage_event(number, input_tokens=number) for number in range(300)]
+DAMAGED_IN_ONE_HOME = 250
+# Of the formats, and of how each is packed, what producers write.
+_CODECS = ("snappy", "zstd", "gzip", "lz4", "brotli", "uncompressed")
+_DAMAGED_NAMES = (
+    *("a.ndjson", "a.csv", "a.ndjson.gz", "a.csv.gz", "a.jsonl"),
+    *(f"{codec}.parquet" for codec in _CODECS),
+)
 SECRET = "marmalade"
 """A value in each of the bad files; no reason may quote it."""
 
@@ -69,7 +78,7 @@ def land_in_child(home: Path, **settings: str) -> Landed:
         check=False,
     )
     if done.returncode != 0:
-        raise AssertionError(f"landing ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise AssertionError(f"landing ended with {done.returncode}: {done.stderr[-500:]}")
     answer = json.loads(done.stdout)
     return Landed(answer["loads"], answer["peak_mib"])
 
@@ -138,6 +147,12 @@ def by_hand(folder: Path) -> dict[str, tuple[bytes, str | dict[str, int]]]:
         "nul.ndjson": (_replaced(ndjson, "n", nul), {"malformed_row": 1}),
         "invalid-utf-8.ndjson": (_replaced(ndjson, "n", broken), {"malformed_row": 1}),
         "invalid-utf-8.csv": (_replaced(text, "c", broken), {"malformed_row": 1}),
+        "16,000-columns.csv": (
+            text.replace(
+                b"\r\n", "".join(f",column-{n}" for n in range(16_000)).encode() + b"\r\n", 1
+            ),
+            "columns",
+        ),
         "many-keys.ndjson": (
             "".join(
                 json.dumps({**row, f"key-{n}-{'k' * 1000}": SECRET})[:-1] + "}\n"
@@ -148,15 +163,18 @@ def by_hand(folder: Path) -> dict[str, tuple[bytes, str | dict[str, int]]]:
     }  # fmt: skip
 
 
-def run(folder: Path, *, flips: int, bomb_gb: float) -> Outcome:
-    """Bad files of every kind, bit flips at so many positions of each format, and bombs."""
+def run(folder: Path, *, flips: int, damaged: int, bomb_gb: float, seed: int = 5) -> Outcome:
+    """Bad files of every kind, bit flips at so many positions of each format, so many damaged files
+    of all formats, and bombs."""
     outcome = Outcome()
     peak = _each_by_hand(outcome, folder / "by-hand")
     outcome.figures["by hand, peak MiB"] = peak
     for name in ("a.parquet", "a.ndjson", "a.csv", "a.ndjson.gz", "a.csv.gz"):
         home = folder / f"flips-{name}"
         peak = max(peak, _flips(outcome, home, name, flips))
+    peak = max(peak, _damaged(outcome, folder / "damaged", damaged, seed))
     peak = max(peak, _bombs(outcome, folder / "bombs", bomb_gb))
+    peak = max(peak, _bombs_of_parquet(outcome, folder / "bombs-of-parquet", bomb_gb / 5))
     _growing(outcome, folder / "growing")
     outcome.figures["peak memory of all, MiB"] = peak
     outcome.claim(peak < PEAK_MIB, f"landing took {peak} MiB")
@@ -228,6 +246,174 @@ def _flips(outcome: Outcome, home: Path, name: str, count: int) -> int:
             f"{name}: a flipped bit became another value",
         )
     return landed.peak_mib
+
+
+def _damaged(outcome: Outcome, folder: Path, count: int, seed: int) -> int:
+    """Files of all formats and packings with bytes flipped, cut out and spliced, good ones among
+    them: whatever becomes of the former, the latter are loaded whole, and all of it rolls up."""
+    folder.mkdir(parents=True)
+    whole = _whole_files(folder)
+    names = list(whole)
+    peak = set_aside = lost = ended = 0
+    for part, first in enumerate(range(0, count, DAMAGED_IN_ONE_HOME)):
+        home = folder / f"home-{part}"
+        numbers = range(first, min(count, first + DAMAGED_IN_ONE_HOME))
+        good = {}
+        for number in numbers:
+            chance = random.Random(f"{seed}/{number}")
+            name = names[number % len(names)]
+            drop(home, f"{number:05}-{name}", damage(whole[name], whole, chance))
+            if number % 10 == 0:
+                good[f"{number:05}-good.ndjson"] = [
+                    usage_event(number * 10 + row, customer_id=2) for row in range(3)
+                ]
+        for name, rows in good.items():
+            drop(home, name, written(name, rows))
+        loads: dict[str, Mapping[str, Any]] = {}
+        # What a file does to its reader may be found out in this run or in the next.
+        for _ in range(2):
+            try:
+                landed = land_in_child(home)
+            except AssertionError as problem:
+                ended += 1
+                outcome.claim(False, f"seed {seed}, files {numbers}: {problem}")
+                continue
+            loads.update(landed.loads)
+            peak = max(peak, landed.peak_mib)
+        for name, rows in good.items():
+            lost += len(rows) - (loads[name]["accepted"] if name in loads else 0)
+        outcome.claim(
+            len(loads) == len(numbers) + len(good),
+            f"seed {seed}, files {numbers}: {len(loads)} of {len(numbers) + len(good)} were booked",
+        )
+        wrong = [name for name, load in loads.items() if not _adds_up(load)]
+        outcome.claim(not wrong, f"seed {seed}: these do not add up: {wrong}")
+        set_aside += sum(load["status"] == "failed" for load in loads.values())
+        lost += _lost_from_the_marts(outcome, home, 3 * len(good), f"seed {seed}, files {numbers}")
+    outcome.figures["damaged files, seed"] = (count, seed)
+    outcome.figures["of them set aside"] = set_aside
+    outcome.figures["runs that they ended"] = ended
+    outcome.figures["good rows lost beside them"] = lost
+    outcome.claim(lost == 0, f"seed {seed}: {lost} good rows were lost beside damaged files")
+    return peak
+
+
+def _lost_from_the_marts(outcome: Outcome, home: Path, rows: int, what: str) -> int:
+    """Run what comes after landing; return how many of the good rows the marts lack."""
+    with installation_in(home.parent / "rolled-up", NOW) as installation:
+        installation.home.rmdir()
+        home.rename(installation.home)
+        hourly = installation.try_run()
+        outcome.claim(hourly.succeeded, f"{what}: hourly: {hourly.problem}")
+        if not hourly.succeeded:
+            return rows
+        _claim_that_it_adds_up(outcome, installation, what)
+        found = installation.marts(
+            "select coalesce(sum(message_count), 0)::bigint as messages "
+            "from marts.usage_quarter_hourly where customer_id = 2"
+        )
+    return max(0, rows - int(found[0]["messages"]))
+
+
+def _claim_that_it_adds_up(outcome: Outcome, installation: Installation, what: str) -> None:
+    with installation.ledger() as ledger:
+        proof = reconcile(installation.settings, ledger)
+    differences = [*proof.differences, *proof.file_differences]
+    outcome.claim(proof.adds_up, f"{what}: does not add up: {differences}")
+
+
+def _whole_files(folder: Path) -> dict[str, bytes]:
+    """A good file of each format and packing, of rows that are in no other."""
+    files = {}
+    for name in _DAMAGED_NAMES:
+        rows = [{**row, "event_id": f"{name}-{row['event_id']}"} for row in ROWS[:40]]
+        if name.endswith(".parquet"):
+            path = folder / name
+            plain = folder / "plain.parquet"
+            write_rows(plain, rows)
+            with duckdb.connect() as connection:
+                connection.execute(
+                    f"copy (from read_parquet('{plain}')) to '{path}' "
+                    f"(format parquet, compression {name.removesuffix('.parquet')}, "
+                    f"parquet_version {'v2' if name < 'm' else 'v1'})"
+                )
+            files[name] = path.read_bytes()
+            path.unlink()
+            plain.unlink()
+        else:
+            content = written(name.removesuffix(".gz"), rows)
+            files[name] = gzip.compress(content) if name.endswith(".gz") else content
+    return files
+
+
+def damage(content: bytes, others: Mapping[str, bytes], chance: random.Random) -> bytes:
+    """The file with one to three things done to it that storage, networks and people do."""
+    damaged = bytearray(content)
+    for _ in range(chance.randint(1, 3)):
+        start = chance.randrange(len(damaged) + 1)
+        length = min(len(damaged) - start, chance.choice((1, 2, 4, 8, 64, 512)))
+        match chance.choice(("flip", "flip", "noise", "zero", "cut", "end", "splice", "twice")):
+            case "flip":
+                for _ in range(chance.choice((1, 1, 4, 16))):
+                    if damaged:
+                        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+            case "noise":
+                damaged[start : start + length] = chance.randbytes(length)
+            case "zero":
+                damaged[start : start + length] = bytes(length)
+            case "cut":
+                del damaged[start : start + length]
+            case "end":
+                del damaged[start:]
+            case "splice":
+                other = others[chance.choice(sorted(others))]
+                begin = chance.randrange(len(other))
+                damaged[start : start + length] = other[begin : begin + chance.choice((8, 64, 512))]
+            case "twice":
+                damaged[start:start] = damaged[start : start + length]
+    return bytes(damaged)
+
+
+def _bombs_of_parquet(outcome: Outcome, home: Path, share: float) -> int:
+    """Kilobytes that are gigabytes of text, or sums that nothing can hold, by their dictionary."""
+    rows = max(20, round(4000 * share))
+    usage = "1 as customer_id, 1 as agent_id, 5 as agent_type_id"
+    time = "timestamp '2026-02-28 08:00:00' as occurred_at"
+    bombs = {
+        (STREAM, "text.parquet", rows, "invalid_model_used"): (
+            f"select 'e' || i as event_id, {usage}, repeat('x', 1000000) as model_used, "
+            f"1 as input_tokens, 1 as output_tokens, {time} from range({rows}) as numbers (i)"
+        ),
+        ("audit_events", "sums.parquet", 2 * rows, "invalid_pii_redactions"): (
+            f"select 'a' || i as audit_id, {usage}, map_from_entries(list_transform(range(1000), "
+            f"lambda n: ('E' || n, 1000000000000))) as pii_redactions, {time} "
+            f"from range({2 * rows}) as numbers (i)"
+        ),
+    }
+    peak = 0
+    for (stream, name, count, reason), query in bombs.items():
+        path = home / "landing" / stream / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"copy ({query}) to '{path}' (format parquet, compression zstd, "
+                "string_dictionary_page_size_limit 1073741824)"
+            )
+        size = path.stat().st_size
+        drop(home, f"~{name}.ndjson", written("a", [usage_event(name)]))  # type: ignore[arg-type]  # its id
+        landed = land_in_child(home)
+        load = landed.loads[name]
+        room = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+        outcome.figures[f"{name}: bytes, rows, peak MiB, MiB on disk"] = (
+            size, count, landed.peak_mib, room // 2**20,
+        )  # fmt: skip
+        outcome.claim(load["rejected_by_reason"] == {reason: count}, f"{name}: {load}")
+        outcome.claim(
+            landed.loads[f"~{name}.ndjson"]["accepted"] == 1, f"{name} harmed another file"
+        )
+        outcome.claim(room < 64 * 2**20, f"{name} left {room // 2**20} MiB on disk")
+        peak = max(peak, landed.peak_mib)
+    return peak
 
 
 def _bombs(outcome: Outcome, home: Path, gigabytes: float) -> int:
