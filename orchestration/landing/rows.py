@@ -332,7 +332,6 @@ def _ndjson_rows(
     raws = ", ".join(
         f"{_raw_of_json(column)} as {quoted(f'raw_{column.name}')}" for column in stream.columns
     )
-    is_common = f"keys = {_list(common)}"
     entries = "[]"
     if unknown:
         pointers = [f"/{name.replace('~', '~0').replace('/', '~1')}" for name in unknown]
@@ -343,15 +342,16 @@ def _ndjson_rows(
     return RowSource(
         f"select *, "
         "json is null or not starts_with(text, '{') or case when "
-        f"{is_common} then false else len(list_distinct(keys)) < len(keys) end as is_malformed, "
-        f"{raws} from (select *, json_keys(json) as keys, "
+        "is_common then false else len(list_distinct(json_keys(json))) < len(json_keys(json)) end "
+        "as is_malformed, "
+        f"{raws} from (select *, json_keys(json) = {_list(common)} as is_common, "
         f"json_transform(json, {literal(shape)}) as fields from ({lines}))",
         _cut("text", _KEPT_ROW_LENGTH),
         dict.fromkeys(names, "VARCHAR"),
         unknown,
         entries,
-        f"case when {is_common} then false "
-        f"else not coalesce(list_has_all({_list([*names, *unknown])}, keys), true) end",
+        "case when is_common then false "
+        f"else not coalesce(list_has_all({_list([*names, *unknown])}, json_keys(json)), true) end",
     )
 
 
