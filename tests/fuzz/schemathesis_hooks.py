@@ -16,7 +16,7 @@ def before_load_schema(context: Any, raw_schema: Any) -> None:
     """The zones there are, and CSV: the document has neither, for the clients made of it."""
     del context
     for operations in raw_schema["paths"].values():
-        parameters = {parameter["name"]: parameter for parameter in operations["get"]["parameters"]}
+        parameters = {each["name"]: each for each in operations["get"].get("parameters", [])}
         if "tz" in parameters:
             parameters["tz"]["schema"]["enum"] = sorted(zone_names())
         if "format" in parameters:
