@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +17,6 @@ import pytest
 from first_run import FirstRun
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline, rollups
-from orchestration.ledger import LakeFile, Load
 from orchestration.publication import current_snapshot
 
 DAYS = ("2026-02-26", "2026-02-27", "2026-02-28")
@@ -159,26 +161,23 @@ def test_nothing_is_published_when_a_data_test_fails(
     """Readers keep the last good snapshot, the run fails and says which test, and is repeated."""
     first_run(installation, drop_three_days)
     snapshot = current_snapshot(installation.settings.snapshots)
-    # An event that landing would never let through, straight into the lake.
-    path = "agent_usage_events/occurred_date=2026-02-28/bad.parquet"
+    # An event that landing would never let through, in a file that was rolled up when it was good:
+    # so no newer load is to blame.
     with installation.ledger() as ledger:
-        good = ledger.lake_paths_of("agent_usage_events", [date(2026, 2, 28)])[0]
-        duckdb.connect().execute(
-            f"copy (select * replace ('bad' as event_id, -5 as output_tokens, "
-            f"null as response_time_ms) from read_parquet('{installation.settings.lake}/{good}')) "
-            f"to '{installation.settings.lake}/{path}' (format parquet)"
+        path = ledger.lake_paths_of("agent_usage_events", [date(2026, 2, 28)])[0]
+    file = installation.settings.lake / path
+    duckdb.connect().execute(
+        "copy (select * replace (-5 as output_tokens, cast(null as bigint) as response_time_ms) "
+        f"from read_parquet('{file}')) to '{file}' (format parquet)"
+    )
+    with closing(sqlite3.connect(installation.settings.ledger_path)) as book, book:
+        book.execute(
+            "update lake_file set sha256 = ?, bytes = ? where path = ?",
+            (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size, path),
         )
-        newest = ledger.loads()[-1]
-        ledger.record_load(
-            Load(**{
-                **{name: getattr(newest, name) for name in newest.__dataclass_fields__},
-                "load_id": "bad",
-                "stream": "agent_usage_events",
-                "lake_files": (
-                    LakeFile(path, "agent_usage_events", date(2026, 2, 28), 1, 1, "unknown"),
-                ),
-            })
-        )  # fmt: skip
+    installation.drop(
+        "agent_usage_events", "late.ndjson", [usage_event(99, occurred_at="2026-02-28T09:00:00Z")]
+    )
 
     outcome = installation.try_run()
 
