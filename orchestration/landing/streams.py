@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-# An event of more tokens, or a scan of more redactions, than this is a fault of the sender. The
-# bound keeps every sum that a mart can hold within a signed 64-bit integer on every engine.
+# An event of more tokens, or a scan of more redactions, than this is a fault of the sender. No
+# sum of a mart then leaves 64 bits, unless millions of such rows are of one customer and date:
+# docs/decisions/0018-sums-of-64-bits-in-marts.md.
 MAX_COUNT = 10**12
 MAX_ID_LENGTH = 128
 # Of names, models and every other text.

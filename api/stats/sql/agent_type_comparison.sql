@@ -132,8 +132,8 @@ agent_types_compared as (
             'Agent type ' || measures_per_type.agent_type_id
         ) as name,
         coalesce(measures_per_type.most_used_model, agent_types_of_customer.model) as model,
-        cast(measures_per_type.message_count as bigint) as total_messages,
-        cast(measures_per_type.total_tokens as bigint) as total_tokens,
+        measures_per_type.message_count as total_messages,
+        measures_per_type.total_tokens,
         {{ avg_response_time_ms(
             'measures_per_type.response_time_ms_sum', 'measures_per_type.response_time_count'
         ) | indent(8) }} as avg_response_time_ms,
@@ -149,7 +149,7 @@ agent_types_compared as (
         {{ pii_redactions_per_message(
             'measures_per_type.pii_redactions', 'measures_per_type.message_count'
         ) | indent(8) }} as pii_redactions_per_message,
-        cast(measures_per_type.rating_count as bigint) as feedback_count,
+        measures_per_type.rating_count as feedback_count,
         {{ average_rating(
             'measures_per_type.rating_sum', 'measures_per_type.rating_count'
         ) | indent(8) }} as average_rating,

@@ -64,18 +64,18 @@ agent_types_named as (
             agent_types_of_customer.agent_type_name,
             'Agent type ' || messages_and_scans_per_type.agent_type_id
         ) as agent_type_name,
-        cast(messages_and_scans_per_type.total_messages as bigint) as total_messages,
-        cast(messages_and_scans_per_type.toxic_messages as bigint) as toxic_messages,
+        messages_and_scans_per_type.total_messages,
+        messages_and_scans_per_type.toxic_messages,
         {{ toxic_rate_percent(
             'messages_and_scans_per_type.toxic_messages',
             'messages_and_scans_per_type.total_messages',
         ) | indent(8) }} as toxic_rate_percent,
-        cast(messages_and_scans_per_type.pii_redactions as bigint) as pii_redactions_total,
+        messages_and_scans_per_type.pii_redactions as pii_redactions_total,
         {{ pii_per_message(
             'messages_and_scans_per_type.pii_redactions',
             'messages_and_scans_per_type.total_messages',
         ) | indent(8) }} as pii_per_message,
-        cast(messages_and_scans_per_type.scanned_messages as bigint) as scanned_messages,
+        messages_and_scans_per_type.scanned_messages,
     from messages_and_scans_per_type
     left join agent_types_of_customer
         on messages_and_scans_per_type.agent_type_id = agent_types_of_customer.agent_type_id

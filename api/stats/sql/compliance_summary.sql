@@ -39,7 +39,7 @@ scans_summed as (
 redactions_summed_per_type as (
     select
         entity_type,
-        cast(sum(pii_redactions) as bigint) as pii_redactions,
+        sum(pii_redactions) as pii_redactions,
     from redactions_in_window
     group by entity_type
     having sum(pii_redactions) > 0
@@ -62,18 +62,18 @@ redactions_listed as (
 )
 
 select
-    cast(messages_summed.total_messages as bigint) as total_messages,
-    cast(scans_summed.toxic_messages as bigint) as toxic_messages,
+    messages_summed.total_messages,
+    scans_summed.toxic_messages,
     {{ toxic_rate_percent('scans_summed.toxic_messages', 'messages_summed.total_messages')
         | indent(4) }} as toxic_rate_percent,
-    cast(scans_summed.pii_redactions as bigint) as pii_redactions_total,
+    scans_summed.pii_redactions as pii_redactions_total,
     redactions_listed.entity_types,
     redactions_listed.redactions,
     redactions_listed.rows_in_all,
-    cast(scans_summed.messages_with_pii as bigint) as messages_with_pii,
+    scans_summed.messages_with_pii,
     {{ pii_rate_percent('scans_summed.messages_with_pii', 'messages_summed.total_messages')
         | indent(4) }} as pii_rate_percent,
-    cast(scans_summed.scanned_messages as bigint) as scanned_messages,
+    scans_summed.scanned_messages,
 from messages_summed
 cross join scans_summed
 cross join redactions_listed

@@ -63,7 +63,7 @@ summed as (
         sum(duplicates) as duplicates,
         sum(rejected) as rejected,
         map_from_entries(
-            list((reason, cast(rejected as bigint)) order by rejected desc, reason)
+            list((reason, rejected) order by rejected desc, reason)
             filter (reason is not null)
         ) as rejected_by_reason,
         sum(rejected_undated) as rejected_undated,
@@ -96,14 +96,14 @@ places as (
 select
     places.label as date,
     places.stream,
-    cast(coalesce(summed.delivered, 0) as bigint) as delivered,
-    cast(coalesce(summed.accepted, 0) as bigint) as accepted,
-    cast(coalesce(summed.duplicates, 0) as bigint) as duplicates,
-    cast(coalesce(summed.rejected, 0) as bigint) as rejected,
+    coalesce(summed.delivered, 0) as delivered,
+    coalesce(summed.accepted, 0) as accepted,
+    coalesce(summed.duplicates, 0) as duplicates,
+    coalesce(summed.rejected, 0) as rejected,
     coalesce(summed.rejected_by_reason, map {}) as rejected_by_reason,
-    cast(coalesce(summed.rejected_undated, 0) as bigint) as rejected_undated,
-    cast(coalesce(summed.total_mismatches, 0) as bigint) as total_mismatches,
-    cast(coalesce(summed.conflicting_duplicates, 0) as bigint) as conflicting_duplicates,
+    coalesce(summed.rejected_undated, 0) as rejected_undated,
+    coalesce(summed.total_mismatches, 0) as total_mismatches,
+    coalesce(summed.conflicting_duplicates, 0) as conflicting_duplicates,
     summed.newest_event_at,
 from places
 left join summed

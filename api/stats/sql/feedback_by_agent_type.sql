@@ -50,7 +50,7 @@ agent_types_named as (
             agent_types_of_customer.agent_type_name,
             'Agent type ' || ratings_summed_per_type.agent_type_id
         ) as agent_type_name,
-        cast(ratings_summed_per_type.rating_count as bigint) as total_feedback,
+        ratings_summed_per_type.rating_count as total_feedback,
         {{ average_rating(
             'ratings_summed_per_type.rating_sum', 'ratings_summed_per_type.rating_count'
         ) | indent(8) }} as average_rating,
@@ -60,7 +60,7 @@ agent_types_named as (
             'ratings_summed_per_type.' ~ bucket ~ '_rating_sum',
             'ratings_summed_per_type.' ~ bucket ~ '_rating_count',
         ) | indent(8) }} as {{ bucket }}_avg_rating,
-        cast(ratings_summed_per_type.{{ bucket }}_rating_count as bigint) as {{ bucket }}_count,
+        ratings_summed_per_type.{{ bucket }}_rating_count as {{ bucket }}_count,
         ratings_summed_per_type.{{ bucket }}_rating_counts,
 {%- endfor %}
         instances_by_load.medium_min_instances,

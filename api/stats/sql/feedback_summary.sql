@@ -22,12 +22,12 @@ ratings_summed as (
 )
 
 select
-    cast(rating_count as bigint) as total_feedback,
+    rating_count as total_feedback,
     {{ average_rating('rating_sum', 'rating_count') | indent(4) }} as average_rating,
-    cast(rating_sum as bigint) as rating_sum,
-    cast(rating_1_count as bigint) as rating_1_count,
-    cast(rating_2_count as bigint) as rating_2_count,
-    cast(rating_3_count as bigint) as rating_3_count,
-    cast(rating_4_count as bigint) as rating_4_count,
-    cast(rating_5_count as bigint) as rating_5_count,
+    rating_sum,
+    rating_1_count,
+    rating_2_count,
+    rating_3_count,
+    rating_4_count,
+    rating_5_count,
 from ratings_summed

@@ -36,10 +36,10 @@ agents_named as (
         usage_summed_per_agent.agent_id,
         coalesce(agents_of_customer.agent_name, 'Agent ' || usage_summed_per_agent.agent_id)
             as agent_name,
-        cast(usage_summed_per_agent.message_count as bigint) as message_count,
-        cast(usage_summed_per_agent.total_tokens as bigint) as total_tokens,
-        cast(usage_summed_per_agent.input_tokens as bigint) as total_input_tokens,
-        cast(usage_summed_per_agent.output_tokens as bigint) as total_output_tokens,
+        usage_summed_per_agent.message_count,
+        usage_summed_per_agent.total_tokens,
+        usage_summed_per_agent.input_tokens as total_input_tokens,
+        usage_summed_per_agent.output_tokens as total_output_tokens,
         {{ avg_response_time_ms(
             'usage_summed_per_agent.response_time_ms_sum',
             'usage_summed_per_agent.response_time_count',

@@ -26,10 +26,10 @@ usage_summed_per_model as (
 
 select
     model,
-    cast(message_count as bigint) as message_count,
-    cast(total_tokens as bigint) as total_tokens,
-    cast(input_tokens as bigint) as total_input_tokens,
-    cast(output_tokens as bigint) as total_output_tokens,
+    message_count,
+    total_tokens,
+    input_tokens as total_input_tokens,
+    output_tokens as total_output_tokens,
     {{ avg_response_time_ms('response_time_ms_sum', 'response_time_count') | indent(4) }}
         as avg_response_time_ms,
     {{ tokens_per_second('timed_output_tokens', 'response_time_ms_sum') | indent(4) }}

@@ -22,13 +22,13 @@ usage_summed as (
 )
 
 select
-    cast(message_count as bigint) as total_messages,
-    cast(total_tokens as bigint) as total_tokens,
-    cast(input_tokens as bigint) as total_input_tokens,
-    cast(output_tokens as bigint) as total_output_tokens,
+    message_count as total_messages,
+    total_tokens,
+    input_tokens as total_input_tokens,
+    output_tokens as total_output_tokens,
     active_agents,
     {{ avg_response_time_ms('response_time_ms_sum', 'response_time_count') | indent(4) }}
         as avg_response_time_ms,
-    cast(response_time_ms_sum as bigint) as response_time_ms_sum,
-    cast(response_time_count as bigint) as response_time_count,
+    response_time_ms_sum,
+    response_time_count,
 from usage_summed

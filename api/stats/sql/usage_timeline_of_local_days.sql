@@ -34,8 +34,8 @@ usage_summed_per_day as (
 usage_per_day as (
     select
         days.label,
-        cast(coalesce(usage_summed_per_day.message_count, 0) as bigint) as messages,
-        cast(coalesce(usage_summed_per_day.total_tokens, 0) as bigint) as tokens,
+        coalesce(usage_summed_per_day.message_count, 0) as messages,
+        coalesce(usage_summed_per_day.total_tokens, 0) as tokens,
     from days
     left join usage_summed_per_day
         on days.label = usage_summed_per_day.label

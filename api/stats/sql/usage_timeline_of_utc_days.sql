@@ -21,8 +21,8 @@ usage_of_customer as (
 usage_per_day as (
     select
         days.label,
-        cast(coalesce(usage_of_customer.message_count, 0) as bigint) as messages,
-        cast(coalesce(usage_of_customer.total_tokens, 0) as bigint) as tokens,
+        coalesce(usage_of_customer.message_count, 0) as messages,
+        coalesce(usage_of_customer.total_tokens, 0) as tokens,
     from days
     left join usage_of_customer
         on
