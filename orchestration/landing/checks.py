@@ -292,7 +292,9 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
     `source` is an SQL expression of the DuckDB type `source_type`; text formats give VARCHAR.
     """
     if column.kind in TEXT_KINDS and is_nested(source_type):
-        return "cast(null as varchar)"
+        # No such value is a text; that there is none says the same in any type.
+        nothing = literal("unknown") if column.kind is Kind.MODEL else "cast(null as varchar)"
+        return f"case when {source} is null then {nothing} end"
     integer = _integer(source, source_type)
     text = as_text(source, source_type)
     match column.kind:

@@ -185,6 +185,26 @@ def test_what_may_be_written_in_several_ways_lands_in_one(
     assert found == value
 
 
+def test_a_model_that_is_not_given_is_unknown_in_a_column_of_any_type(
+    installation: Installation,
+) -> None:
+    """A file with no models at all may have the column as a list, a structure or bytes."""
+    kinds = ("varchar", "integer[]", "struct(a integer)", "map(varchar, varchar)", "blob", "json")
+    for number, kind in enumerate(kinds):
+        path = installation.drop_bytes("agent_usage_events", f"{number}.parquet", b"")
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"copy (select 'event-{number}' as event_id, 1 as customer_id, 1 as agent_id, "
+                f"1 as agent_type_id, cast(null as {kind}) as model_used, 1 as input_tokens, "
+                "1 as output_tokens, timestamp '2026-02-28 08:00:00' as occurred_at) "
+                f"to '{path}' (format parquet)"
+            )
+    land(installation)
+    assert [row["model_used"] for row in installation.lake("agent_usage_events")] == [
+        "unknown"
+    ] * len(kinds)
+
+
 def test_a_time_of_parquet_with_a_zone_is_read_as_the_instant_it_is(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
