@@ -128,6 +128,8 @@ def is_nan(cell: object) -> bool:
     """Whether it is the number that is none, in binary or by its name."""
     if isinstance(cell, (float, Decimal)):
         return cell != cell
+    if isinstance(cell, bytes):
+        return cell.strip().lower() in (b"nan", b"+nan", b"-nan")
     return isinstance(cell, str) and cell.strip().lower() in ("nan", "+nan", "-nan")
 
 

@@ -95,7 +95,8 @@ def result_of(stream: str, column: Column, cell: object, now: datetime) -> Resul
             return Result(reasons=frozenset({f"missing_{column.name}"}))
         return Result("unknown" if column.read is model else None, is_acceptable=True)
     if _is_no_text(cell):
-        return Result(reasons=frozenset({malformed, invalid}))
+        found = Result(reasons=frozenset({malformed, invalid}))
+        return found.or_accepted(-1) if column.read is untrusted_total else found
     found = _of_value(stream, column, cell, now)
     if column.required and (is_blank(cell) or (is_nan(cell) and column.is_number)):
         is_acceptable = found.is_acceptable and column.read is not label
