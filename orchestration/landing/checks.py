@@ -117,13 +117,22 @@ def is_blank(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """SQL: `text` without white space around it; NULL for nothing else."""
-    # To trim is dear. White space sorts before "!", or is not ASCII.
-    ends = (text, f"right({text}, 1)")
-    may_have_some = " or ".join(f"{end} < '!' or {end} > '\x7f'" for end in ends)
+    # To trim is dear.
     return (
-        f"nullif(case when {may_have_some} then trim({text}, {literal(_WHITE_SPACE)}) "
-        f"else {text} end, '')"
+        f"case when {_is_visible(text)} and {_is_visible(f'right({text}, 1)')} then {text} "
+        f"else nullif(trim({text}, {literal(_WHITE_SPACE)}), '') end"
     )
+
+
+def _says_something(text: str) -> str:
+    """SQL: whether `text` is more than white space."""
+    return f"case when {_is_visible(text)} then true else {trimmed(text)} is not null end"
+
+
+def _is_visible(text: str) -> str:
+    """SQL: whether the first character is surely no white space, which sorts before "!", or is not
+    ASCII."""
+    return f"{text} between '!' and '\x7f'"
 
 
 def _short(text: str, most_bytes: int = _MAX_TEXT_BYTES) -> str:
@@ -304,7 +313,7 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             short = f"strlen({text}) <= 4 * {MAX_ID_LENGTH}"
             return (
                 f"case when {short} and length({text}) between 1 and {MAX_ID_LENGTH} "
-                f"and {trimmed(text)} is not null then {text} end"
+                f"and {_says_something(text)} then {text} end"
             )
         case Kind.LABEL:
             return f"case when {_fits(text)} then {trimmed(text)} end"
