@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline, rollups
-from orchestration.cli import app
+from orchestration.cli import app, output
 from orchestration.lake.forgetting import NotToForget
 from orchestration.lake.leftovers import clear_unknown
 from orchestration.lake.verified import LakeDamaged, find_faults, verified_paths
@@ -293,8 +293,10 @@ def test_the_command_names_every_file_that_is_not_whole(
             (missing.path, "missing"),
             ("unknown", "unknown"),
         }
-    table = runner.invoke(app, ["lake", "verify"], env={"COLUMNS": "200"})
-    assert table.exit_code == 1 and damaged.path in table.stdout.replace("\n", "")
+    # The width of a terminal is read when the command starts, which it did with these tests.
+    monkeypatch.setattr(output.out, "width", 200)
+    table = runner.invoke(app, ["lake", "verify"])
+    assert table.exit_code == 1 and damaged.path in table.stdout
 
 
 def test_what_is_given_up_is_booked_and_adds_up(

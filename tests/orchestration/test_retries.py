@@ -6,6 +6,7 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -124,16 +125,16 @@ def test_a_step_that_succeeds_the_second_time_goes_on(
     installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
     plain_land, tries = pipeline.land, 0
 
-    def land_with_a_locked_ledger(settings: Settings, ledger: Ledger) -> list[Load]:
+    def land_with_a_locked_ledger(settings: Settings, ledger: Ledger, **options: Any) -> list[Load]:
         """Land while another program locks the ledger, the first time."""
         nonlocal tries
         tries += 1
         if tries > 1:
-            return plain_land(settings, ledger)
+            return plain_land(settings, ledger, **options)
         ledger._connection.execute("pragma busy_timeout = 100")
         with closing(sqlite3.connect(settings.ledger_path, isolation_level=None)) as other:
             other.execute("begin exclusive")
-            return plain_land(settings, ledger)
+            return plain_land(settings, ledger, **options)
 
     monkeypatch.setattr(pipeline, "land", land_with_a_locked_ledger)
     result = defs.resolve_job_def("hourly").execute_in_process(instance=instance)
