@@ -71,14 +71,6 @@ test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-ge
 	tests/source/install_postgres.sh
 	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
 
-# They wait for browsers, servers and daemons most of the time, so more of them than cores at once.
-.PHONY: test-more
-test-more: $(CLIENTS)/.ready ## Traces, dashboard, PostgreSQL, versions, clients and Dagster, all at once
-	tests/dashboard/install_chromium.sh
-	tests/source/install_postgres.sh
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup $(TEST_ARGS) \
-		-m "traces or browser or postgres or versions or clients or daemon"
-
 # Spark's extra and pyspark lie in an environment of their own, on top of what `.venv` has: the
 # default install stays as it is.
 SPARK := build/spark-env

@@ -37,14 +37,12 @@ QUICK = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out; and `make test-more` gives each folder to one process,
-    so that its servers and browsers are started once."""
+    """Mark what `make test-fast` leaves out."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         takes_jobs = path.parts[0] in SLOW and str(path) not in QUICK
         if takes_jobs or any(item.get_closest_marker(name) for name in NEEDS_MORE):
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group(path.parts[0]))
 
 
 @pytest.fixture
