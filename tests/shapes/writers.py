@@ -229,7 +229,7 @@ def _cells(column: pa.ChunkedArray) -> list[object]:
         return [None if cell is None else dict(cell) for cell in cells]
     if kind == pa.binary(16):
         return [None if cell is None else str(UUID(bytes=cell)) for cell in cells]
-    return cells  # type: ignore[no-any-return]
+    return list(cells)
 
 
 def _table(rows: Sequence[Row]) -> pa.Table:

@@ -207,11 +207,13 @@ def is_value(column: Column, expected: object, cell: object, found: Any) -> bool
         return found in (None, "")
     if column.read is counts_by_type:
         counts = {name: count for name, count in (found or {}).items() if count}
+        # What is expected is of no one type; here it is a mapping or nothing.
         return counts == dict(expected or ())  # type: ignore[call-overload,no-any-return]
     if isinstance(expected, datetime):
         return bool(found == expected.replace(tzinfo=None))
     if column.name == "running_instances" and not expected:
         return not found
     if column.name == "toxicity_score" and expected is not None:
+        # Here it is a number.
         return found is not None and abs(float(found) - float(expected)) < 1e-6  # type: ignore[arg-type]
     return bool(found == expected)
