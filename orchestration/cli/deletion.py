@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from orchestration.cli.output import AsJson, complain, err, out, print_json, print_table
+from orchestration.cli.writing import alone
 from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import read_settings
 
@@ -27,21 +27,10 @@ def retention(
             "go, `agentstats run nightly` deletes it",
         )
         raise typer.Exit(2)
-    from orchestration.ledger import Ledger
     from orchestration.retention.nightly import plan_retention
-    from orchestration.writer_lock import writer_lock
 
     settings = read_settings()
-    # A run in the midst of it would take files away under the count.
-    with (
-        writer_lock(
-            settings.home,
-            task="retention --dry-run",
-            now=settings.clock(),
-            wait_seconds=settings.lock_wait_seconds,
-        ),
-        closing(Ledger(settings.ledger_path)) as ledger,
-    ):
+    with alone(settings, task="retention --dry-run") as ledger:
         plan = plan_retention(settings, ledger)
     allowed = settings.retention_max_delete_fraction
     if as_json:
@@ -87,20 +76,10 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Remove one customer from every file, and prove it by a search. Ends with 1 if any is left."""
-    from orchestration.ledger import Ledger
     from orchestration.retention.erasure import erase as erase_customer
-    from orchestration.writer_lock import writer_lock
 
     settings = read_settings()
-    with (
-        writer_lock(
-            settings.home,
-            task=f"erase --customer {customer}",
-            now=settings.clock(),
-            wait_seconds=settings.lock_wait_seconds,
-        ),
-        closing(Ledger(settings.ledger_path)) as ledger,
-    ):
+    with alone(settings, task=f"erase --customer {customer}") as ledger:
         done = erase_customer(
             settings,
             ledger,

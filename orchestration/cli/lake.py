@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.writing import alone
 from orchestration.settings import read_settings
 
 lake_app = typer.Typer(help="The lake's files, to the byte.", no_args_is_help=True)
@@ -20,20 +20,9 @@ def verify(as_json: AsJson = False) -> None:
     """Compare every file of the lake with the ledger, to the byte. Ends with 1 and a table where
     they differ; changes nothing."""
     from orchestration.lake.verified import verify_lake
-    from orchestration.ledger import Ledger
-    from orchestration.writer_lock import writer_lock
 
     settings = read_settings()
-    # A run in the midst of it would take files away under the look.
-    with (
-        writer_lock(
-            settings.home,
-            task="lake verify",
-            now=settings.clock(),
-            wait_seconds=settings.lock_wait_seconds,
-        ),
-        closing(Ledger(settings.ledger_path)) as ledger,
-    ):
+    with alone(settings, task="lake verify") as ledger:
         verification = verify_lake(settings.lake, ledger)
     if as_json:
         print_json({"is_whole": not verification.found, **dataclasses.asdict(verification)})
@@ -68,19 +57,9 @@ def forget(
     by the next run."""
     from orchestration.lake.forgetting import forget as forget_files
     from orchestration.lake.forgetting import loss_of
-    from orchestration.ledger import Ledger
-    from orchestration.writer_lock import writer_lock
 
     settings = read_settings()
-    with (
-        writer_lock(
-            settings.home,
-            task="lake forget",
-            now=settings.clock(),
-            wait_seconds=settings.lock_wait_seconds,
-        ),
-        closing(Ledger(settings.ledger_path)) as ledger,
-    ):
+    with alone(settings, task="lake forget") as ledger:
         lost = loss_of(settings, ledger, [_below(settings.lake, file) for file in files])
         if not as_json:
             print_table(

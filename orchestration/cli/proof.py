@@ -7,6 +7,7 @@ import dataclasses
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.writing import alone
 from orchestration.ledger import Run
 from orchestration.ledger.losses import LostFile
 from orchestration.problems import what_was_done
@@ -27,22 +28,11 @@ _WIDTH = 80
 def reconcile(as_json: AsJson = False) -> None:
     """Recount marts, lake and deliveries. Ends with 1 and a table where they differ."""
     from orchestration import pipeline, reconciliation
-    from orchestration.ledger import Ledger
-    from orchestration.writer_lock import writer_lock
 
     settings = read_settings()
-    with writer_lock(
-        settings.home,
-        task="reconcile",
-        now=settings.clock(),
-        wait_seconds=settings.lock_wait_seconds,
-    ):
+    with alone(settings, task="reconcile") as ledger:
         pipeline.clear_scratch(settings)
-        ledger = Ledger(settings.ledger_path)
-        try:
-            proof = reconciliation.reconcile(settings, ledger)
-        finally:
-            ledger.close()
+        proof = reconciliation.reconcile(settings, ledger)
     if as_json:
         print_json({"adds_up": proof.adds_up, **dataclasses.asdict(proof)})
     else:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.output import AsJson, complain, out, print_json, print_table
+from orchestration.cli.writing import alone
 from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME
 from orchestration.settings import read_settings
 
@@ -69,9 +70,7 @@ def source_pull(
     as_json: AsJson = False,
 ) -> None:
     """Read what is new in the source into the landing folder; `run hourly` does it too."""
-    from orchestration.ledger import Ledger
     from orchestration.source.pull import pull
-    from orchestration.writer_lock import writer_lock
 
     unknown = sorted(set(stream or ()) - set(STREAMS_BY_NAME))
     if unknown:
@@ -81,22 +80,13 @@ def source_pull(
         )
     settings = read_settings()
     settings.source_url()
-    with writer_lock(
-        settings.home,
-        task="source pull",
-        now=settings.clock(),
-        wait_seconds=settings.lock_wait_seconds,
-    ):
-        ledger = Ledger(settings.ledger_path)
-        try:
-            done = pull(
-                settings,
-                ledger,
-                streams=[each for each in STREAMS if not stream or each.name in stream],
-                from_start=from_start,
-            )
-        finally:
-            ledger.close()
+    with alone(settings, task="source pull") as ledger:
+        done = pull(
+            settings,
+            ledger,
+            streams=[each for each in STREAMS if not stream or each.name in stream],
+            from_start=from_start,
+        )
     if as_json:
         print_json(dataclasses.asdict(done))
     else:
