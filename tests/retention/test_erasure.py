@@ -15,6 +15,7 @@ from installation import Installation, usage_event
 from orchestration import pipeline
 from orchestration.cli import app
 from orchestration.export import export
+from orchestration.landing.streams import MAX_TEXT_LENGTH
 from orchestration.ledger import Ledger
 from orchestration.retention import search
 from retention.searching import files_that_hold
@@ -183,11 +184,13 @@ def test_erasing_twice_is_erasing_once(installation: Installation) -> None:
 def test_a_name_of_any_length_and_a_part_of_anothers_text_are_erased(
     installation: Installation,
 ) -> None:
-    """A megabyte, special characters, and names that another customer's text holds: no hit."""
+    """The longest name, a rejected megabyte, and names that another customer's text holds."""
     drop_needles(installation, 1, AT)
     drop_needles(installation, 2, AT)
-    long = needle(1, "long") + "x" * 1_000_000
-    names = [(1, long), (1, ".*| (a) \\ needle"), (1, "Acme One"), (2, f"{long} and Acme One")]
+    ending = " and Acme One"
+    long = needle(1, "long").ljust(MAX_TEXT_LENGTH - len(ending), "x")
+    longer = needle(1, "longer") + "x" * 1_000_000
+    names = [(1, long), (1, longer), (1, ".*| (a) \\ needle"), (1, "Acme One"), (2, long + ending)]
     for number, name in names:
         row = customer(number, "pro", customer_name=name, updated_at=AT)
         file = f"{number}-{len(name)}.ndjson"
@@ -195,10 +198,16 @@ def test_a_name_of_any_length_and_a_part_of_anothers_text_are_erased(
     with closing(Ledger(installation.settings.ledger_path)) as ledger:
         pipeline.land(installation.settings, ledger)
         words = search.words_of(installation.settings, ledger, 1)
+    landed = installation.loads()
+    assert landed[f"customers/1-{len(longer)}.ndjson"].rejected_by_reason == {
+        "invalid_customer_name": 1
+    }
+    assert landed[f"customers/2-{MAX_TEXT_LENGTH}.ndjson"].accepted == 1
     assert not {long, "Acme One"} & set(words)
     assert ".*| (a) \\ needle" in words
     report = erase(1)
     assert report["proof"]["hits"] == []
+    assert files_that_hold(installation.home / "lake", [needle(1, "longer")]) == {}
 
 
 @pytest.mark.parametrize("name", ["kept.csv", "kept.parquet", "kept.ndjson.gz"])

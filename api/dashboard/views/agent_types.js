@@ -50,7 +50,9 @@ function comparisonPanel(frame, types) {
   return panel({
     ...SHARED,
     frame,
-    note: "Press a heading to sort by it. Model: the one of most messages in the period.",
+    note:
+      "Press a heading to sort by it. Model: the one of most messages in the period. Toxic rate and " +
+      "PII: over all messages, scanned or not; Compliance says how many were scanned.",
     table: {
       columns: [
         text("Agent Type", "name"),
