@@ -127,6 +127,7 @@ def recount(writer: Writer) -> reconciliation.Reconciliation:
         rows_delivered=proof.delivered,
         total_mismatches=proof.total_mismatches,
         conflicting_duplicates=proof.conflicting_duplicates,
+        received_in_future=proof.received_in_future,
         ids_on_two_dates=proof.ids_on_two_dates,
         differences=len(proof.differences)
         + len(proof.sum_differences)

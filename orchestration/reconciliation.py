@@ -12,7 +12,7 @@ from orchestration.lake.forgetting import EVENTS
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.lake import COUNTS_FOLDER
-from orchestration.landing.streams import EVENT_STREAMS
+from orchestration.landing.streams import ANOMALIES, EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
 from orchestration.ledger.losses import LostFile
 from orchestration.settings import Settings
@@ -28,7 +28,7 @@ _AMOUNTS = ("written", "lost", "in_lake", "newest_in_lake", "in_marts")
 
 _TOTALS = (
     *("delivered", "accepted", "duplicates", "rejected", "lost", "in_lake"),
-    *("total_mismatches", "conflicting_duplicates", "ids_on_two_dates"),
+    *(*ANOMALIES, "ids_on_two_dates"),
 )
 
 
@@ -110,6 +110,7 @@ class Reconciliation:
     lost: int
     total_mismatches: int
     conflicting_duplicates: int
+    received_in_future: int
     ids_on_two_dates: int
     differences: Sequence[Difference]
     sum_differences: Sequence[SumDifference]

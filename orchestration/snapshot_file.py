@@ -370,9 +370,6 @@ def _ledger_rows(loads: Sequence[Load], touched: Mapping[int, Any]) -> list[str]
     rows = [
         {
             **{name: getattr(load, name) for name in _LEDGER_TYPES if name != "dates_touched"},
-            "received_in_future": load.received_in_future,
-            "unknown_columns": load.unknown_columns,
-            "extra_left_out": load.extra_left_out,
             "dates_touched": [day.isoformat() for day in touched.get(load.load_seq or 0, [])],
             "loaded_at": _utc(load.loaded_at),
         }

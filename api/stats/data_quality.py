@@ -50,6 +50,11 @@ class Quality(BaseModel):
         description="When the newest event occurred, UTC; null without one.",
         examples=["2025-12-03T11:58:21.250000Z"],
     )
+    received_in_future: int = Field(
+        description="Rows, not rejected, whose received_at was more than five minutes ahead of "
+        "the clock, and taken as unknown.",
+        examples=[1],
+    )
 
 
 class PeriodAsked(BaseModel):

@@ -23,7 +23,7 @@
 {% macro delivery_measures() -%}
     {{ return([
         'delivered', 'accepted', 'duplicates', 'rejected', 'total_mismatches',
-        'conflicting_duplicates',
+        'conflicting_duplicates', 'received_in_future',
     ]) }}
 {%- endmacro %}
 

@@ -56,6 +56,7 @@ def _print_proof(proof: Reconciliation) -> None:
     out.print(
         f"Anomalies: {proof.total_mismatches} total_mismatch, "
         f"{proof.conflicting_duplicates} conflicting_duplicate, "
+        f"{proof.received_in_future} received_in_future, "
         f"{proof.ids_on_two_dates} id_on_two_dates"
     )
     print_table(

@@ -76,6 +76,7 @@ def _count(
             cast(0 as bigint) as rejected,
             count(*) filter (is_total_mismatch) as total_mismatches,
             cast(0 as bigint) as conflicting_duplicates,
+            cast(0 as bigint) as received_in_future,
             {added_up},
             max(occurred_at) as occurred_at,
             cast($day as date) as occurred_date

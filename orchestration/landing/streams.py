@@ -22,6 +22,9 @@ MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
 MAX_RETENTION_DAYS = 2557
 
+# What is counted as odd in rows of events that are not rejected: a column of the counts each.
+ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
+
 
 class Kind(Enum):
     """What the text of a column may say; `checks` has the SQL of each."""

@@ -27,7 +27,7 @@ from orchestration.landing.checks import (
 )
 from orchestration.landing.files import LandedFile
 from orchestration.landing.rows import RowSource
-from orchestration.landing.streams import MAX_RETENTION_DAYS, Kind, Stream
+from orchestration.landing.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
 from orchestration.landing.sums import written_sums
 
 # Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
@@ -168,20 +168,17 @@ def judge(
         "select reason, sum(rejected)::bigint from counted where reason is not null "
         "group by reason order by reason"
     ).fetchall()
-    read, accepted, duplicates, conflicts, mismatches = connection.execute(
-        "select "
-        + ", ".join(
-            f"coalesce(sum({measure}), 0)::bigint"
-            for measure in (
-                *("delivered", "accepted", "duplicates"),
-                *("conflicting_duplicates", "total_mismatches"),
-            )
-        )
-        + " from counted"
+    measures = ("delivered", "accepted", "duplicates", *ANOMALIES)
+    read, accepted, duplicates, *anomalies = connection.execute(
+        f"select {', '.join(f'coalesce(sum({name}), 0)::bigint' for name in measures)} from counted"
     ).fetchall()[0]
     return Verdict(
-        *(read, accepted, duplicates, dict(by_reason), conflicts, mismatches),
-        *_of_good_rows(connection),
+        rows_read=read,
+        accepted=accepted,
+        duplicates=duplicates,
+        rejected_by_reason=dict(by_reason),
+        extra_left_out=_extra_left_out(connection),
+        **dict(zip(ANOMALIES, anomalies, strict=True)),
     )
 
 
@@ -194,18 +191,23 @@ def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict
     )
     good = by_reason.pop(None, 0)
     duplicates = _scalar(connection, "select count(*) from dropped")
-    read = good + sum(by_reason.values())
-    return Verdict(read, good - duplicates, duplicates, by_reason, 0, 0, *_of_good_rows(connection))
+    return Verdict(
+        rows_read=good + sum(by_reason.values()),
+        accepted=good - duplicates,
+        duplicates=duplicates,
+        rejected_by_reason=by_reason,
+        extra_left_out=_extra_left_out(connection),
+        **dict.fromkeys(ANOMALIES, 0),
+    )
 
 
-def _of_good_rows(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """(times of receipt ahead, values of unknown columns left out)."""
-    ahead, left_out = connection.execute(
-        "select count(*) filter (is_received_in_future), "
-        "coalesce(sum(extra_told - coalesce(cardinality(extra), 0)), 0)::bigint "
-        "from checked where reason is null"
-    ).fetchall()[0]
-    return ahead, left_out
+def _extra_left_out(connection: duckdb.DuckDBPyConnection) -> int:
+    """Values of unknown columns of good rows that are not kept."""
+    return _scalar(
+        connection,
+        "select coalesce(sum(extra_told - coalesce(cardinality(extra), 0)), 0)::bigint "
+        "from checked where reason is null",
+    )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime) -> None:
@@ -249,6 +251,7 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
             count(*) filter (reason is not null) as rejected,
             {mismatches} as total_mismatches,
             sum(conflicts)::bigint as conflicting_duplicates,
+            count(*) filter (reason is null and is_received_in_future) as received_in_future,
             {written_sums(stream.name, "is_written")},
             max(counted_at) as occurred_at,
             cast(max(counted_at) as date) as occurred_date

@@ -129,7 +129,7 @@ class LoadBook(Book):
             connection.execute(
                 "update load set status = 'failed', failure = ?, rows_read = 0, accepted = 0, "
                 "duplicates = 0, rejected = 0, conflicting_duplicates = 0, total_mismatches = 0, "
-                "rejected_by_reason = '{}' where load_seq = ?",
+                "received_in_future = 0, rejected_by_reason = '{}' where load_seq = ?",
                 (failure, load.load_seq),
             )
         return lake_files

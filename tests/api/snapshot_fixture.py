@@ -24,6 +24,7 @@ TIERS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "retenti
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
 
+ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
 USAGE = (
     "message_count",
     "input_tokens",
@@ -139,7 +140,7 @@ def delivery(
 ) -> tuple[Any, ...]:
     """Rows of one quarter hour: `accepted` and `duplicates`, or `rejected` with a reason."""
     parts = [counts.get(name, 0) for name in ("accepted", "duplicates", "rejected")]
-    anomalies = [counts.get(name, 0) for name in ("total_mismatches", "conflicting_duplicates")]
+    anomalies = [counts.get(name, 0) for name in ANOMALIES]
     return (stream, customer, reason, is_dated, sum(parts), *parts, *anomalies, newest, bucket)
 
 
@@ -228,7 +229,7 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             "delivery_quarter_hourly",
             "stream varchar, customer_id bigint, reason varchar, is_dated boolean,"
             " delivered bigint, accepted bigint, duplicates bigint, rejected bigint,"
-            " total_mismatches bigint, conflicting_duplicates bigint, newest_event_at timestamp,"
+            f" {', '.join(f'{name} bigint' for name in ANOMALIES)}, newest_event_at timestamp,"
             " bucket_start timestamp, occurred_date date",
             [(*row, row[-1][:10]) for row in marts.deliveries],
         )
@@ -364,7 +365,8 @@ def sample() -> Marts:
         ],
         deliveries=[
             delivery(USAGE_STREAM, ACME, "2026-03-10 00:00", accepted=3, duplicates=2,
-                     total_mismatches=1, conflicting_duplicates=1, newest="2026-03-10 00:14:59.5"),
+                     total_mismatches=1, conflicting_duplicates=1, received_in_future=2,
+                     newest="2026-03-10 00:14:59.5"),
             delivery(USAGE_STREAM, ACME, "2026-03-10 00:00", reason="missing_agent_id", rejected=2),
             delivery(USAGE_STREAM, ACME, "2026-03-10 09:45", accepted=1,
                      newest="2026-03-10 09:46:00"),

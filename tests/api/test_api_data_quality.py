@@ -21,6 +21,7 @@ NOTHING = {
     "total_mismatches": 0,
     "conflicting_duplicates": 0,
     "newest_event_at": None,
+    "received_in_future": 0,
 }
 # 2026-03-10 in UTC: 3 + 2 good and 2 rejected rows at midnight, 1 at 09:45, 5 expired ones.
 TODAY = {
@@ -33,6 +34,7 @@ TODAY = {
     "total_mismatches": 1,
     "conflicting_duplicates": 1,
     "newest_event_at": "2026-03-10T09:46:00Z",
+    "received_in_future": 2,
 }
 YESTERDAY = {
     **NOTHING,
@@ -59,6 +61,7 @@ def test_two_days_in_all_by_stream_and_by_day(service: Service) -> None:
         "total_mismatches": 1,
         "conflicting_duplicates": 1,
         "newest_event_at": "2026-03-10T09:46:00Z",
+        "received_in_future": 2,
         "by_stream": [
             {"stream": USAGE_STREAM, **TODAY},
             {"stream": SCAN_STREAM, **YESTERDAY},

@@ -66,6 +66,7 @@ def test_anomalies_are_counted(golden_day: Installation) -> None:
     assert {
         "conflicting_duplicate": sum(load.conflicting_duplicates for load in loads),
         "total_mismatch": sum(load.total_mismatches for load in loads),
+        "received_in_future": sum(load.received_in_future for load in loads),
     } == EXPECTED["anomalies"]
 
 
@@ -135,7 +136,8 @@ def test_the_day_reconciles(golden_day: Installation) -> None:
     assert rows == [{"a": accepted, "d": 0}]
     (anomalies,) = golden_day.marts(
         "select sum(conflicting_duplicates) as conflicting_duplicate, "
-        "sum(total_mismatches) as total_mismatch from marts.reconciliation"
+        "sum(total_mismatches) as total_mismatch, "
+        "sum(received_in_future) as received_in_future from marts.reconciliation"
     )
     assert anomalies == EXPECTED["anomalies"]
     by_file = {
@@ -163,15 +165,16 @@ def test_usage_events_of_each_date_are_those_of_the_table(golden_day: Installati
     rows = golden_day.marts(
         "select customer_id, cast(occurred_date as varchar) as day, sum(accepted) as accepted, "
         "sum(duplicates) as duplicates, sum(conflicting_duplicates) as conflicts, "
-        "sum(total_mismatches) as mismatches from marts.delivery_quarter_hourly "
+        "sum(total_mismatches) as mismatches, sum(received_in_future) as ahead "
+        "from marts.delivery_quarter_hourly "
         "where stream = 'agent_usage_events' and reason is null group by all order by all"
     )
     assert [tuple(row.values()) for row in rows] == [
-        (501, "2026-02-27", 1, 0, 0, 0),  # e-08
-        (501, "2026-03-02", 2, 1, 1, 0),  # e-05, e-06; e-06 again, and otherwise
-        (501, "2026-03-03", 3, 2, 1, 0),  # e-01, e-02, e-03; e-02 again, e-01 otherwise
-        (501, "2026-03-04", 1, 0, 0, 1),  # e-04, whose total says 60
-        (502, "2026-03-01", 1, 0, 0, 0),  # e-08
-        (502, "2026-03-03", 3, 0, 0, 0),  # e-01, e-02, e-07
-        (502, "2026-03-04", 1, 0, 0, 0),  # e-09
+        (501, "2026-02-27", 1, 0, 0, 0, 0),  # e-08
+        (501, "2026-03-02", 2, 1, 1, 0, 1),  # e-05, e-06; e-06 again, otherwise and ahead
+        (501, "2026-03-03", 3, 2, 1, 0, 0),  # e-01, e-02, e-03; e-02 again, e-01 otherwise
+        (501, "2026-03-04", 1, 0, 0, 1, 0),  # e-04, whose total says 60
+        (502, "2026-03-01", 1, 0, 0, 0, 0),  # e-08
+        (502, "2026-03-03", 3, 0, 0, 0, 0),  # e-01, e-02, e-07
+        (502, "2026-03-04", 1, 0, 0, 0, 0),  # e-09
     ]

@@ -115,6 +115,7 @@ class Outcome:
     is_accepted: bool
     is_mismatch: bool
     is_conflict: bool
+    is_received_in_future: bool
     kept_from: datetime | None
 
 
@@ -197,6 +198,7 @@ class _Counting:
         row: dict[str, Any],
         reason: str | None,
         is_accepted: bool,
+        is_received_in_future: bool,
     ) -> Outcome:
         """What became of a row of events that was just taken or refused."""
         customer_id = _readable(stream, written, "customer_id")
@@ -223,6 +225,7 @@ class _Counting:
             is_accepted=is_accepted,
             is_mismatch=is_mismatch,
             is_conflict=is_conflict,
+            is_received_in_future=is_received_in_future,
             kept_from=None if days is None else kept_from(self.now, days),
         )
 
@@ -252,19 +255,24 @@ class _Counting:
         return True
 
     def outside_time(self, stream: str, row: dict[str, Any]) -> str | None:
-        """The reason why the time of a row is refused, if it is. When an event was received is
-        not known where it would be in the future."""
+        """The reason why the time of a row is refused, if it is."""
         latest = self.now + FUTURE_TOLERANCE
         if stream in REFERENCE_STREAMS:
             return "updated_in_future" if (row["updated_at"] or _NEVER) > latest else None
-        if (row["received_at"] or _NEVER) > latest:
-            row["received_at"] = None
         if row["occurred_at"] > latest:
             return "occurred_in_future"
         days = days_kept(self.references["customers"].get((row["customer_id"],)))
         if days is not None and row["occurred_at"] < kept_from(self.now, days):
             return "expired"
         return None
+
+    def forget_receipt_in_future(self, row: dict[str, Any]) -> bool:
+        """Take such a time of receipt as unknown; True if it was one."""
+        is_ahead = (row.get("received_at") or _NEVER) > self.now + FUTURE_TOLERANCE
+        if is_ahead:
+            row["received_at"] = None
+            self.anomalies["received_in_future"] += 1
+        return is_ahead
 
 
 def recount(
@@ -320,6 +328,7 @@ def _load(
                 row, reason = _understood(stream, written)
                 if reason is None:
                     reason = state.outside_time(stream, row)
+                is_ahead = reason is None and state.forget_receipt_in_future(row)
                 is_accepted = reason is None and state.take(stream, row)
                 if reason is None:
                     outcome[is_accepted] += 1
@@ -327,7 +336,9 @@ def _load(
                     reasons[reason] += 1
                     rejected_rows.append(RejectedRow(stream, name, row_number, reason))
                 if stream in IDENTITIES:
-                    outcomes.append(state.outcome(stream, written, row, reason, is_accepted))
+                    outcomes.append(
+                        state.outcome(stream, written, row, reason, is_accepted, is_ahead)
+                    )
             files.append(
                 FileCount(stream, name, len(cells), outcome[True], outcome[False], dict(reasons))
             )

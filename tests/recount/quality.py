@@ -11,6 +11,10 @@ from .answers import period_asked
 from .deliveries import FUTURE_TOLERANCE, IDENTITIES, LONGEST_RETENTION_DAYS, Outcome, Truth
 
 DEFAULT_DAYS = 30
+MEASURES = (
+    *("delivered", "accepted", "duplicates", "rejected"),
+    *("total_mismatches", "conflicting_duplicates", "received_in_future"),
+)
 
 
 def counted_at(outcome: Outcome, delivered_at: datetime) -> datetime:
@@ -42,6 +46,7 @@ def sums(outcomes: Iterable[Outcome], delivered_at: datetime) -> dict[str, Any]:
         "total_mismatches": sum(row.is_mismatch for row in rows),
         "conflicting_duplicates": sum(row.is_conflict for row in rows),
         "newest_event_at": newest and _written(newest),
+        "received_in_future": sum(row.is_received_in_future for row in rows),
     }
 
 
@@ -94,12 +99,8 @@ def per_date(
     for row in truth.outcomes:
         day = counted_at(row, delivered_at).astimezone(UTC).date().isoformat()
         groups.setdefault((row.stream, row.customer_id, day), []).append(row)
-    names = (
-        *("delivered", "accepted", "duplicates", "rejected"),
-        *("total_mismatches", "conflicting_duplicates"),
-    )
     return {
-        key: {name: sums(rows, delivered_at)[name] for name in names}
+        key: {name: sums(rows, delivered_at)[name] for name in MEASURES}
         for key, rows in groups.items()
     }
 

@@ -17,6 +17,7 @@ counts_of_customer as (
         rejected,
         total_mismatches,
         conflicting_duplicates,
+        received_in_future,
         newest_event_at,
         bucket_start,
     from marts.delivery_quarter_hourly
@@ -49,6 +50,7 @@ summed_by_reason as (
         coalesce(sum(rejected) filter (not is_dated), 0) as rejected_undated,
         sum(total_mismatches) as total_mismatches,
         sum(conflicting_duplicates) as conflicting_duplicates,
+        sum(received_in_future) as received_in_future,
         max(newest_event_at) as newest_event_at,
     from counts_per_day
     group by grouping sets ((reason), (stream, reason), (label, reason))
@@ -69,6 +71,7 @@ summed as (
         sum(rejected_undated) as rejected_undated,
         sum(total_mismatches) as total_mismatches,
         sum(conflicting_duplicates) as conflicting_duplicates,
+        sum(received_in_future) as received_in_future,
         max(newest_event_at) as newest_event_at,
     from summed_by_reason
     group by label, stream
@@ -104,6 +107,7 @@ select
     coalesce(summed.rejected_undated, 0) as rejected_undated,
     coalesce(summed.total_mismatches, 0) as total_mismatches,
     coalesce(summed.conflicting_duplicates, 0) as conflicting_duplicates,
+    coalesce(summed.received_in_future, 0) as received_in_future,
     summed.newest_event_at,
 from places
 left join summed

@@ -4,10 +4,7 @@
     ('feedback_events', 'feedback_id', 'feedback_quarter_hourly', 'rating_count'),
 ] %}
 {% set counts = {
-    'delivery_counts': [
-        'delivered', 'accepted', 'duplicates', 'rejected', 'total_mismatches',
-        'conflicting_duplicates',
-    ],
+    'delivery_counts': delivery_measures(),
     'lake_counts': ['in_lake', 'other_versions'],
     'mart_counts': ['in_marts'],
     'ids_counted': ['ids_on_two_dates'],
@@ -111,6 +108,7 @@ compared as (
         + abs(in_lake - in_marts) as difference,
         total_mismatches,
         conflicting_duplicates,
+        received_in_future,
         ids_on_two_dates,
         occurred_date
     from summed_per_date
