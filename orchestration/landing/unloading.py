@@ -12,7 +12,6 @@ from orchestration.durable import make_folder, sync_folder
 from orchestration.lake.leftovers import move_to_quarantine
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import move_away
-from orchestration.landing.streams import ANOMALIES
 from orchestration.ledger import Ledger, Load
 from orchestration.settings import Settings
 
@@ -69,7 +68,9 @@ def _unload(settings: Settings, ledger: Ledger, load: Load, failure: str) -> Loa
         accepted=0,
         duplicates=0,
         rejected=0,
-        **dict.fromkeys(ANOMALIES, 0),
+        conflicting_duplicates=0,
+        total_mismatches=0,
+        received_in_future=0,
         rejected_by_reason={},
         lake_files=(),
     )
