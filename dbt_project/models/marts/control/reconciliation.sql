@@ -4,7 +4,7 @@
     ('feedback_events', 'feedback_id', 'feedback_quarter_hourly', 'rating_count'),
 ] %}
 {% set counts = {
-    'delivery_counts': delivery_measures(),
+    'delivery_counts': delivery_measures() | list,
     'lake_counts': ['in_lake', 'other_versions'],
     'mart_counts': ['in_marts'],
     'ids_counted': ['ids_on_two_dates'],
