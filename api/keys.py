@@ -137,7 +137,7 @@ class KeyStore:
                 removed = connection.execute(
                     "delete from api_keys where customer_id = ?", (customer_id,)
                 ).rowcount
-            # Also what a version before, or a revoked key, left in pages that are free.
+            # Also what a revoked key left in pages that are free.
             connection.execute("vacuum")
         return removed
 

@@ -1,6 +1,6 @@
 """The snapshot: one new, immutable file, then one atomic move of the pointer to it.
 
-Readers never see the warehouse. They open a file that nobody will ever write again, in a folder
+Readers never see the warehouse. They open a file that is never written again, in a folder
 whose name says so; so a publication cannot disturb them, nor they it.
 """
 
@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -105,7 +104,7 @@ def finish_publication(snapshots: Path, *, keep: int) -> None:
     finished_at = current.stat().st_mtime_ns
     for path in _published_in(snapshots):
         if path.stat().st_mtime_ns > finished_at:
-            # Whole, but never pointed to: nobody reads it.
+            # Whole, but never pointed to: it has no reader.
             _drop(path)
     _drop_old(snapshots, keep=keep)
 
@@ -254,17 +253,13 @@ def _drop_old(snapshots: Path, *, keep: int) -> None:
             _drop(path)
 
 
-def _published_in(snapshots: Path) -> Iterator[Path]:
-    """Every whole snapshot; also files of the version before, which lay there without a folder."""
-    yield from sorted(snapshots.glob(f"[0-9]*/{FILE}"))
-    yield from sorted(snapshots.glob("marts-*.duckdb"))
+def _published_in(snapshots: Path) -> list[Path]:
+    """Every whole snapshot."""
+    return sorted(snapshots.glob(f"[0-9]*/{FILE}"))
 
 
 def _drop(path: Path) -> None:
     """Take a snapshot away. Where that is cut off, its folder is a leftover, and no snapshot."""
-    if path.name != FILE:
-        path.unlink()
-        return
     leftover = path.parent.with_name(f".{path.parent.name}.tmp")
     path.parent.rename(leftover)
     _remove(leftover)

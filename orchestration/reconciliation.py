@@ -10,7 +10,6 @@ from typing import Any
 from orchestration import dbt, rollups
 from orchestration.lake.forgetting import EVENTS
 from orchestration.lake.verified import verified_paths
-from orchestration.landing.counts import count_earlier_loads
 from orchestration.landing.lake import COUNTS_FOLDER
 from orchestration.landing.streams import ANOMALIES, EVENT_STREAMS
 from orchestration.ledger import Ledger, Load
@@ -134,7 +133,6 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
             f"no marts to compare with in {settings.warehouse} yet: "
             "`agentstats run hourly` builds them"
         )
-    count_earlier_loads(settings, ledger)
     # What is not recounted too: the texts of rejected rows, say.
     verified_paths(settings.lake, ledger, ledger.lake_files())
     scope = rollups.whole_lake(ledger)
@@ -207,7 +205,6 @@ def _file_differences(
         for load in loads
         if load.rows_read != load.accepted + load.duplicates + load.rejected
     ]
-    first_counted = ledger.first_counted_load() or 0
     deleted = ledger.deleted_events()
     # A loss is of the lake, or of the counts; one of the lake whose date was deleted since took its
     # counts with it.
@@ -216,13 +213,7 @@ def _file_differences(
     counts_are_lost = any(file.folder == COUNTS_FOLDER for file in ledger.lost_files())
     for stream in EVENT_STREAMS:
         for outcome in ("accepted", "duplicates", "rejected"):
-            booked = sum(
-                getattr(load, outcome)
-                for load in loads
-                if load.stream == stream.name
-                # Of earlier loads only the events can be counted by customer.
-                and (outcome == "accepted" or (load.load_seq or 0) >= first_counted)
-            )
+            booked = sum(getattr(load, outcome) for load in loads if load.stream == stream.name)
             counted = totals.get(stream.name, {}).get(outcome, 0)
             # What is deleted takes its counts with it; the book of deliveries stays as it was.
             gone = 0

@@ -23,9 +23,8 @@ from orchestration.settings import Settings
 from orchestration.spark import connection, exchange
 from orchestration.spark.connection import cluster_of
 
-_EVENTS = tuple(stream.name for stream in EVENT_STREAMS)
 # What of the lake is read by date, each with dates of its own.
-_DATED = (*_EVENTS, COUNTS_FOLDER)
+_DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
 _UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 
 # What is grouped must fit into memory, the lists of response times in it: so many events take about
@@ -42,14 +41,12 @@ create schema if not exists raw;
 create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
-create table if not exists raw.unmarked_lake_files (path varchar);
 create table if not exists raw.lake_losses (
     stream varchar, customer_id bigint, measure varchar, lost decimal(38, 0), occurred_date date
 );
 create table if not exists raw.rolled_up (
-    touch_seq bigint, toxicity_threshold double, project_fingerprint varchar
+    touch_seq bigint, toxicity_threshold double, project_fingerprint varchar, touch_id varchar
 );
-alter table raw.rolled_up add column if not exists touch_id varchar;
 create table if not exists raw.marts_version (marts_version varchar);
 create table if not exists raw.rolled_up_on (cluster varchar);
 """
@@ -262,11 +259,6 @@ def hand_over(
     files = [{"stream": file.folder, "path": named(settings.lake / file.path)} for file in read]
     # Whatever dbt reads is looked at here, once for all models.
     verified_paths(settings.lake, ledger, read)
-    unmarked = [
-        {"path": named(settings.lake / file.path)}
-        for file in read
-        if file.folder in _EVENTS and not file.marks_repeats
-    ]
     with open_warehouse(settings) as warehouse:
         warehouse.execute("begin")
         warehouse.execute("delete from raw.run_context")
@@ -275,7 +267,6 @@ def hand_over(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
-        _fill(warehouse, "raw.unmarked_lake_files", {"path": "varchar"}, unmarked)
         _fill(
             warehouse,
             "raw.lake_losses",

@@ -67,9 +67,7 @@ def write_good_rows(
             f"order by {order}"
         )
         path = f"{partition(stream.name, day)}/{load_id}.parquet"
-        lake_files += write_file(
-            connection, query, path, stream.name, day, lake, marks_repeats=True
-        )
+        lake_files += write_file(connection, query, path, stream.name, day, lake)
     return lake_files
 
 
@@ -134,11 +132,8 @@ def write_file(
     folder: str,
     occurred_date: date | None,
     lake: Path,
-    *,
-    marks_repeats: bool = False,
 ) -> list[LakeFile]:
-    """Write the query's rows to `lake/path`; no file for no rows. `marks_repeats`: see
-    `LakeFile`."""
+    """Write the query's rows to `lake/path`; no file for no rows."""
     target = lake / path
     make_folder(target.parent)
     unfinished = target.with_name(f".{target.name}.tmp")
@@ -155,7 +150,7 @@ def write_file(
         os.fsync(file.fileno())
     unfinished.rename(target)
     sync_folder(target.parent)
-    return [LakeFile(path, folder, occurred_date, rows, size, digest, marks_repeats)]
+    return [LakeFile(path, folder, occurred_date, rows, size, digest)]
 
 
 def take_in(room: Path, lake_files: Sequence[LakeFile], lake: Path) -> None:

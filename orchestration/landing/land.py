@@ -25,8 +25,6 @@ from orchestration.lake.leftovers import clear_unknown
 from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.landing import files, lake
 from orchestration.landing.child import Child, ChildDied, OutOfTime
-from orchestration.landing.counts import count_earlier_loads
-from orchestration.landing.event_times import book_earlier_events
 from orchestration.landing.files import Content
 from orchestration.landing.loading import Gone, NoRoom, Retention, Task, work
 from orchestration.landing.set_aside import reason_beside, written_reason
@@ -66,8 +64,6 @@ def land_waiting_files(
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     clear_unknown(settings, ledger)
-    count_earlier_loads(settings, ledger)
-    book_earlier_events(settings, ledger)
     _move_what_is_booked(settings, ledger)
     attempted = ledger.files_attempted()
     waiting = [

@@ -13,7 +13,7 @@ class AttemptBook(Book):
     def begin_attempt(
         self, source_file: str, file_bytes: int, file_modified_ns: int, at: datetime
     ) -> int:
-        """Book, before it is opened, that a file is read. Returns how often it has been before.
+        """Record, before it is opened, that a file is read. Returns how often it has been before.
 
         A file of another size or time is another file.
         """

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestration.durable import make_home
-from orchestration.ledger.schema import is_of_an_older_edition, prepare_schema
+from orchestration.ledger import schema
 
 _RESTORE = (
     "Restore ledger.db and lake/ from the same backup (docs/operations.md, Backup and restore)"
@@ -42,15 +42,32 @@ class Book:
         # EXTRA: what the ledger knows must still be known after a power cut. With FULL the journal
         # of a committed transaction may come back, because its unlinking was lost.
         self._connection.execute("pragma synchronous = extra")
-        self._connection.execute("pragma foreign_keys = on")
         # What is deleted is overwritten: paths and reasons of files may name somebody.
         self._connection.execute("pragma secure_delete = on")
-        if is_of_an_older_edition(self._connection):
-            raise LedgerUnusable(
-                f"{path} is of an older edition, whose lake this one does not read: begin with a "
-                "new home folder, and drop the files of the old one's sources there"
-            )
-        prepare_schema(self._connection)
+        self._migrate(path)
+        # Only now: a migration may rebuild a table that others refer to.
+        self._connection.execute("pragma foreign_keys = on")
+
+    def _migrate(self, path: Path) -> None:
+        newest = len(schema.MIGRATIONS)
+        if schema.version_of(self._connection) == newest:
+            return
+        with self._transaction() as connection:
+            # Looked at once more, because another process may have done it meanwhile.
+            version = schema.version_of(connection)
+            if version > newest:
+                raise LedgerUnusable(
+                    f"{path} is of version {version}, and this agentstats knows versions up to "
+                    f"{newest}: a newer one has written it. Install that one again, or restore "
+                    "ledger.db and lake/ from the backup made before it was installed"
+                )
+            if version == 0 and not schema.is_empty(connection):
+                raise LedgerUnusable(
+                    f"{path} has tables and no version: it is of an agentstats before version 1 of "
+                    "the ledger, which this one does not read. Begin with a new home folder, and "
+                    "drop the files of the old one's sources there"
+                )
+            schema.migrate(connection)
 
     def close(self) -> None:
         self._connection.close()

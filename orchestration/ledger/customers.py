@@ -24,7 +24,7 @@ class EventTimes:
 
 
 def insert_event_times(connection: sqlite3.Connection, times: Iterable[EventTimes]) -> None:
-    """Book what was accepted, inside of the caller's transaction: it only ever widens a span."""
+    """Record what was accepted, inside of the caller's transaction: it only ever widens a span."""
     connection.executemany(
         "insert into customer_events (customer_id, first_event_at, newest_event_at) "
         "values (?, ?, ?) on conflict (customer_id) do update set "
@@ -47,11 +47,6 @@ class CustomerBook(Book):
             "order by customer_id"
         )
         return [EventTimes(row[0], from_text(row[1]), from_text(row[2])) for row in rows]
-
-    def record_event_times(self, times: Iterable[EventTimes]) -> None:
-        """Book what was accepted by loads that are booked already."""
-        with self._transaction() as connection:
-            insert_event_times(connection, times)
 
     def forget_event_times(self, customer_id: int) -> None:
         """Let the customer begin anew with the next event that is accepted."""

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Literal
 
 from orchestration.ledger.book import Book, from_text, to_text
-from orchestration.ledger.customers import EventTimes
 from orchestration.ledger.lake import LakeFile, insert_lake_files, insert_touches
 
 Cause = Literal["retention", "erasure"]
@@ -50,7 +49,7 @@ class DeletionBook(Book):
     """What was deleted, oldest first."""
 
     def record_deletions(self, deletions: Sequence[Deletion]) -> None:
-        """Book deletions of what is not in the lake, or announce one."""
+        """Record deletions of what is not in the lake, or announce one."""
         with self._transaction():
             self._insert_deletions(deletions)
 
@@ -115,22 +114,6 @@ class DeletionBook(Book):
             "select table_name, sum(events) from deletion group by table_name"
         )
         return {table: int(events) for table, events in rows}
-
-    def event_times_of_deleted(self, streams: Sequence[str]) -> list[EventTimes]:
-        """Of events of these streams that retention deleted since their customer was erased."""
-        rows = self._connection.execute(
-            "select customer_id, min(oldest) as first, max(newest) as last from deletion "
-            f"where table_name in ({', '.join('?' for _ in streams)}) and cause = 'retention' "
-            "and customer_id is not null and deletion_seq > coalesce(("
-            "select max(deletion_seq) from deletion as erasure where erasure.cause = 'erasure' "
-            "and erasure.customer_id = deletion.customer_id), 0) "
-            "group by customer_id having min(oldest) is not null",
-            list(streams),
-        )
-        return [
-            EventTimes(row["customer_id"], from_text(row["first"]), from_text(row["last"]))
-            for row in rows
-        ]
 
     def kept_from(self, cause: Cause | None = None) -> dict[int, datetime]:
         """The latest cutoff that a deletion ever had, by customer: nothing older comes back."""

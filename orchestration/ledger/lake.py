@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestration.ledger.book import Book
 
-_COLUMNS = "path, folder, occurred_date, rows, bytes, sha256, marks_repeats"
+_COLUMNS = "path, folder, occurred_date, rows, bytes, sha256"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,6 @@ class LakeFile:
     """A Parquet file of the lake; `path` relative to the lake, `sha256` of its bytes.
 
     `folder` is the first part of the path: a stream, `rejected_rows` or `delivery_counts`.
-    `marks_repeats` is whether it has the column `is_repeat`: older versions did not write it.
     """
 
     path: str
@@ -29,7 +28,6 @@ class LakeFile:
     rows: int
     bytes: int
     sha256: str
-    marks_repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,9 @@ class FoundWhole:
 def insert_lake_files(
     connection: sqlite3.Connection, load_seq: int, files: Iterable[LakeFile]
 ) -> None:
-    """Book files as written by a load, inside of the caller's transaction."""
+    """Record files as written by a load, inside of the caller's transaction."""
     connection.executemany(
-        f"insert into lake_file (load_seq, {_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"insert into lake_file (load_seq, {_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 load_seq,
@@ -59,7 +57,6 @@ def insert_lake_files(
                 file.rows,
                 file.bytes,
                 file.sha256,
-                file.marks_repeats,
             )
             for file in files
         ],
@@ -69,7 +66,7 @@ def insert_lake_files(
 def insert_touches(
     connection: sqlite3.Connection, load_seq: int | None, places: Iterable[tuple[str, date | None]]
 ) -> None:
-    """Book what a load changed, or a deletion (None), by folder and date, inside of the caller's
+    """Record what a load changed, or a deletion (None), by folder and date, inside of the caller's
     transaction."""
     connection.executemany(
         "insert into touch (stream, occurred_date, load_seq, touch_id) "
@@ -172,7 +169,7 @@ class LakeBook(Book):
         return _lake_file(row) if row else None
 
     def announce_rewrite(self, made_of: Mapping[str, Sequence[str]]) -> None:
-        """Book files that are about to be written, each with the files whose rows it will hold."""
+        """Announce files to be written, each with the files whose rows it will hold."""
         with self._transaction() as connection:
             connection.executemany(
                 "insert into lake_rewrite (path, made_of) values (?, ?)",
@@ -235,23 +232,8 @@ class LakeBook(Book):
         ).fetchone()
         return int(rows)
 
-    def first_counted_load(self) -> int | None:
-        """The number of the first load that was counted by delivery; None before it is known."""
-        row = self._connection.execute("select first_load_seq from counting").fetchone()
-        return int(row[0]) if row else None
-
-    def start_counting(self, earlier: Sequence[LakeFile]) -> None:
-        """Note that every load from now on is counted; `earlier` holds counts of those before."""
-        with self._transaction() as connection:
-            (newest,) = connection.execute("select coalesce(max(load_seq), 0) from load").fetchone()
-            insert_lake_files(connection, newest, earlier)
-            insert_touches(
-                connection, newest, {(file.folder, file.occurred_date) for file in earlier}
-            )
-            connection.execute("insert into counting values (?)", (newest + 1,))
-
 
 def _lake_file(row: Sequence[Any]) -> LakeFile:
-    path, folder, day, count, size, sha256, marks_repeats = row
+    path, folder, day, count, size, sha256 = row
     occurred_date = date.fromisoformat(day) if day else None
-    return LakeFile(path, folder, occurred_date, count, size, sha256, bool(marks_repeats))
+    return LakeFile(path, folder, occurred_date, count, size, sha256)

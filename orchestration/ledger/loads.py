@@ -74,7 +74,7 @@ class LoadBook(Book):
     """The loads, oldest first."""
 
     def record_load(self, load: Load) -> int:
-        """Book a load with its lake files, touched dates and times of events, all or nothing.
+        """Record a load with its lake files, touched dates and times of events, all or nothing.
 
         Returns its number.
         """
@@ -118,7 +118,7 @@ class LoadBook(Book):
         return load_seq
 
     def unload(self, load: Load, failure: str) -> list[LakeFile]:
-        """Book that the load has failed after all, all or nothing. Returns the lake files that
+        """Record that the load has failed after all, all or nothing. Returns the lake files that
         count no more; what they were in has to be rebuilt."""
         assert load.load_seq is not None
         with self._transaction() as connection:

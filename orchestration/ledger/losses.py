@@ -25,7 +25,7 @@ class LossAmount:
 
 @dataclass(frozen=True)
 class LostFile:
-    """A lake file that was given up, as the ledger had booked it. Instants are in UTC."""
+    """A lake file that was given up, as the ledger had recorded it. Instants are in UTC."""
 
     path: str
     folder: str

@@ -28,7 +28,7 @@ class RunBook(Book):
     """The runs, newest first."""
 
     def start_run(self, *, run_id: str, job: str, pid: int, at: datetime) -> None:
-        """Book the start of a run. The writer lock is held, so any other "running" one is dead."""
+        """Record the start of a run. The writer lock is held, so any other "running" is dead."""
         with self._transaction() as connection:
             connection.execute(
                 "update run set status = 'interrupted', ended_at = ? where status = 'running'",
@@ -51,7 +51,7 @@ class RunBook(Book):
     def end_run(
         self, run_id: str, *, succeeded: bool, at: datetime, interrupted: bool = False
     ) -> None:
-        """Book the end of a run, which did all it had to, was stopped by a signal, or failed."""
+        """Record the end of a run, which did all it had to, was stopped by a signal, or failed."""
         status = "succeeded" if succeeded else "interrupted" if interrupted else "failed"
         with self._transaction() as connection:
             connection.execute(

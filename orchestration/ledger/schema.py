@@ -1,11 +1,15 @@
-"""The tables of `ledger.db`."""
+"""The tables of `ledger.db`, and how a ledger of an older version comes by them.
+
+The version is SQLite's `user_version`: 0 in an empty file, and one more for each migration done.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 
-SCHEMA = """
-create table if not exists load (
+VERSION_1 = """
+create table load (
     load_seq integer primary key autoincrement,
     load_id text not null,
     stream text not null,
@@ -31,31 +35,30 @@ create table if not exists load (
     unique (stream, load_id),
     check (rows_read = accepted + duplicates + rejected)
 );
-create index if not exists load_by_content on load (sha256, stream);
-create table if not exists attempt (
+create index load_by_content on load (sha256, stream);
+create table attempt (
     source_file text primary key,
     file_bytes integer not null,
     file_modified_ns integer not null,
     attempts integer not null,
     began_at text not null
 );
-create table if not exists lake_file (
+create table lake_file (
     path text primary key,
     load_seq integer not null references load,
     folder text not null,
     occurred_date text,
     rows integer not null,
     bytes integer not null,
-    sha256 text not null,
-    marks_repeats integer not null default 0
+    sha256 text not null
 );
-create index if not exists lake_file_by_date on lake_file (folder, occurred_date);
-create table if not exists lake_rewrite (
+create index lake_file_by_date on lake_file (folder, occurred_date);
+create table lake_rewrite (
     -- A file that is about to be written, or one that was taken out and is about to be unlinked.
     path text primary key,
     made_of text not null
 );
-create table if not exists lake_loss (
+create table lake_loss (
     -- A lake file that was given up.
     loss_seq integer primary key autoincrement,
     path text not null,
@@ -67,7 +70,7 @@ create table if not exists lake_loss (
     state text not null check (state in ('damaged', 'missing')),
     forgotten_at text not null
 );
-create table if not exists lake_loss_amount (
+create table lake_loss_amount (
     loss_seq integer not null references lake_loss,
     stream text not null,
     customer_id integer not null,
@@ -76,20 +79,16 @@ create table if not exists lake_loss_amount (
     -- Wider than SQLite's integers.
     lost text not null
 );
-create table if not exists touch (
+create table touch (
     touch_seq integer primary key autoincrement,
     stream text not null,
     occurred_date text,
     load_seq integer references load,
     -- Of two ledgers that went on from one backup, the same number stands for other changes.
-    touch_id text not null default ''
+    touch_id text not null
 );
-create index if not exists touch_by_load on touch (load_seq);
-create table if not exists counting (
-    -- Earlier loads are of a version that kept no delivery counts.
-    first_load_seq integer not null
-);
-create table if not exists deletion (
+create index touch_by_load on touch (load_seq);
+create table deletion (
     deletion_seq integer primary key autoincrement,
     run_id text not null,
     customer_id integer,
@@ -102,14 +101,14 @@ create table if not exists deletion (
     newest text,
     deleted_at text not null
 );
-create index if not exists deletion_by_customer on deletion (customer_id);
-create table if not exists customer_events (
+create index deletion_by_customer on deletion (customer_id);
+create table customer_events (
     -- Of events that were ever accepted, deleted ones too.
     customer_id integer primary key,
     first_event_at text not null,
     newest_event_at text not null
 );
-create table if not exists run (
+create table run (
     -- The order of the runs: the machine's clock may have been put back between two of them.
     run_seq integer primary key autoincrement,
     run_id text not null unique,
@@ -120,58 +119,42 @@ create table if not exists run (
     status text not null check (status in ('running', 'succeeded', 'failed', 'interrupted')),
     detail text not null
 );
-create table if not exists source_cursor (
+create table source_cursor (
     stream text primary key,
     cursor text not null,
     moved_at text not null
 );
 """
 
-
-def is_of_an_older_edition(connection: sqlite3.Connection) -> bool:
-    """Whether there is a ledger already, and it is not of this edition."""
-    loads = _columns(connection, "load")
-    return bool(loads) and "extra_left_out" not in loads
+# In order: each makes the next version. A migration that was released is never changed, because
+# there are ledgers that have gone through it.
+MIGRATIONS: Sequence[str] = (VERSION_1,)
 
 
-def prepare_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables that are not there, and bring those of an older version up to date."""
-    deletion = [name for _, name, *_ in connection.execute("pragma table_info(deletion)")]
-    if deletion and "events" not in deletion:
-        # Of the version before, which had the table and wrote nothing to it.
-        connection.execute("drop table deletion")
-    if _lacks_marks(connection):
-        # Readers open the ledger too, and may do so at the same time.
-        connection.execute("begin immediate")
-        if _lacks_marks(connection):
-            connection.execute(
-                "alter table lake_file add column marks_repeats integer not null default 0"
-            )
-        connection.execute("commit")
-    _order_earlier_runs(connection)
-    connection.executescript(SCHEMA)
-    if "touch_id" not in _columns(connection, "touch"):
-        connection.execute("alter table touch add column touch_id text not null default ''")
+def version_of(connection: sqlite3.Connection) -> int:
+    """How many migrations the ledger has gone through."""
+    (version,) = connection.execute("pragma user_version").fetchone()
+    return int(version)
 
 
-def _order_earlier_runs(connection: sqlite3.Connection) -> None:
-    """Number the runs of a ledger of a version that ordered them by the clock."""
-    if "run_seq" in (_columns(connection, "run") or {"run_seq"}):
-        return
-    connection.executescript(
-        "begin immediate; alter table run rename to earlier_run;"
-        + SCHEMA
-        + "insert into run (run_id, job, pid, started_at, ended_at, status, detail) "
-        "select run_id, job, pid, started_at, ended_at, status, detail from earlier_run "
-        "order by started_at, rowid; drop table earlier_run; commit;"
-    )
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether there is no table yet."""
+    return connection.execute("select 1 from sqlite_schema").fetchone() is None
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {name for _, name, *_ in connection.execute(f"pragma table_info({table})")}
+def migrate(connection: sqlite3.Connection) -> None:
+    """Do the migrations that are missing, inside of the caller's transaction."""
+    for migration in MIGRATIONS[version_of(connection) :]:
+        for statement in _statements(migration):
+            connection.execute(statement)
+    connection.execute(f"pragma user_version = {len(MIGRATIONS)}")
 
 
-def _lacks_marks(connection: sqlite3.Connection) -> bool:
-    """Whether the ledger is of a version that did not note which lake files mark repeats."""
-    columns = [name for _, name, *_ in connection.execute("pragma table_info(lake_file)")]
-    return bool(columns) and "marks_repeats" not in columns
+def _statements(migration: str) -> Iterator[str]:
+    """One after the other: `executescript` would commit the transaction first."""
+    statement = ""
+    for line in migration.split("\n"):
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -22,7 +22,7 @@ class SourceBook(Book):
         return json.loads(row["cursor"]) if row else None
 
     def move_source_cursor(self, stream: str, cursor: Mapping[str, Any], at: datetime) -> None:
-        """Book that everything before the cursor is in files that survive a power cut."""
+        """Record that everything before the cursor is in files that survive a power cut."""
         with self._transaction() as connection:
             connection.execute(
                 "insert into source_cursor (stream, cursor, moved_at) values (?, ?, ?) "

@@ -87,10 +87,9 @@ def _merge(
     first = small[0]
     target = new_name(first)
     ledger.announce_rewrite({target: [file.path for file in small]})
-    # By name: files of an older version have no `is_repeat`, which is NULL in what they come to.
     connection.execute(
         "create or replace temp view small as "
-        f"select * from read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
+        f"select * from read_parquet([{paths}], hive_partitioning = false)"
     )
     (merged,) = write_file(
         connection,
@@ -99,11 +98,10 @@ def _merge(
         first.folder,
         first.occurred_date,
         settings.lake,
-        marks_repeats=any(file.marks_repeats for file, _ in files),
     )
     if merged.rows != sum(file.rows for file, _ in files):
         raise LakeDamaged(
-            f"{first.folder} of {first.occurred_date} has other rows than the ledger booked; the "
+            f"{first.folder} of {first.occurred_date} has other rows than the ledger recorded; the "
             "files were left as they are. Restore ledger.db and lake/ from the same backup"
         )
     return merged

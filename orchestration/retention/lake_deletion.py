@@ -127,13 +127,7 @@ def _delete(
             f"(select row from doomed where file = {literal(path)}) order by file_row_number"
         )
         written = write_file(
-            connection,
-            rest,
-            mixed[file.path],
-            file.folder,
-            file.occurred_date,
-            settings.lake,
-            marks_repeats=file.marks_repeats,
+            connection, rest, mixed[file.path], file.folder, file.occurred_date, settings.lake
         )
         if sum(new.rows for new in written) + doomed.get(path, 0) != file.rows:
             raise LakeDamaged(

@@ -1,8 +1,8 @@
 """What a run hands to Spark as files, and what Spark hands back.
 
-Out: three small tables, of what to rebuild. Back: the rows of every mart that was built, which
-replace those of the same dates in the warehouse. From there on nothing knows of Spark: the
-warehouse holds what DuckDB would have put there, and publication copies it.
+Out: small tables, of what to rebuild and what was lost. Back: the rows of every mart that was
+built, which replace those of the same dates in the warehouse. From there on nothing knows of Spark:
+the warehouse holds what DuckDB would have put there, and publication copies it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from orchestration.settings import Settings
 
 # The folder of marts that come back whole; the other folders are named after a stream.
 WHOLE = "whole"
-HANDED_OVER = ("run_context", "touched_dates", "lake_files", "unmarked_lake_files", "lake_losses")
+HANDED_OVER = ("run_context", "touched_dates", "lake_files", "lake_losses")
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ def hand_over(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
         # Paths as the cluster knows them: relative to the lake.
         rows = (
             f"(select * replace (path[{len(str(settings.lake)) + 2}:] as path) from raw.{table})"
-            if table.endswith("lake_files")
+            if table == "lake_files"
             else f"raw.{table}"
         )
         warehouse.execute(f"copy (from {rows}) to {literal(str(path))} (format parquet)")

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from orchestration.publication import (
-    current_snapshot,
     drop_snapshots_before,
     finish_publication,
     name_of,
@@ -80,18 +79,3 @@ def test_what_is_not_a_snapshot_is_left_alone(tmp_path: Path) -> None:
     drop_snapshots_before(tmp_path, 1)
 
     assert all(path.exists() for path in [current, *theirs])
-
-
-def test_files_of_the_layout_before_go_as_snapshots_do(tmp_path: Path) -> None:
-    """They lay without a folder: the current one is served until another is published."""
-    older, old = (_file(tmp_path / f"marts-{name}.duckdb", n) for n, name in enumerate("ab"))
-    _point_to(tmp_path, old)
-    finish_publication(tmp_path, keep=2)
-    assert current_snapshot(tmp_path) == (tmp_path / "agentstats.duckdb").resolve() == old
-
-    current = _snapshot(tmp_path, 1)
-    _point_to(tmp_path, current)
-    finish_publication(tmp_path, keep=2)
-    assert (old.exists(), older.exists()) == (True, False)
-    assert drop_snapshots_before(tmp_path, 1) == [old.name]
-    assert not old.exists()

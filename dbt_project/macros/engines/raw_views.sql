@@ -1,10 +1,10 @@
 {# The lake as dbt sees it, for one run.
 
-   The run writes four tables before dbt starts: raw.run_context (one row of settings),
-   raw.touched_dates (stream, occurred_date) and raw.lake_files (stream, path: the files of the
-   touched dates, and all files of reference streams); and raw.unmarked_lake_files has those of them
-   that lack the column is_repeat. From these come the views raw.<stream>, so that a model reads the
-   dates it rebuilds and no others, without a word about it in its SQL.
+   The run writes tables before dbt starts: raw.run_context (one row of settings),
+   raw.touched_dates (stream, occurred_date), raw.lake_files (stream, path: the files of the touched
+   dates, and all files of reference streams) and raw.lake_losses (what was given up). From these
+   come the views raw.<stream>, so that a model reads the dates it rebuilds and no others, without a
+   word about it in its SQL.
    The paths are literals in the view: the engine then opens those files only. #}
 {% macro create_raw_views() %}
     {%- if execute and flags.WHICH in ['build', 'run', 'test'] -%}
@@ -22,7 +22,7 @@
     {%- endif -%}
 {% endmacro %}
 
-{# The four tables are in the warehouse that dbt writes, … #}
+{# Those tables are in the warehouse that dbt writes, … #}
 {% macro duckdb__show_what_was_handed_over() %}
 {% endmacro %}
 
@@ -46,32 +46,13 @@
     {{- return(adapter.dispatch('lake_rows')(stream, columns, paths)) -}}
 {% endmacro %}
 
-{# A column that a file does not have must be told apart: `is_repeat`, in those of older versions. #}
 {% macro duckdb__lake_rows(stream, columns, paths) %}
-    {%- set of_stream =
-        "select path from " ~ source('raw', 'lake_files') ~ " where stream = '" ~ stream ~ "' and path "
-    -%}
-    {%- set unmarked =
-        "in (select path from " ~ source('raw', 'unmarked_lake_files') ~ ") order by path"
-    -%}
-    {%- set lacking = run_query(of_stream ~ unmarked).columns[0].values() -%}
-    {%- if not lacking -%}
-        {{- return(parquet_rows(columns, paths)) -}}
-    {%- endif -%}
-    {%- set marked = run_query(of_stream ~ 'not ' ~ unmarked).columns[0].values() -%}
-    {{- return(
-        parquet_rows(columns, marked) ~ ' union all '
-        ~ parquet_rows(columns, lacking, ['is_repeat'])
-    ) -}}
-{% endmacro %}
-
-{% macro parquet_rows(columns, paths, lacking=[]) %}
     {%- set rows -%}
         select
         {%- for column in columns %}
             {% if column.name == 'occurred_date' -%}
                 cast({{ 'occurred_at' if paths else 'null' }} as date) as occurred_date
-            {%- elif paths and column.name not in lacking -%}
+            {%- elif paths -%}
                 {{ column.name }}
             {%- else -%}
                 cast(null as {{ column.data_type }}) as {{ column.name }}
@@ -122,7 +103,7 @@
     {{- return(rows) -}}
 {% endmacro %}
 
-{# Columns as a table over files of DuckDB has them: the types are told, not looked up in the files,
+{# Columns as a table over files of DuckDB has them: the types are given, not looked up in the files,
    and instants have no zone there. #}
 {% macro columns_with_types(columns) %}
     {%- for column in columns %}
