@@ -2,7 +2,7 @@
 
 # No postponed annotations here: Dagster checks the type of `context`.
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -87,6 +87,19 @@ class DbtEvents:
     def _manifest(self) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(self._path.read_text())
         return manifest
+
+    def of_standing(
+        self, context: dg.AssetExecutionContext, built: Set[str]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """One event for each model and seed that was found up to date."""
+        made = {
+            self._translator.get_asset_key(self._manifest["nodes"][node])
+            for node in built
+            if node.split(".")[0] in {"model", "seed"}
+        }
+        for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
+            if key in context.selected_asset_keys and key not in made:
+                yield dg.MaterializeResult(asset_key=key, metadata={"rebuilt": False})
 
     def of(
         self, context: dg.AssetExecutionContext, results: Sequence[NodeResult]
@@ -276,6 +289,9 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             marts_changed=not done.scope.is_empty,
         )
         writer.note_set_aside(files_set_aside(done.set_aside))
+        built = {result.unique_id for result in done.results}
+        # What stands as it is, so that what comes after is not skipped.
+        yield from events.of_standing(context, built)
         yield from events.of(context, done.results)
         if done.failed:
             raise dg.Failure(
@@ -283,11 +299,6 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 + "; ".join(f"{node.unique_id}: {node.message}" for node in done.failed),
                 allow_retries=done.failed_on_disk,
             )
-        if not done.results:
-            # Looked at and found up to date, so that what comes after is not skipped.
-            for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
-                if key in context.selected_asset_keys:
-                    yield dg.MaterializeResult(asset_key=key, metadata={"rebuilt": False})
 
     @dbt_assets(
         manifest=manifest,

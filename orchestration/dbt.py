@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from orchestration.settings import CHECKOUT, Settings
 from orchestration.spark.connection import profile_variables
 
@@ -28,6 +30,8 @@ _PARSED_FROM = "parsed_from"
 
 # What tells the project's macros that a run has handed over what they build.
 _HANDED_OVER = {"WAREHOUSE_HANDED_OVER": "yes"}
+
+log = structlog.get_logger()
 
 
 class DbtFailed(Exception):
@@ -193,8 +197,9 @@ def _invoke(arguments: Sequence[str], manifest: Any) -> Any:
         str(PROJECT),
         "--profiles-dir",
         str(CHECKOUT),
+        # Its own logger words and scrubs each of some 2,000 messages of a run, to write none.
         "--log-level",
-        "warn",
+        "none",
         "--log-level-file",
         "none",
         "--no-use-colors",
@@ -202,7 +207,9 @@ def _invoke(arguments: Sequence[str], manifest: Any) -> Any:
         "--no-version-check",
     ]
     try:
-        outcome = dbtRunner(manifest=manifest).invoke([*arguments, *settings_of_every_call])
+        outcome = dbtRunner(manifest=manifest, callbacks=[_log]).invoke(
+            [*arguments, *settings_of_every_call]
+        )
     finally:
         _release_warehouse()
     if outcome.exception is not None and not isinstance(outcome.exception, Exception):
@@ -212,6 +219,12 @@ def _invoke(arguments: Sequence[str], manifest: Any) -> Any:
         problem = _without_stack_trace(str(outcome.exception))
         raise DbtFailed(f"dbt {arguments[0]}: {problem}") from outcome.exception
     return outcome.result
+
+
+def _log(event: Any) -> None:
+    """Pass on what dbt warns of; what fails is in the results, or raised."""
+    if event.info.level == "warn":
+        log.warning("dbt", message=event.info.msg)
 
 
 def _without_stack_trace(message: str) -> str:

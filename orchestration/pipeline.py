@@ -29,7 +29,7 @@ from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.landing.unloading import land_again_what_repeats, set_load_aside
 from orchestration.ledger import Ledger, Load
 from orchestration.publication import Snapshot
-from orchestration.reconciliation import NOT_RECOUNTED, RECONCILIATION, RECOUNT
+from orchestration.reconciliation import RECONCILIATION, build_recount
 from orchestration.retention import policy, warehouse_file
 from orchestration.retention.leftovers import expiry
 from orchestration.rollups import LakeRead, Scope
@@ -37,8 +37,12 @@ from orchestration.settings import Settings
 from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
 
-# What dbt builds and tests of further dates, once it has built everything of some.
-OF_DATES = ("config.materialized:view", "config.materialized:incremental")
+# What dbt builds and tests where views, seeds and tables of constants stand from an earlier build:
+# they follow from the models alone, and changed models rebuild everything. …
+OF_DATES = ("config.materialized:incremental", "resource_type:test")
+# … and with it, once for all dates.
+OF_NAMES = ("config.materialized:table",)
+CONSTANT = "tag:constant"
 
 log = structlog.get_logger()
 
@@ -189,17 +193,21 @@ def _roll_up(
     # A cluster has the memory for all of it; one machine takes what fits.
     parts = [scope] if settings.engine == "spark" else rollups.parts_of(scope, ledger)
     recounts_in_one = scope.is_full and len(parts) == 1
+    stands = not scope.is_full and rollups.has_views(settings)
     done = RollUp(scope, [], LakeRead())
     for number, part in enumerate(parts, start=1):
         if len(parts) > 1:
             log.info("roll_up_part", number=f"{number}/{len(parts)}", dates=part.date_count)
         lake_read = rollups.hand_over(settings, ledger, part)
+        is_all = number == 1 and not stands
         results = rollups.build(
             settings,
             part,
-            # Names, which have no dates, are the same for all parts.
-            select=["*"] if number == 1 else OF_DATES,
-            exclude=[] if recounts_in_one else [RECONCILIATION],
+            select=["*"] if is_all else [*OF_DATES, *(OF_NAMES if number == 1 else ())],
+            exclude=[
+                *([] if recounts_in_one else [RECONCILIATION]),
+                *([] if is_all else [CONSTANT]),
+            ],
         )
         done = done.and_then(results, lake_read)
         if done.failed:
@@ -207,7 +215,7 @@ def _roll_up(
     if scope.is_full and not recounts_in_one:
         everything = replace(rollups.whole_lake(ledger), without=without)
         lake_read = rollups.hand_over(settings, ledger, everything, is_recount=True)
-        results = rollups.build(settings, everything, select=RECOUNT, exclude=NOT_RECOUNTED)
+        results = build_recount(settings, everything)
         done = done.and_then(results, lake_read)
     if not done.failed and not without:
         rollups.mark_rolled_up(settings, scope, has_changed=True)

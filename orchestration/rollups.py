@@ -329,6 +329,19 @@ def has_rolled_up(settings: Settings) -> bool:
         return bool(warehouse.execute("select 1 from raw.rolled_up").fetchall())
 
 
+def has_views(settings: Settings) -> bool:
+    """Whether the views of the last whole build stand. A warehouse that was written anew has none;
+    those on Spark are its cluster's, which may be another one now."""
+    if settings.engine == "spark":
+        return False
+    with open_warehouse(settings) as warehouse:
+        return bool(
+            warehouse.execute(
+                "select 1 from duckdb_views() where schema_name = 'staging'"
+            ).fetchall()
+        )
+
+
 def build(
     settings: Settings, scope: Scope, *, select: Sequence[str], exclude: Sequence[str] = ()
 ) -> list[dbt.NodeResult]:

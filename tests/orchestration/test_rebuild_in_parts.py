@@ -13,7 +13,7 @@ from installation import Installation, rating, scan, usage_event
 from orchestration import dbt, rollups
 from orchestration.dbt import NodeResult
 from orchestration.pipeline import OF_DATES
-from orchestration.reconciliation import RECOUNT
+from orchestration.reconciliation import RECONCILIATION
 
 DAYS = range(1, 8)
 EVENTS_A_DAY = 5
@@ -67,7 +67,7 @@ def test_parts_come_to_what_one_build_comes_to(
     """Marts, recount included, are those of a rebuild of all dates at once."""
     asked = _counting(monkeypatch)
     installation.run()
-    assert asked == ["*", *[" ".join(OF_DATES)] * 3, " ".join(RECOUNT)]
+    assert asked == ["*", *[" ".join(OF_DATES)] * 3, RECONCILIATION]
     in_parts = installation.fingerprints()
     recount = installation.marts("from marts.reconciliation order by all")
     assert sum(row["in_marts"] for row in recount) == 3 * EVENTS_A_DAY * len(DAYS)
