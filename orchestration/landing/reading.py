@@ -39,6 +39,8 @@ def read_rows(
             for way in cheaper:
                 try:
                     rows = way()
+                    if rows is None:
+                        continue
                     check(rows, now=now)
                 except duckdb.Error as error:
                     if tells_of_no_room(str(error)):
@@ -48,6 +50,7 @@ def read_rows(
                     if not has_strange_rows(connection):
                         return rows
             rows = last()
+            assert rows
             check(rows, now=now)
     except BROKEN as error:
         if tells_of_no_room(str(error)):

@@ -6,6 +6,7 @@ it fails: that one sets aside what is not well formed, and reads the rest.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class RowSource:
     is_strange: str = "false"
 
 
-Way = Callable[[], RowSource]
+# None where it does not suit the file.
+Way = Callable[[], RowSource | None]
 
 
 @contextmanager
@@ -90,6 +92,7 @@ def ways_to_read(
         if file.file_format == "ndjson":
             described = partial(_ndjson_rows, connection, file.stream)
             yield [
+                lambda: _uniform_rows(connection, file.stream, _whole_lines(text)),
                 lambda: described(_whole_lines(text), rows_asked=_KEY_SAMPLE_ROWS),
                 lambda: described(_whole_lines(text)),
                 lambda: described(_lines_apart(text, apart)),
@@ -352,6 +355,36 @@ def _ndjson_rows(
         entries,
         "case when is_common then false "
         f"else not coalesce(list_has_all({_list([*names, *unknown])}, json_keys(json)), true) end",
+    )
+
+
+def _uniform_rows(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, lines: str
+) -> RowSource | None:
+    """Where all records have the same keys, as most producers write them. Each is then taken apart
+    once, and its keys need only be counted: one that lacks a key, or has one twice, is an error.
+    """
+    common, keys = _ndjson_keys(connection, lines, _KEY_SAMPLE_ROWS)
+    if keys != common or any(name not in common for name in stream.required):
+        return None
+    present, unknown = split_columns(stream, common)
+    kinds = {**dict.fromkeys(unknown, "JSON"), **{each.name: "VARCHAR" for each in present}}
+    raws = ", ".join(
+        f"{_raw_of_json(column)} as {quoted(f'raw_{column.name}')}" for column in present
+    )
+    entries = ", ".join(
+        f"{{key: {literal(name)}, value: {_text_of_json(f'fields.{quoted(name)}')}}}"
+        for name in unknown
+    )
+    return RowSource(
+        f"select *, case when len(json_keys(json)) = {len(common)} then false "
+        f"else error('a record has other keys than the first ones') end as is_malformed, {raws} "
+        f"from (select *, json_transform_strict(json, {literal(json.dumps(kinds))}) as fields "
+        f"from ({lines}))",
+        _cut("text", _KEPT_ROW_LENGTH),
+        {column.name: "VARCHAR" for column in present},
+        unknown,
+        f"[{entries}]",
     )
 
 
