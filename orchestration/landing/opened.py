@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ MAX_HEADER_BYTES = 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 # Four bytes of zstd can stand for 128 KiB, and all that a part stands for comes at once.
 _FRAME_PART_BYTES = 1024
+
+# Nothing but blanks between two quotes.
+_QUOTES_APART = re.compile(rb'" +"')
 
 _DESCRIPTORS = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
 
@@ -48,11 +52,14 @@ class OpenText:
     """A text file that is open: `name` for DuckDB, `binary` for Python, where it is at its start.
 
     `line_end` is the one that all of its lines have; None where they have several.
+    `has_odd_quotes` is whether blanks are beside quotes where DuckDB reads a CSV otherwise than we
+    do: between two quotes, or several before one.
     """
 
     name: str
     binary: BinaryIO
     line_end: bytes | None
+    has_odd_quotes: bool
 
 
 @contextmanager
@@ -87,7 +94,7 @@ def opened_text(file: LandedFile, scratch: Path, *, unpacked_limit: int) -> Iter
     """
     with file.path.open("rb") as delivered, scratch_file(scratch) as unpacked:
         binary: BinaryIO = delivered
-        lines = _Lines()
+        lines = _Lines(is_csv=file.file_format == "csv")
         if file.packing:
             for chunk in _bounded_chunks(file, delivered, unpacked_limit):
                 lines.read(chunk)
@@ -100,7 +107,7 @@ def opened_text(file: LandedFile, scratch: Path, *, unpacked_limit: int) -> Iter
         binary.seek(0)
         _refuse_other_kinds(binary.read(8))
         binary.seek(0)
-        yield OpenText(name_of(binary.fileno()), binary, lines.end())
+        yield OpenText(name_of(binary.fileno()), binary, lines.end(), lines.has_odd_quotes)
 
 
 def packing_of(head: bytes) -> str | None:
@@ -162,9 +169,13 @@ def _unzstandard(packed: BinaryIO) -> Iterator[bytes]:
 
 
 class _Lines:
-    """The ends of a text's lines, and whether one of them is too long."""
+    """The ends of a text's lines, whether one of them is too long, and odd quotes where they
+    matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_csv: bool) -> None:
+        self.has_odd_quotes = False
+        self._is_csv = is_csv
+        self._blanks = b""
         self._length = 0
         self._feeds = self._returns = self._pairs = 0
         self._ended_in_return = False
@@ -186,8 +197,17 @@ class _Lines:
         if b"\r" in chunk:
             self._returns += chunk.count(b"\r")
             self._pairs += chunk.count(b"\r\n")
+        if self._is_csv and not self.has_odd_quotes:
+            self._find_odd_quotes(self._blanks + chunk)
         self._pairs += self._ended_in_return and chunk.startswith(b"\n")
         self._ended_in_return = chunk.endswith(b"\r")
+
+    def _find_odd_quotes(self, text: bytes) -> None:
+        self.has_odd_quotes = b'  "' in text or (
+            b'" ' in text and _QUOTES_APART.search(text) is not None
+        )
+        # They may go on in the next part.
+        self._blanks = text[max(0, len(text.rstrip(b" ")) - 1) :]
 
     def end(self) -> bytes | None:
         """What all lines end in; None where some end otherwise."""
@@ -217,7 +237,8 @@ def csv_header(text: OpenText) -> list[str]:
     if len(first[0]) > MAX_HEADER_BYTES:
         raise UnreadableFile(f"its header is longer than {MAX_HEADER_BYTES // 1024**2} MiB")
     decoded = head.decode("utf-8-sig", errors="surrogateescape")
-    names = next(csv.reader(io.StringIO(decoded, newline=""), strict=False), [])
+    lines = io.StringIO(decoded, newline="")
+    names = next(csv.reader(lines, strict=False, skipinitialspace=True), [])
     for name in names:
         name.encode()
     return [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]

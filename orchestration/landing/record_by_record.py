@@ -6,8 +6,8 @@ is not goes with it as text.
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ _MOST_LINES_OF_A_RECORD = 1000
 # A record of more bytes, as JSON, is not well formed, whatever it says.
 _MOST_BYTES = 64 * 1024 * 1024
 _KEPT_OF_MALFORMED = 16 * 1024
+# Blanks around quotes are not part of a field; a quote after anything else is a character like any
+# other.
+_FIELD = re.compile(r' *+"([^"]*+(?:""[^"]*+)*+)" *+(?:,|\Z)|(?! *")([^,\r\n]*+)(?:,|\Z)')
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,6 @@ def take_csv_apart(delivered: BinaryIO, width: int, into: BinaryIO) -> TakenApar
     """Write a {"fields": […]} for each record after the header that has `width` fields, and for
     each other line its {"text": …}, with "is_malformed"."""
     delivered.seek(0)
-    csv.field_size_limit(_MOST_BYTES)
     lines = _Lines(_any_lines(delivered))
     _record(lines, width)
     records = iter(lambda: _record(lines, width), None)
@@ -123,7 +125,7 @@ def _record(lines: _Lines, width: int) -> dict[str, Any] | None:
     if not first.rstrip(b"\r\n"):
         return {}
     taken = [first]
-    fields = _fields(first)
+    fields = _fields(first, width)
     quotes = first.count(b'"')
     if fields is None and quotes % 2:
         # A field in quotes may go on in the next line.
@@ -133,15 +135,16 @@ def _record(lines: _Lines, width: int) -> dict[str, Any] | None:
                 break
             taken.append(line)
             quotes += line.count(b'"')
-        fields = _fields(b"".join(taken))
+        fields = _fields(b"".join(taken), width)
     if fields is None or len(fields) != width:
         lines.put_back(taken[1:])
         return _malformed(first.rstrip(b"\r\n"))
     return {"fields": [field or None for field in fields]}
 
 
-def _fields(record: bytes) -> list[str] | None:
-    """The record's fields; None where it cannot be told what they are."""
+def _fields(record: bytes, width: int) -> list[str] | None:
+    """The record's fields, without empty ones beyond `width`; None where it cannot be told what
+    they are."""
     if record.endswith(b"\r\n"):
         record = record[:-2]
     elif record.endswith((b"\n", b"\r")):
@@ -150,10 +153,18 @@ def _fields(record: bytes) -> list[str] | None:
         text = record.decode()
     except UnicodeDecodeError:
         return None
-    if '"' not in text:
-        return text.split(",")
-    try:
-        (fields,) = csv.reader([text], strict=True)
-    except (csv.Error, ValueError):
-        return None
+    fields = text.split(",") if '"' not in text else _fields_with_quotes(text)
+    while fields and len(fields) > width and not fields[-1]:
+        fields.pop()
     return fields
+
+
+def _fields_with_quotes(text: str) -> list[str] | None:
+    fields, place = [], 0
+    while found := _FIELD.match(text, place):
+        in_quotes, plain = found.groups()
+        fields.append(plain if in_quotes is None else in_quotes.replace('""', '"'))
+        place = found.end()
+        if not found.group().endswith(","):
+            return fields
+    return None

@@ -101,7 +101,7 @@ def ways_to_read(
         header = csv_header(text)
         whole: list[Way] = [lambda: _csv_rows(file.stream, header, _whole_csv(text, header))]
         yield [
-            *(whole if text.line_end else []),
+            *(whole if text.line_end and not text.has_odd_quotes else []),
             lambda: _csv_rows(file.stream, header, _csv_apart(text, header, apart)),
         ]
 

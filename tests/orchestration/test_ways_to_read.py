@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from orchestration.landing import opened
 from orchestration.landing.files import recognise
 from orchestration.landing.rows import ways_to_read
 from orchestration.landing.streams import CUSTOMERS
@@ -57,17 +59,74 @@ def found_by_each_way(
     return found
 
 
+SHORT_RECORDS = ["".join(each) for size in range(1, 5) for each in product('a," ', repeat=size)]
+LONGER_RECORDS = (
+    *('"1" ,2', ' "1",2', '  "1",2', '2,  "', '"a" "b",2', '"a"  "b",2', '"a" , "b"', '"a""" ,2'),
+    *('"a" """,2', '"1"\t,2', '\t"1",2', '"a\nb" ,2', '"" "",2', '\\"a",2', '"a\\"b",2', "'a' ,2"),
+    *('"a\0b" ,2', '"1"x,2', '"1" x,2', '"1"  ,  "2"  ', '"a" ,"b" ', 'a "" "",2', "1,2,a"),
+    *("1,2,", '1,2,,"" ', "1,2, "),
+)
+
+
+@pytest.mark.parametrize(
+    ("records", "at_once"), [((*SHORT_RECORDS, *LONGER_RECORDS), 2**20), (LONGER_RECORDS, 3)]
+)
+def test_quotes_blanks_and_commas_of_csv_mean_the_same_in_every_way(
+    database: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    records: Sequence[str],
+    at_once: int,
+) -> None:
+    """All short records of them and a letter, and some that are longer."""
+    monkeypatch.setattr(opened, "_CHUNK_BYTES", at_once)
+    compared = 0
+    for record in records:
+        content = f"customer_id,tier\n0,0\n{record}\n9,9\n".encode()
+        *cheaper, last = found_by_each_way(database, tmp_path / "a.csv", content)
+        assert all(each == last for each in cheaper), record
+        compared += len(cheaper)
+    assert compared >= len(records) // 4
+
+
+def test_blanks_around_quotes_are_no_part_of_a_field(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A record of three fields makes it a file that is read record by record."""
+    content = b'"customer_id" , "tier"\n"1" , "free",\n2,3,4\n"5" "6",7\n"8,""9""" ,0\n'
+    (found,) = found_by_each_way(database, tmp_path / "a.csv", content)
+    assert [(record[1], record[3]) if len(record) > 1 else None for record in found] == [
+        ("1", "free"),
+        None,
+        None,
+        ('8,"9"', "0"),
+    ]
+
+
 @pytest.mark.parametrize(
     "values",
     [
         {"customer_id": 1, "tier": "free"},
         {"tier": "x\u00e9\"'\\\n", "customer_id": "12", "retention_days": 1.50},
         {"customer_id": None, "tier": "", "customer_name": None, "why": None, "how": ""},
-        {"customer_id": {"a": [1, 2]}, "tier": ["free"], "customer_name": "[free]", "updated_at": 0},
-        {"customer_id": True, "tier": 1e3, "a/b~c": [1], "x": {"y": 1}, "'": '"', "é": 1.50, "n": 10**30},
+        {
+            "customer_id": {"a": [1, 2]},
+            "tier": ["free"],
+            "customer_name": "[free]",
+            "updated_at": 0,
+        },
+        {
+            "customer_id": True,
+            "tier": 1e3,
+            "a/b~c": [1],
+            "x": {"y": 1},
+            "'": '"',
+            "é": 1.50,
+            "n": 10**30,
+        },
         {"customer_id": float("nan"), "tier": float("-inf"), "extra": "{", "Extra 2": "é\n"},
     ],
-)  # fmt: skip
+)
 def test_a_record_of_json_means_the_same_whatever_keys_the_others_have(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, values: dict[str, Any]
 ) -> None:
@@ -93,7 +152,7 @@ def test_a_record_of_json_means_the_same_whatever_keys_the_others_have(
         '{"customer_id": 1, "tier": "a", "tier": "b"}',
         "[1, 2]",
         '{"customer_id": 1, "x": 2}',
-    ],  # fmt: skip
+    ],
 )
 def test_a_later_record_with_other_keys_is_noticed(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, line: str
