@@ -140,8 +140,8 @@ def test_a_date_whose_events_are_all_gone_is_empty(
                 (installation.settings.lake / path).unlink()
         ledger._connection.execute("delete from lake_file where occurred_date = ?", [DAYS[1]])
         ledger._connection.execute(
-            "insert into touch (stream, occurred_date) "
-            "select distinct stream, occurred_date from touch where occurred_date = ?",
+            "insert into touch (stream, occurred_date, touch_id) "
+            "select distinct stream, occurred_date, 'gone' from touch where occurred_date = ?",
             [DAYS[1]],
         )
 
