@@ -20,6 +20,7 @@ from typing import Literal
 import structlog
 
 from orchestration.settings import Settings
+from orchestration.terminal import one_line
 
 # A sensor has a minute for all that failed since it last looked.
 TIMEOUT_SECONDS = 4
@@ -73,14 +74,8 @@ def post(settings: Settings, alert: Alert) -> str | None:
     return problem
 
 
-def one_line(text: str) -> str:
-    """A problem in one line of bounded length."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_PROBLEM_LENGTH else f"{line[: _MAX_PROBLEM_LENGTH - 1]}…"
-
-
 def _body(settings: Settings, alert: Alert) -> Mapping[str, object]:
-    problem = one_line(alert.problem)
+    problem = one_line(alert.problem, _MAX_PROBLEM_LENGTH)
     return {
         # Chat services show this one, and ignore the others.
         "text": f"agentstats: {problem}. Next: {alert.next}.",

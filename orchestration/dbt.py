@@ -231,7 +231,7 @@ def _without_stack_trace(message: str) -> str:
     """What went wrong, without where in Spark it did."""
     return "\n".join(
         line
-        for line in message.splitlines()
+        for line in message.split("\n")
         if not line.lstrip().startswith(("at ", "... ", "Caused by:"))
     )
 

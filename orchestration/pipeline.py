@@ -36,6 +36,7 @@ from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
 from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
+from orchestration.terminal import inert_line
 
 # What dbt builds and tests where views, seeds and tables of constants stand from an earlier build:
 # they follow from the models alone, and changed models rebuild everything. …
@@ -114,7 +115,7 @@ def land(
 def passed_over(settings: Settings) -> list[str]:
     """One sentence for each file and folder that no run can load."""
     found = find_passed_over(settings.landing)
-    return [f"{each.path} is passed over: {each.why}" for each in found]
+    return [f"{inert_line(each.path)} is passed over: {each.why}" for each in found]
 
 
 def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:

@@ -10,6 +10,7 @@ from orchestration.full_disk import tells_of_no_room
 from orchestration.landing.streams import STREAMS
 from orchestration.ledger import Load
 from orchestration.settings import Settings
+from orchestration.terminal import inert_line
 
 # Fewer rejected rows than this are judged only where nothing else came.
 _ROWS_JUDGED = 100
@@ -50,7 +51,11 @@ def in_its_words(error: BaseException) -> str:
 
 def files_set_aside(loads: Sequence[Load]) -> list[str]:
     """One sentence for each file that was not loaded."""
-    return [f"{load.source_file} was set aside: {load.failure}" for load in loads if load.failure]
+    return [
+        f"{inert_line(load.source_file)} was set aside: {load.failure}"
+        for load in loads
+        if load.failure
+    ]
 
 
 def policies_invalid(problems: Mapping[int, str]) -> list[str]:

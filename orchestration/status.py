@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
@@ -60,7 +61,8 @@ class RejectedReason:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a home folder. `data_as_of` is the newest load, `snapshot` the current file."""
+    """The state of a home folder. `data_as_of` is the newest load, `snapshot` the current file,
+    `open_to_others` what other users of the machine may read or change."""
 
     home: str
     now: datetime
@@ -76,6 +78,7 @@ class Status:
     unknown_columns: Mapping[str, Sequence[str]]
     runs: Sequence[Run]
     freshness: Sequence[Freshness]
+    open_to_others: Sequence[str]
 
 
 def gather(settings: Settings) -> Status:
@@ -121,7 +124,19 @@ def gather(settings: Settings) -> Status:
         unknown_columns=unknown,
         runs=runs,
         freshness=check_freshness(settings),
+        open_to_others=[str(path) for path in _open_to_others(settings)],
     )
+
+
+def _open_to_others(settings: Settings) -> list[Path]:
+    """The home folder, and the keys and the ledger in it, where group or others may open them."""
+    mode = settings.home.stat().st_mode
+    # A file is out of reach of whoever may not enter its folder, whatever its own bits say.
+    entered_by = (mode & 0o011) * 0o7
+    files = (settings.keys_path, settings.ledger_path)
+    return [settings.home] * bool(mode & 0o077) + [
+        path for path in files if path.exists() and path.stat().st_mode & entered_by
+    ]
 
 
 def _set_aside(settings: Settings) -> list[FailedFile]:
@@ -134,7 +149,7 @@ def _set_aside(settings: Settings) -> list[FailedFile]:
         try:
             why = first_line_of(reason_beside(path).read_text(errors="replace"))
         except OSError:
-            why = "nobody noted why"
+            why = "the reason beside it is gone"
         found.append(FailedFile(str(path.relative_to(failed)), why))
     return found
 

@@ -35,6 +35,15 @@ def inert_line(text: str) -> str:
     return _UNSAFE_IN_A_LINE.sub(_spelled, text)
 
 
+def one_line(text: str, most: int) -> str:
+    """Text of several lines in one of at most so many characters, as `inert_line` writes them.
+
+    A line feed alone ends a line: `split` and `splitlines` also part names at other characters.
+    """
+    line = inert_line(" ".join(part for each in text.split("\n") if (part := each.strip(" \t"))))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def inert_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that means the same, whatever is in its texts; what JSON has not is a text."""
     written = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
@@ -50,6 +59,12 @@ class InertConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Text is written inert before rich sees it, which leaves some controls out."""
+        super().print(
+            *(inert(each) if isinstance(each, str) else each for each in objects), **options
+        )
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -12,6 +12,7 @@ from orchestration.cli.output import AsJson, complain, err, out, print_json, pri
 from orchestration.cli.writing import alone
 from orchestration.landing.streams import MAX_KEY
 from orchestration.settings import read_settings
+from orchestration.terminal import inert_line
 
 
 def retention(
@@ -104,7 +105,7 @@ def erase(
             "What is left", ["file", "where", "found"], [dataclasses.astuple(h) for h in proof.hits]
         )
     for path in proof.unfinished:
-        err.print(f"Not finished by its producer, so look into it yourself: {path}")
+        err.print(f"Not finished by its producer, so look into it yourself: {inert_line(path)}")
     if proof.hits:
         complain(
             "something of the customer is left: delete the files listed, or run this again",

@@ -31,7 +31,12 @@ def print_json(report: Any) -> None:
 
 def complain(problem: object, *, about: str = "error") -> None:
     """Print what is wrong, to standard error."""
-    err.print(Text.assemble((f"{about}:", "red"), f" {problem}"))
+    err.print(Text.assemble((f"{about}:", "red"), f" {inert(str(problem))}"))
+
+
+def print_line(text: str) -> None:
+    """Print one line, whatever is in the names in it."""
+    out.print(inert_line(text))
 
 
 def _json_value(value: object) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 import typer
 
-from orchestration.cli.output import AsJson, err, out, print_json, print_table
+from orchestration.cli.output import AsJson, err, out, print_json, print_line, print_table
 from orchestration.cli.writing import alone
 from orchestration.ledger import Run
 from orchestration.ledger.losses import LostFile
@@ -19,8 +20,9 @@ from orchestration.reconciliation import (
     SumDifference,
 )
 from orchestration.settings import read_settings
+from orchestration.terminal import one_line
 
-# Of a terminal that nobody has widened.
+# Of a terminal that was not widened.
 _NAMES_SHOWN = 20
 _WIDTH = 80
 
@@ -101,8 +103,7 @@ def one_line_of(run: Run) -> str:
         what = what_was_done(run.detail)
     else:
         what = str(run.detail.get("failure", "its process ended before it could say why"))
-    line = f"{run.started_at:%Y-%m-%d %H:%M} {run.job} {run.status}: {' '.join(what.split())}"
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+    return one_line(f"{run.started_at:%Y-%m-%d %H:%M} {run.job} {run.status}: {what}", _WIDTH)
 
 
 def status(as_json: AsJson = False) -> None:
@@ -113,15 +114,18 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json(dataclasses.asdict(report))
         return
-    out.print(f"Home          {report.home}")
-    out.print(f"Now           {report.now:%Y-%m-%d %H:%M:%S} UTC")
-    out.print(f"Data as of    {report.data_as_of or 'nothing loaded yet'}")
-    out.print(f"Snapshot      {report.snapshot or 'none published yet'}")
-    out.print(f"Files waiting {report.files_waiting}, failed {report.files_failed}")
+    print_line(f"Home          {report.home}")
+    if report.open_to_others:
+        opened = shlex.join(report.open_to_others)
+        print_line(f"Permissions   other users may get at it; run: chmod go-rwx {opened}")
+    print_line(f"Now           {report.now:%Y-%m-%d %H:%M:%S} UTC")
+    print_line(f"Data as of    {report.data_as_of or 'nothing loaded yet'}")
+    print_line(f"Snapshot      {report.snapshot or 'none published yet'}")
+    print_line(f"Files waiting {report.files_waiting}, failed {report.files_failed}")
     for each in report.freshness:
-        out.print(f"{each.check:<25}{each.problem or f'yes, {each.age_hours:g} hours old'}")
+        print_line(f"{each.check:<25}{each.problem or f'yes, {each.age_hours:g} hours old'}")
     for row_source in report.streams:
-        out.print(
+        print_line(
             f"{row_source.stream:<20} {row_source.files} files: {row_source.rows_read} read = "
             f"{row_source.accepted} accepted + {row_source.duplicates} duplicates + "
             f"{row_source.rejected} rejected ({row_source.rejected_share:.1%})"
@@ -132,16 +136,16 @@ def status(as_json: AsJson = False) -> None:
         [dataclasses.astuple(reason) for reason in report.rejected],
     )
     for file in report.set_aside:
-        out.print(f"Set aside     {file.path}: {file.why}")
+        print_line(f"Set aside     {file.path}: {file.why}")
     for stream, names in report.unknown_columns.items():
         shown = ", ".join(names[:_NAMES_SHOWN])
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        out.print(f"Unknown columns of {stream}: {shown}{more}")
+        print_line(f"Unknown columns of {stream}: {shown}{more}")
     for each_file in report.passed_over:
-        out.print(f"Passed over   {each_file.path}: {each_file.why}")
+        print_line(f"Passed over   {each_file.path}: {each_file.why}")
     for customer_id, problem in report.invalid_policies.items():
-        out.print(f"Policy        of customer {customer_id}: {problem}")
+        print_line(f"Policy        of customer {customer_id}: {problem}")
     if report.runs:
-        out.print("Last runs")
+        print_line("Last runs")
     for run in report.runs:
-        out.print(one_line_of(run))
+        print_line(one_line_of(run))

@@ -149,7 +149,7 @@ def _lower(limit: int, wanted: int) -> None:
 
 def _data_bytes() -> int:
     """The memory that this process may write to, as the limit of it counts."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text().split("\n"):
         name, _, value = line.partition(":")
         if name == "VmData":
             return int(value.split()[0]) * 1024

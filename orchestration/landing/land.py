@@ -32,6 +32,7 @@ from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.ledger import Ledger, Load
 from orchestration.retention.policy import customer_files
 from orchestration.settings import Settings
+from orchestration.terminal import inert_line
 
 LOAD_ID_LENGTH = 20
 
@@ -85,7 +86,7 @@ def land_waiting_files(
                     raise
                 waits = str(path.relative_to(settings.landing))
                 log.error("lake_damaged", file=waits, reason=str(damage), then="left to wait")
-                report_damage(f"{waits} waits, because {damage}")
+                report_damage(f"{inert_line(waits)} waits, because {damage}")
                 continue
             if load:
                 loads.append(load)

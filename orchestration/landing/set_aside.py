@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestration.terminal import inert_line
+
 _REASON = ".reason.txt"
 _SAID = " was set aside and nothing of it was loaded: "
 
@@ -18,8 +20,9 @@ def reason_beside(path: Path) -> Path:
 
 
 def written_reason(source_file: str, failure: str) -> str:
-    """What stands beside a file."""
-    return f"{source_file}{_SAID}{failure}\nMend it and drop it again under landing/.\n"
+    """What stands beside a file, in whose name any character may be."""
+    said = f"{source_file}{_SAID}{failure}"
+    return f"{inert_line(said)}\nMend it and drop it again under landing/.\n"
 
 
 def first_line_of(reason: str) -> str:
