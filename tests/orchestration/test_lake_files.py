@@ -372,3 +372,45 @@ def test_what_is_given_up_is_booked_and_adds_up(
         assert delete_expired(installation.settings, ledger, run_id="nightly").rows > 0
     proof = rebuilt()
     assert (proof.events, proof.lost) == (4, 1)
+
+
+def test_a_damaged_file_of_customers_stops_every_run_until_it_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whose policy was in it. Given up, its customers have none, so that nothing of
+    theirs is deleted; delivered again, byte for byte, it counts again."""
+    installation = Installation(tmp_path / "home", monkeypatch, NOW)
+    for row in CUSTOMERS:
+        installation.drop("customers", f"{row['customer_id']}.ndjson", [row])
+    usage = "agent_usage_events"
+    installation.drop(usage, "a.ndjson", [usage_event(1), usage_event(2, customer_id=2)])
+    installation.run()
+    with installation.ledger() as ledger:
+        free = ledger.loads()[0]
+        (path,) = (each for each in ledger.lake_paths_of("customers") if free.load_id in each)
+    published = installation.fingerprints()
+
+    flip(installation.settings.lake / path, 300)
+    installation.drop(usage, "b.ndjson", [usage_event(3)])
+    for job in ("hourly", "nightly"):
+        outcome = installation.try_run(job)
+        assert not outcome.succeeded and outcome.problem
+        assert path in outcome.problem and "lake forget FILE" in outcome.problem
+    assert installation.fingerprints() == published
+
+    given_up = CliRunner().invoke(app, ["lake", "forget", path, "--yes"])
+    assert given_up.exit_code == 0, given_up.output
+    # Past what the free customer keeps, and not what the other does.
+    installation.set_clock("2026-03-20T12:00:00Z")
+    installation.run()
+    installation.run("nightly")
+    messages = "select customer_id, sum(message_count)::bigint as n from marts.customer_daily "
+    assert installation.marts(f"{messages} group by 1 order by 1") == [
+        {"customer_id": 1, "n": 2}, {"customer_id": 2, "n": 1},
+    ]  # fmt: skip
+
+    installation.drop("customers", "1-again.ndjson", CUSTOMERS[:1])
+    installation.environment.setenv("AGENTSTATS_RETENTION_MAX_DELETE_FRACTION", "1")
+    installation.run()
+    installation.run("nightly")
+    assert installation.marts(f"{messages} group by 1") == [{"customer_id": 2, "n": 1}]
