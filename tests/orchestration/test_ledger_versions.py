@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from orchestration.cli import main
+from orchestration.cli import app
 from orchestration.ledger import Ledger, LedgerUnusable, schema
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -104,18 +105,13 @@ def test_several_may_open_a_ledger_at_once_that_has_to_be_migrated(
     assert version_of(path) == version_of(new) == 2
 
 
-def test_a_ledger_without_a_version_is_refused(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_ledger_without_a_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By every command, in a sentence that says what to do; nothing in it is changed."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma user_version = 0")
     kept = path.read_bytes()
     monkeypatch.setenv("AGENTSTATS_HOME", str(path.parent))
-    for command in (["status"], ["run", "hourly"]):
-        monkeypatch.setattr("sys.argv", ["agentstats", *command])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 1
-        assert "Begin with a new home folder" in " ".join(capsys.readouterr().err.split())
+    for command in (["status"], ["reconcile"]):
+        with pytest.raises(LedgerUnusable, match="Begin with a new home folder"):
+            CliRunner().invoke(app, command, catch_exceptions=False)
     assert path.read_bytes() == kept

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
+from typer.testing import CliRunner
 
 from installation import Installation
 from orchestration import pipeline
-from orchestration.cli import main
+from orchestration.cli import app
 from orchestration.problems import files_set_aside
 from orchestration.status import gather
 from orchestration.terminal import one_line
@@ -17,17 +16,13 @@ from orchestration.terminal import one_line
 LINE_ENDS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def shown() -> list[str]:
     """The lines of `agentstats status`."""
-    monkeypatch.setattr(sys, "argv", ["agentstats", "status"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    return capsys.readouterr().out.split("\n")
+    return CliRunner().invoke(app, ["status"], catch_exceptions=False).stdout.split("\n")
 
 
 def test_a_name_with_any_end_of_line_is_shown_whole_with_its_reason(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    installation: Installation,
 ) -> None:
     """Spelled as Python does: what was set aside or passed over, and what a run says of it."""
     names = [f"a{end}b" for end in LINE_ENDS]
@@ -44,7 +39,7 @@ def test_a_name_with_any_end_of_line_is_shown_whole_with_its_reason(
     in_folder = {f"agent_usage_events/{name}.parquet" for name in names}
     assert {file.path for file in report.set_aside} == in_folder
     assert {file.why for file in report.set_aside} == {reason}
-    lines = shown(monkeypatch, capsys)
+    lines = shown()
     for name in spelled:
         assert f"Set aside     agent_usage_events/{name}.parquet: {reason}" in lines
         assert any(line.startswith(f"Passed over   audit_events/{name}.csv: ") for line in lines)
@@ -56,9 +51,8 @@ def test_a_name_with_any_end_of_line_is_shown_whole_with_its_reason(
 
 def test_lines_become_one_and_nothing_else_does() -> None:
     """Several lines with their indentation, as dbt writes; a long one is cut."""
-    assert (
-        one_line("dbt build: Error\n  in a\u2028b\r\n\n", 99) == "dbt build: Error in a\\u2028b\\r"
-    )
+    several = "dbt build: Error\n  in a\u2028b\r\n\n"
+    assert one_line(several, 99) == "dbt build: Error in a\\u2028b\\r"
     assert one_line("  twelve signs", 11) == "twelve sig…"
 
 
@@ -75,8 +69,6 @@ def test_lines_become_one_and_nothing_else_does() -> None:
 )
 def test_what_other_users_may_open_is_named_with_what_to_run(
     installation: Installation,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     home: int,
     keys: int,
     ledger: int,
@@ -94,7 +86,7 @@ def test_what_other_users_may_open_is_named_with_what_to_run(
         path.chmod(mode)
     opened = [str(settings.home / name) for name in named]
     assert gather(settings).open_to_others == opened
-    lines = [line for line in shown(monkeypatch, capsys) if line.startswith("Permissions")]
+    lines = [line for line in shown() if line.startswith("Permissions")]
     assert lines == (
         [f"Permissions   other users may get at it; run: chmod go-rwx {' '.join(opened)}"]
         if named
