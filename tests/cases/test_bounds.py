@@ -43,7 +43,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
 
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Truth:
-    """What counts of the everyday customer, had nobody else delivered anything."""
+    """What counts of the everyday customer, had no other customer delivered anything."""
     return _recounted(tmp_path_factory.mktemp("ordinary"), bounds.of_ordinary())
 
 

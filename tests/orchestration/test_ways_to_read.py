@@ -138,8 +138,8 @@ def test_a_record_of_json_means_the_same_whatever_keys_the_others_have(
     other = json.dumps({**values, "other": 1}) + "\n"
     mixed = found_by_each_way(database, tmp_path / "b.ndjson", (line + other).encode())
     assert len(mixed) == 3
-    told = [_without_silent(records[0]) for records in (*every, *mixed)]
-    assert all(each == told[0] for each in told), told
+    meant = [_without_silent(records[0]) for records in (*every, *mixed)]
+    assert all(each == meant[0] for each in meant), meant
 
 
 @pytest.mark.parametrize(
