@@ -127,6 +127,10 @@ def _parquet_rows(
         source, types[column.name] = there.source, there.type
         if there.is_uuid and column.kind is Kind.IDENTITY:
             source, types[column.name] = _uuid_of_bytes(source), "VARCHAR"
+        if there.type == "JSON":
+            json = _trimmed_json(source)
+            source = _text_of_json(json, NESTED if column.kind in TEXT_KINDS else json)
+            types[column.name] = "VARCHAR"
         raws.append(f"{source} as {quoted(f'raw_{column.name}')}")
     entries = ", ".join(
         f"{{key: {literal(name)}, value: {_extra_value(by_name[name])}}}" for name in unknown
@@ -208,6 +212,8 @@ def _uuid_of_bytes(source: str) -> str:
 def _extra_value(column: _ParquetColumn) -> str:
     if is_nested(column.type):
         return f"case when {column.source} is not null then {NESTED} end"
+    if column.type == "JSON":
+        return _text_of_json(_trimmed_json(column.source))
     text = as_text(column.source, column.type)
     if column.type == "BLOB":
         return f"case when {column.source} is not null then coalesce({text}, {NESTED}) end"
@@ -417,11 +423,16 @@ def _raw_of_json(column: Column) -> str:
     )
 
 
-def _text_of_json(value: str) -> str:
-    """SQL: a value of JSON as text; NULL for null, `NESTED` for a list or an object."""
+def _trimmed_json(value: str) -> str:
+    """SQL: the text of a value of JSON without the white space that its writer may leave."""
+    return f"trim(cast({value} as varchar), e' \\t\\r\\n')"
+
+
+def _text_of_json(value: str, nested: str = NESTED) -> str:
+    """SQL: a value of JSON as text; NULL for null, `nested` for a list or an object."""
     return (
         f"case left({value}, 1) when '\"' then json_extract_string({value}, '$') "
-        f"when '{{' then {NESTED} when '[' then {NESTED} when 'n' then null "
+        f"when '{{' then {nested} when '[' then {nested} when 'n' then null "
         f"else cast({value} as varchar) end"
     )
 

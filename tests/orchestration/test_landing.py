@@ -226,6 +226,41 @@ def test_a_time_of_parquet_with_a_zone_is_read_as_the_instant_it_is(
     assert row["received_at"].isoformat() == "2026-03-01T08:00:01"
 
 
+def test_a_parquet_column_of_json_holds_what_the_same_json_does(installation: Installation) -> None:
+    """Written by DuckDB with the logical type JSON: texts without their quotes, null as null."""
+    import duckdb
+
+    asked = [
+        {column: json.dumps(value, indent=indent) for column, value in row.items()}
+        for indent, row in enumerate(
+            [
+                scan(1, pii_redactions={"EMAIL": 2}, toxicity_score=0.25, note="kept"),
+                scan(2, pii_redactions={}, event_id=None, agent_id="7", note={"left": "out"}),
+                scan(3, audit_id=["nested"], note=None),
+            ]
+        )
+    ]
+    folder = installation.home / "landing" / "audit_events"
+    folder.mkdir(parents=True)
+    columns = ", ".join(f"{name}::json as {name}" for name in asked[0])
+    duckdb.connect().execute(
+        f"copy (select {columns} from (values "
+        + ", ".join(f"({', '.join(['?'] * len(row))})" for row in asked)
+        + f") as asked ({', '.join(asked[0])})) to '{folder}/a.parquet'",
+        [value for row in asked for value in row.values()],
+    )
+    of_parquet = land(installation)["audit_events/a.parquet"]
+    in_lake = installation.lake("audit_events")
+    assert (of_parquet.accepted, of_parquet.rejected_by_reason) == (2, {"invalid_audit_id": 1})
+    assert [row["audit_id"] for row in in_lake] == [scan(1)["audit_id"], scan(2)["audit_id"]]
+    lines = [{name: json.loads(text) for name, text in row.items()} for row in asked]
+    installation.drop("audit_events", "b.ndjson", lines)
+    of_ndjson = land(installation)["audit_events/b.ndjson"]
+    assert of_ndjson.duplicates == 2
+    assert of_ndjson.rejected_by_reason == of_parquet.rejected_by_reason
+    assert of_ndjson.extra_left_out == of_parquet.extra_left_out == 1
+
+
 def test_the_same_event_counts_once_however_it_is_delivered_again(
     installation: Installation,
 ) -> None:
