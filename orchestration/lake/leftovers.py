@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import structlog
@@ -66,7 +67,8 @@ def move_to_quarantine(settings: Settings, name: str, *, below: str = "") -> Pat
 def _of_work_cut_off(settings: Settings, ledger: Ledger, unknown: dict[str, Path]) -> set[str]:
     """Those of the unknown files that are ours, and hold nothing that is not elsewhere."""
     rewrites = ledger.rewrites()
-    waiting = _contents_that_wait(settings) if any(map(_LOAD_ID.search, unknown)) else set()
+    load_ids = {found.group(1) for name in unknown if (found := _LOAD_ID.search(name))}
+    waiting = _contents_that_wait(settings, load_ids)
     ours = set()
     for name, path in unknown.items():
         if path.name.startswith(".") and path.name.endswith(".parquet.tmp"):
@@ -87,13 +89,32 @@ def _of_work_cut_off(settings: Settings, ledger: Ledger, unknown: dict[str, Path
     return ours
 
 
-def _contents_that_wait(settings: Settings) -> set[tuple[str, str]]:
-    """(stream, SHA-256) of the files in the landing folder."""
+def _contents_that_wait(settings: Settings, load_ids: set[str]) -> set[tuple[str, str]]:
+    """(stream, SHA-256) of the files in the landing folder that loads with these ids were made of.
+
+    Small files come first, and all of it takes no longer than the reading of one file may: some
+    have terabytes of nothing.
+    """
     found = set()
-    for stream in STREAMS:
-        for path in waiting_files(settings.landing, stream):
-            try:
-                found.add((stream.name, content_of(path).sha256))
-            except OSError:
-                continue
+    missing = load_ids
+    deadline = time.monotonic() + settings.landing_timeout_seconds
+    files = [
+        (path, stream) for stream in STREAMS for path in waiting_files(settings.landing, stream)
+    ]
+    for path, stream in sorted(files, key=lambda each: _size(each[0])):
+        if not missing:
+            break
+        try:
+            sha256 = content_of(path, deadline).sha256
+        except OSError:
+            continue
+        found.add((stream.name, sha256))
+        missing = {load_id for load_id in missing if not sha256.startswith(load_id)}
     return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import math
+import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +17,7 @@ from orchestration.landing.streams import STREAMS_BY_NAME, Stream
 LOADED_FOLDER = "_loaded"
 FAILED_FOLDER = "_failed"
 
+_CHUNK_BYTES = 1024 * 1024
 _PACKING = {".gz": "gzip", ".zst": "zstd"}
 _TEXT_SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 
@@ -118,11 +123,16 @@ def recognise(path: Path, stream: Stream) -> LandedFile:
     )
 
 
-def content_of(path: Path) -> Content:
-    """Hash the file's bytes."""
+def content_of(path: Path, deadline: float = math.inf) -> Content:
+    """Hash the file's bytes. Raises OSError, `TimeoutError` at `deadline`, of the monotonic clock,
+    among them."""
+    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        size = file.tell()
+        while chunk := file.read(_CHUNK_BYTES):
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), str(path))
+            digest.update(chunk)
+            size += len(chunk)
     return Content(digest.hexdigest(), size, path.stat().st_mtime_ns)
 
 

@@ -295,7 +295,9 @@ def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:
     for load in ledger.loads_not_moved():
         path = settings.landing / load.source_file
         # What could not be read is not read here either.
-        if _is_unchanged(path, load) and load.sha256 in ("", files.content_of(path).sha256):
+        if _is_unchanged(path, load) and (
+            not load.sha256 or load.sha256 == files.content_of(path).sha256
+        ):
             move_away(path, load, settings.landing)
         ledger.mark_moved(load)
 

@@ -11,6 +11,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -110,6 +111,36 @@ def test_a_file_that_ended_two_runs_is_not_opened_again(installation: Installati
     # Mended, or just dropped again, it is another file.
     installation.drop(STREAM, "a.ndjson", [usage_event(1), usage_event(4)])
     assert landed(installation)["a.ndjson"].accepted == 2
+
+
+def test_a_run_reads_no_file_longer_than_a_file_may_take(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was cut off before it moved such a file, and another left a lake file behind."""
+    installation.environment.setenv("AGENTSTATS_LANDING_TIMEOUT_SECONDS", "2")
+    # To read one takes hours.
+    os.truncate(installation.drop_bytes(STREAM, "hang.ndjson", b""), 2**43)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(land, "move_away", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            landed(installation)
+    path = installation.drop(STREAM, "small.ndjson", [usage_event(1)])
+    load_id = files.content_of(path).sha256[: land.LOAD_ID_LENGTH]
+    os.truncate(installation.drop_bytes(STREAM, "hang-again.ndjson", b""), 2**43 - 1)
+    lake = installation.settings.lake
+    left = [lake / STREAM / f"{each}.parquet" for each in (load_id, "0" * 20)]
+    for each in left:
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.write_bytes(b"")
+    loads = landed(installation)
+    assert loads["small.ndjson"].accepted == 1
+    again = loads["hang-again.ndjson"].failure or ""
+    assert "AGENTSTATS_LANDING_TIMEOUT_SECONDS" in again
+    assert not any(each.exists() for each in left)
+    # What nothing waiting stands for is kept; the first is of a load that comes again.
+    kept = [each.name for each in installation.settings.quarantine.rglob("*.parquet")]
+    assert kept == [left[1].name]
+    assert not (installation.settings.landing / STREAM / "hang.ndjson").exists()
 
 
 def test_a_full_disk_is_no_fault_of_a_file(
