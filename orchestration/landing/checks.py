@@ -10,6 +10,7 @@ every format.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from orchestration.landing.streams import (
     MAX_COUNT,
@@ -140,31 +141,37 @@ def _short(text: str, most_bytes: int = _MAX_TEXT_BYTES) -> str:
     return f"case when strlen({text}) <= {most_bytes} then {text} end"
 
 
-def _integer(source: str, source_type: str) -> str:
+def _integer(source: str, source_type: str, bound: str = "") -> str:
+    """SQL: an integer that is within the bound, such as `> 0`."""
     if source_type in _INTEGER_TYPES:
-        return f"cast({source} as bigint)"
+        return _bounded(f"cast({source} as bigint)", bound)
     if source_type in _WIDE_INTEGER_TYPES:
-        return f"try_cast({source} as bigint)"
+        return _bounded(f"try_cast({source} as bigint)", bound)
     if source_type in _FLOAT_TYPES:
-        return f"case when {source} = trunc({source}) then try_cast({source} as bigint) end"
+        value = _bounded(f"try_cast({source} as bigint)", bound)
+        return f"case when {source} = trunc({source}) then {value} end"
     text = _short(as_text(source, source_type))
     if source_type == "VARCHAR":
         value = f"try_cast({source} as bigint)"
         # A number that is written as it was read is one, at less than the cost of the pattern.
         return (
-            f"case when cast({value} as varchar) = {source} then {value} "
-            f"else {_integer_of_text(text)} end"
+            f"case when cast({value} as varchar) = {source} then {_bounded(value, bound)} "
+            f"else {_integer_of_text(text, bound)} end"
         )
-    return _integer_of_text(text)
+    return _integer_of_text(text, bound)
 
 
-def _integer_of_text(text: str) -> str:
+def _integer_of_text(text: str, bound: str = "") -> str:
+    value = _bounded("try_cast(regexp_extract(word, '^[^.]*') as bigint)", bound)
     return _let(
         "word",
         trimmed(text),
-        f"case when regexp_full_match(word, {_INTEGER_TEXT}) "
-        "then try_cast(regexp_extract(word, '^[^.]*') as bigint) end",
+        f"case when regexp_full_match(word, {_INTEGER_TEXT}) then {value} end",
     )
+
+
+def _bounded(value: str, bound: str) -> str:
+    return f"case when {value} {bound} then {value} end" if bound else value
 
 
 def _number(source: str, source_type: str, number_type: str) -> str:
@@ -266,6 +273,9 @@ def _entity_counts(source: str, source_type: str) -> str:
             "lambda entry: entry.value is not null), "
             f"lambda entry: {{key: {key}, value: cast(entry.value as bigint)}})"
         )
+        # Lists of entries take several times the memory of a map; what is too much needs none.
+        sum_of_counts = f"coalesce(list_sum(map_values({source})), 0)"
+        entries = f"case when {sum_of_counts} <= {MAX_COUNT} then {entries} end"
     else:
         count = _integer_of_text(_short("entry.value"))
         of_object = (
@@ -304,11 +314,11 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
         # No such value is a text; that there is none says the same in any type.
         nothing = literal("unknown") if column.kind is Kind.MODEL else "cast(null as varchar)"
         return f"case when {source} is null then {nothing} end"
-    integer = _integer(source, source_type)
+    integer = partial(_integer, source, source_type)
     text = as_text(source, source_type)
     match column.kind:
         case Kind.KEY:
-            return f"case when {integer} > 0 then {integer} end"
+            return integer("> 0")
         case Kind.IDENTITY:
             short = f"strlen({text}) <= 4 * {MAX_ID_LENGTH}"
             return (
@@ -323,9 +333,9 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
                 f"when {_fits(text)} then coalesce({trimmed(text)}, 'unknown') end"
             )
         case Kind.COUNT:
-            return f"case when {integer} between 0 and {MAX_COUNT} then {integer} end"
+            return integer(f"between 0 and {MAX_COUNT}")
         case Kind.INTEGER | Kind.UNTRUSTED_TOTAL:
-            return integer
+            return integer()
         case Kind.MILLISECONDS:
             return _milliseconds(source, source_type)
         case Kind.SHARE:
@@ -334,9 +344,9 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
         case Kind.FLAG:
             return _flag(source, source_type)
         case Kind.STARS:
-            return f"case when {integer} between 1 and 5 then {integer} end"
+            return integer("between 1 and 5")
         case Kind.INSTANCES:
-            return f"case when {integer} >= 0 then {integer} end"
+            return integer(">= 0")
         case Kind.ENTITY_COUNTS:
             return _entity_counts(source, source_type)
         case Kind.INSTANT:

@@ -228,8 +228,25 @@ def _kept_value(column: _ParquetColumn) -> str:
         json = f"to_json({column.source})"
         cut = f"to_json({_cut(f'cast({json} as varchar)', _KEPT_VALUE_LENGTH)})"
         is_short = f"strlen(cast({json} as varchar)) <= {_KEPT_VALUE_LENGTH}"
-        return f"case when {is_short} then {json} else {cut} end"
+        kept = f"case when {is_short} then {json} else {cut} end"
+        if column.type.startswith("MAP"):
+            # The text of a whole map may take more memory than all else that is done with the row.
+            most = _KEPT_VALUE_LENGTH // len('"":0,')
+            is_long = f"cardinality({column.source}) > {most}"
+            beginning = _cut(_beginning_of_map(column.source, most + 1), _KEPT_VALUE_LENGTH)
+            return f"case when {is_long} then to_json({beginning}) else {kept} end"
+        return kept
     return column.source
+
+
+def _beginning_of_map(source: str, entries: int) -> str:
+    """SQL: how the JSON of a map begins that has so many entries, or more."""
+    keys, values = (f"{each}({source})[:{entries}]" for each in ("map_keys", "map_values"))
+    return (
+        f"'{{' || array_to_string(list_transform(list_zip({keys}, {values}), lambda entry: "
+        "concat(to_json(cast(entry[1] as varchar)), ':', coalesce(to_json(entry[2]), 'null'))"
+        "), ',')"
+    )
 
 
 def _cut(text: str, length: int) -> str:

@@ -7,6 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -239,3 +240,46 @@ def test_a_child_dies_with_its_parent() -> None:
         time.sleep(0.01)
     else:
         assert not Path(f"/proc/{number}").exists()
+
+
+def drop_redactions(installation: Installation, name: str, select: str) -> Path:
+    """Drop scans as Parquet, of (audit_id, pii_redactions)."""
+    path = installation.settings.landing / "audit_events" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(duckdb.connect()) as connection:
+        connection.execute(
+            "copy (select *, 1 as customer_id, 1 as agent_id, 1 as agent_type_id, "
+            f"timestamp '2026-02-28 08:00:00' as occurred_at from ({select})) "
+            f"to '{path}' (format parquet, compression zstd)"
+        )
+    return path
+
+
+MANY_REDACTIONS = (
+    "select 'many-' || row as audit_id, map_from_entries(list_transform(range(1000), "
+    "lambda number: ('E' || number, 1000000000000))) as pii_redactions from range(4096) as t (row)"
+)
+
+
+def test_many_redactions_of_many_scans_are_judged_by_row(installation: Installation) -> None:
+    """Each scan has a thousand, of more than may be; all that is done with them would take more
+    memory than there is."""
+    drop_redactions(installation, "many.parquet", MANY_REDACTIONS)
+    installation.environment.setenv("AGENTSTATS_MEMORY_LIMIT", "500MB")
+    (load,) = landed(installation).values()
+    assert load.failure is None
+    assert load.rejected_by_reason == {"invalid_pii_redactions": 4096}
+
+
+def test_a_file_that_takes_more_memory_than_its_process_may_is_set_aside_alone(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the memory of a process there is less than DuckDB believes to have."""
+    drop_redactions(installation, "many.parquet", MANY_REDACTIONS)
+    drop_redactions(installation, "good.parquet", "select 'good' as audit_id, "
+                    "map([]::varchar[], []::bigint[]) as pii_redactions")  # fmt: skip
+    installation.environment.setenv("AGENTSTATS_MEMORY_LIMIT", "4GB")
+    monkeypatch.setattr(land, "_MORE_MEMORY_BYTES", -(8 * 10**9) + 10**8)
+    loads = landed(installation)
+    assert loads["audit_events/good.parquet"].accepted == 1
+    assert "memory" in (loads["audit_events/many.parquet"].failure or "")

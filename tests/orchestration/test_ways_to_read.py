@@ -172,3 +172,30 @@ def _without_silent(record: tuple[Any, ...]) -> tuple[Any, ...]:
     *columns, entries, is_strange = record
     said = sorted((each["key"], each["value"]) for each in entries if each["value"])
     return (*columns, said, is_strange)
+
+
+@pytest.mark.parametrize("size", [0, 1, 170, 171, 300])
+def test_of_a_long_map_the_beginning_of_its_json_is_kept(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, size: int
+) -> None:
+    """The same, whether all of the JSON was made for it or not."""
+    path = tmp_path / "a.parquet"
+    database.execute(
+        "copy (select 1 as customer_id, 'free' as tier, map_from_entries(list_transform("
+        f"range({size}), lambda n: ('é\"' || n, case when n % 3 <> 1 then n end))) as more) "
+        f"to '{path}' (format parquet)"
+    )
+    text = json.dumps(
+        {f'é"{n}': None if n % 3 == 1 else n for n in range(size)},
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    with ways_to_read(database, recognise(path, CUSTOMERS), tmp_path, unpacked_limit=1) as ways:
+        for way in ways:
+            rows = way()
+            assert rows
+            ((original,),) = database.execute(
+                f"select {rows.original} from ({rows.relation})"
+            ).fetchall()
+            kept = json.loads(original)["more"]
+            assert kept == (text[:1024] + "…" if size > 100 else json.loads(text))
