@@ -28,7 +28,7 @@ from orchestration.landing.checks import (
 from orchestration.landing.files import LandedFile
 from orchestration.landing.rows import RowSource
 from orchestration.landing.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
-from orchestration.landing.sums import written_sums
+from orchestration.landing.sums import MEASURES, written_sums
 
 # Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
 # that is wrong, yet to come, or past its retention: such a row counts when it was delivered.
@@ -218,45 +218,72 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
     mismatches = "cast(0 as bigint)"
     if any(column.kind is Kind.UNTRUSTED_TOTAL for column in stream.columns):
         mismatches = "count(*) filter (reason is null and is_total_mismatch)"
+    written = ", ".join(
+        f"cast(case when reason is null then every.written_{name} "
+        f"- coalesce(again.written_{name}, 0) else 0 end as decimal(38, 0)) as written_{name}"
+        for name in MEASURES
+    )
     connection.execute(
         f"""
         create or replace temp table counted as
-        with repeated as (
+        with rows as (
             select
-                versions.row,
-                firsts.row is not null and firsts.contents_known = 0 as is_new,
-                coalesce(firsts.contents - greatest(firsts.contents_known, 1), 0) as conflicts
-            from versions left join firsts on versions.row = firsts.row
-            where versions.row is not null
-        ),
-        rows as (
-            select
-                checked.*,
+                *,
                 case
                     when is_dated then occurred_at
                     else timestamp {literal(_sql_instant(now))}
-                end as counted_at,
-                reason is null and coalesce(repeated.is_new, true) as is_accepted,
-                coalesce(repeated.conflicts, 0) as conflicts,
-                reason is null and checked.rowid not in (select row from dropped) as is_written
-            from checked left join repeated on checked.rowid = repeated.row
+                end as counted_at
+            from checked
+        ),
+        every as (
+            select
+                customer_id,
+                reason,
+                is_dated,
+                time_bucket(interval 15 minutes, counted_at) as quarter_hour,
+                count(*) as delivered,
+                {mismatches} as total_mismatches,
+                count(*) filter (reason is null and is_received_in_future) as received_in_future,
+                {written_sums(stream.name)},
+                max(counted_at) as occurred_at
+            from rows
+            group by customer_id, reason, is_dated, quarter_hour
+        ),
+        -- Good rows, which count when they occurred. They are few, as a rule: to ask each row
+        -- of the file whether it is among them is dear.
+        again as (
+            select
+                checked.customer_id,
+                time_bucket(interval 15 minutes, occurred_at) as quarter_hour,
+                count(*) filter (firsts.row is null or firsts.contents_known > 0) as duplicates,
+                sum(
+                    coalesce(firsts.contents - greatest(firsts.contents_known, 1), 0)
+                )::bigint as conflicting_duplicates,
+                {written_sums(stream.name, "versions.row in (select row from dropped)")}
+            from versions
+            join checked on versions.row = checked.rowid
+            left join firsts on versions.row = firsts.row
+            group by checked.customer_id, quarter_hour
         )
         select
-            customer_id,
+            every.customer_id,
             reason,
             is_dated,
-            count(*) as delivered,
-            count(*) filter (is_accepted) as accepted,
-            count(*) filter (reason is null and not is_accepted) as duplicates,
-            count(*) filter (reason is not null) as rejected,
-            {mismatches} as total_mismatches,
-            sum(conflicts)::bigint as conflicting_duplicates,
-            count(*) filter (reason is null and is_received_in_future) as received_in_future,
-            {written_sums(stream.name, "is_written")},
-            max(counted_at) as occurred_at,
-            cast(max(counted_at) as date) as occurred_date
-        from rows
-        group by customer_id, reason, is_dated, time_bucket(interval 15 minutes, counted_at)
+            delivered,
+            case when reason is null then delivered - coalesce(duplicates, 0) else 0 end
+                as accepted,
+            case when reason is null then coalesce(duplicates, 0) else 0 end as duplicates,
+            case when reason is null then 0 else delivered end as rejected,
+            total_mismatches,
+            case when reason is null then coalesce(conflicting_duplicates, 0) else 0 end
+                as conflicting_duplicates,
+            received_in_future,
+            {written},
+            occurred_at,
+            cast(occurred_at as date) as occurred_date
+        from every
+        left join again
+            on every.customer_id = again.customer_id and every.quarter_hour = again.quarter_hour
         """
     )
 
