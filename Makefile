@@ -84,11 +84,11 @@ $(SPARK)/.ready: requirements-spark.lock $(READY)
 
 .PHONY: spark-up
 spark-up: $(SPARK)/.ready ## A Spark cluster on 127.0.0.1: master, two workers, Thrift server (SPARK_ARGS)
-	$(SPARK)/bin/python -m orchestration.spark.cluster up $(SPARK_ARGS)
+	PYTHONPATH=.:tests:tests/api $(SPARK)/bin/python -m spark.cluster up $(SPARK_ARGS)
 
 .PHONY: spark-down
 spark-down: $(SPARK)/.ready ## Stop what `make spark-up` started
-	$(SPARK)/bin/python -m orchestration.spark.cluster down
+	PYTHONPATH=.:tests:tests/api $(SPARK)/bin/python -m spark.cluster down
 
 .PHONY: test-spark
 test-spark: $(SPARK)/.ready ## The same marts from DuckDB and a real Spark cluster (SPARK_EVENTS=5000000 SPARK_RUNS=20)
@@ -138,10 +138,11 @@ test-bench: $(BENCH)/.ready ## Programs that the benchmarks compare with, and fi
 	PYTHONPATH=.:tests:tests/api $(BENCH)/bin/python -m pytest -m bench tests/benchmarks tests/shapes $(TEST_ARGS)
 
 .PHONY: check
-check: $(READY) ## Lint, types, SQL style, fresh reference pages
+check: $(READY) ## Lint, types, layers, SQL style, fresh reference pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/data_tests
 	$(BIN)/python docs/reference_pages.py --check
 
@@ -177,7 +178,7 @@ format: $(READY) ## Put Python and SQL in the shape that `make check` wants
 
 .PHONY: openapi
 openapi: $(READY) ## Write openapi.json anew from the app; a test compares them
-	$(BIN)/python -m api.contract openapi.json
+	$(BIN)/python -m api openapi.json
 
 .PHONY: dagster
 dagster: $(READY) ## Dagster's UI with lineage, runs and schedules, on 127.0.0.1:3000

@@ -1,0 +1,1 @@
+"""Read-only answers from one published file, in rooms. Imports nothing of the pipeline."""

@@ -11,17 +11,19 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from api import errors, pages
-from api.answers import Answers
-from api.contract import DocumentedApp, operation_id
-from api.envelope import Envelope, Measurements, request_log
-from api.held import Held
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
+from api.auth.rate_limit import MemoryThrottle, SharedThrottle, WrongKeys
+from api.cache.answers import Answers
+from api.cache.customer_rows import Held
+from api.cache.understood import UnderstoodQuestions
+from api.middleware.envelope import Envelope, Measurements, request_log
+from api.middleware.repeats import Repeats
+from api.openapi import DocumentedApp, operation_id
 from api.parameters import allowed_values
-from api.queries import Queries
-from api.repeats import Repeats
+from api.queries.engine import Queries
 from api.services import Services
-from api.serving import Snapshots
 from api.settings import ServingSettings
+from api.snapshots import Snapshots
 from api.stats import (
     account,
     agent_types,
@@ -32,8 +34,6 @@ from api.stats import (
     retention,
     usage,
 )
-from api.throttle import MemoryThrottle, SharedThrottle, WrongKeys
-from api.understood import UnderstoodQuestions
 
 DESCRIPTION = (
     "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "

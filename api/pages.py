@@ -8,9 +8,9 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from api.envelope import CONTENT_POLICY
+from api.auth.keys import KeyStoreUnreadable
 from api.errors import KeysUnavailable, Unavailable
-from api.keys import KeyStoreUnreadable
+from api.middleware.envelope import CONTENT_POLICY
 from api.services import services_of
 
 DASHBOARD_FOLDER = Path(__file__).resolve().parent / "dashboard"

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BeforeValidator
 
-from api.callers import Caller
+from api.auth.callers import Caller
 from api.errors import (
     InvalidApiKey,
     InvalidParameter,

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from api.answers import Answers
-from api.held import Held
-from api.keys import KeyStore
-from api.queries import Queries
-from api.serving import Snapshots
+from api.auth.keys import KeyStore
+from api.auth.rate_limit import Throttle, WrongKeys
+from api.cache.answers import Answers
+from api.cache.customer_rows import Held
+from api.cache.understood import UnderstoodQuestions
+from api.queries.engine import Queries
 from api.settings import ServingSettings
-from api.throttle import Throttle, WrongKeys
-from api.understood import UnderstoodQuestions
+from api.snapshots import Snapshots
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from benchmarks.api_server import PEERS, PROGRAM
 from benchmarks.machine import CHECKOUT
 from benchmarks.measuring import cpu_of_processes

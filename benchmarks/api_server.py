@@ -11,11 +11,11 @@ from fastapi.responses import Response
 
 from api.app import create_app
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import Answering, answering
-from api.server import serve
+from api.server.workers import serve
 from api.settings import ServingSettings
 from api.stats import agent_types, usage
 from api.stats.in_memory import ANSWERS
+from api.stats.responses import Answering, answering
 from benchmarks.api_stores import Polars, Postgres, RowsOfStore, Sqlite, Store
 
 PROGRAM = "from benchmarks.api_server import main; main()"

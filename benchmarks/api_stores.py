@@ -16,8 +16,8 @@ import duckdb
 import polars
 import psycopg
 
-from api.queries import SERIES, SeriesSource
-from api.series import Measures, Sums
+from api.cache.series import Measures, Sums
+from api.queries.engine import SERIES, SeriesSource
 from api.windows import Window
 
 CUSTOMER_QUARTER_HOURLY = "customer_quarter_hourly"
@@ -39,7 +39,7 @@ class Store(Protocol):
 
 
 class RowsOfStore:
-    """Sums of one customer from a store, as `api.held.CustomerRows` gives them."""
+    """Sums of one customer from a store, as `api.cache.customer_rows.CustomerRows` gives them."""
 
     def __init__(self, store: Store, names: dict[str, Sequence[Any]], customer_id: int) -> None:
         self._store = store

@@ -31,7 +31,7 @@ STEPS = """
 import json, sys, time
 from contextlib import closing
 from pathlib import Path
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from orchestration.pipeline import clear_scratch, land, publish_if_changed, roll_up
 from orchestration.settings import Settings
 

@@ -31,7 +31,7 @@ FORMATS = {
 # The step of the job alone: its start is that of the whole run, which has a goal of its own.
 LAND = """
 from contextlib import closing
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from orchestration.pipeline import clear_scratch, land
 from orchestration.settings import Settings
 

@@ -14,7 +14,7 @@ FEW_ROWS, MANY_ROWS, EVENTS_A_DAY, ROUNDS = 10_000_000, 50_000_000, 100_000, 3
 # What a file touched is rolled up, and then nothing but the publication is measured.
 LAND_AND_ROLL_UP = """
 from contextlib import closing
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from orchestration.pipeline import clear_scratch, land, roll_up
 from orchestration.settings import Settings
 
@@ -28,7 +28,7 @@ with closing(Ledger(settings.ledger_path)) as ledger:
 # The marts of the one day that there is, on so many days before it too.
 REPEAT = """
 import sys
-from orchestration.rollups import open_warehouse
+from orchestration.warehouse.rollups import open_warehouse
 from orchestration.settings import Settings
 
 with open_warehouse(Settings()) as warehouse:
@@ -55,7 +55,7 @@ PUBLISH = """
 import json, sys, time
 from contextlib import closing
 from pathlib import Path
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from orchestration.pipeline import publish_if_changed
 from orchestration.settings import Settings
 

@@ -15,7 +15,7 @@ PROGRAM = """
 import json, sys, time
 from pathlib import Path
 import duckdb
-from orchestration.database import connect
+from orchestration.storage.database import connect
 from orchestration.settings import Settings
 
 settings, rounds, target = Settings(), int(sys.argv[1]), Path(sys.argv[2])

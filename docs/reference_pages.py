@@ -18,10 +18,10 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from orchestration import dbt
-from orchestration.descriptions import Description, read_descriptions
-from orchestration.metrics import Metric, read_metrics
+from orchestration.publication.descriptions import Description, read_descriptions
+from orchestration.publication.metrics import Metric, read_metrics
 from orchestration.settings import CHECKOUT, PREFIX, Settings
+from orchestration.warehouse import dbt
 
 DOCS = CHECKOUT / "docs"
 

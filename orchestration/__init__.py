@@ -1,0 +1,1 @@
+"""The pipeline, in layers of rooms. May import the API, never the other way round."""

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from orchestration.assets import build_assets
-from orchestration.freshness_checks import freshness_checks
-from orchestration.history import dagster_history
-from orchestration.schedules import hourly, hourly_schedule, nightly, nightly_schedule
-from orchestration.sensors import data_stops, files_arrive, runs_fail
-from orchestration.writer import Writer
+from orchestration.clock.assets import build_assets
+from orchestration.clock.freshness_checks import freshness_checks
+from orchestration.clock.history import dagster_history
+from orchestration.clock.schedules import hourly, hourly_schedule, nightly, nightly_schedule
+from orchestration.clock.sensors import data_stops, files_arrive, runs_fail
+from orchestration.clock.writer import Writer
 
 defs = dg.Definitions(
     assets=[*build_assets(), dagster_history],

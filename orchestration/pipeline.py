@@ -16,27 +16,28 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from orchestration import dbt, publication, rollups
-from orchestration.culprits import find_culprits
-from orchestration.database import connect
-from orchestration.durable import make_folder
-from orchestration.full_disk import tells_of_no_room
+from orchestration.contract.shown import inert_line
+from orchestration.contract.streams import STREAMS_BY_NAME
+from orchestration.lake import policy
 from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
 from orchestration.landing.passed_over import find_passed_over
-from orchestration.landing.streams import STREAMS_BY_NAME
 from orchestration.landing.unloading import land_again_what_repeats, set_load_aside
-from orchestration.ledger import Ledger, Load
-from orchestration.publication import Snapshot
-from orchestration.reconciliation import RECONCILIATION, build_recount
-from orchestration.retention import policy, warehouse_file
+from orchestration.publication import publish
+from orchestration.publication.publish import Snapshot
 from orchestration.retention.leftovers import expiry
-from orchestration.rollups import LakeRead, Scope
 from orchestration.settings import Settings
 from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
-from orchestration.terminal import inert_line
+from orchestration.storage.database import connect
+from orchestration.storage.durable import make_folder
+from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.ledger import Ledger, Load
+from orchestration.warehouse import dbt, rollups, warehouse_file
+from orchestration.warehouse.culprits import find_culprits
+from orchestration.warehouse.reconciliation import RECONCILIATION, build_recount
+from orchestration.warehouse.rollups import LakeRead, Scope
 
 # What dbt builds and tests where views, seeds and tables of constants stand from an earlier build:
 # they follow from the models alone, and changed models rebuild everything. …
@@ -296,17 +297,17 @@ def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Sn
 
     Older snapshots that hold what was deleted since are unlinked.
     """
-    publication.finish_publication(settings.snapshots, keep=settings.snapshots_kept)
+    publish.finish_publication(settings.snapshots, keep=settings.snapshots_kept)
     version = rollups.marts_version(settings)
     if version == rollups.NO_MARTS:
         raise rollups.WarehouseUnusable(
             f"{settings.warehouse} holds no marts: it was set aside or removed since the roll-up; "
             "run `agentstats run hourly`, which rebuilds them. What was published is served on"
         )
-    content = publication.content_of_marts(ledger, version)
+    content = publish.content_of_marts(ledger, version)
     published = None
-    if publication.published_content(publication.current_snapshot(settings.snapshots)) != content:
-        published = publication.publish(settings, ledger, run_id=run_id, content=content)
-    for name in publication.drop_snapshots_before(settings.snapshots, content.deletion_seq):
+    if publish.published_content(publish.current_snapshot(settings.snapshots)) != content:
+        published = publish.publish(settings, ledger, run_id=run_id, content=content)
+    for name in publish.drop_snapshots_before(settings.snapshots, content.deletion_seq):
         log.info("snapshot_unlinked", name=name, reason="it held what was deleted since")
     return published

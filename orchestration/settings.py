@@ -14,15 +14,19 @@ from pydantic import Field, Json, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from api.settings import ServingSettings
-from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME
-from orchestration.source.url import SourceUrl, parse_url
+from orchestration.contract.source_url import SourceUrl, parse_url
+from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME
+from orchestration.errors import WRONG_SETTINGS, AgentstatsError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "AGENTSTATS_"
 
 
-class SettingsError(Exception):
+class SettingsError(AgentstatsError):
     """A setting is unknown or wrong; the message names it and says what is allowed."""
+
+    exit_code = WRONG_SETTINGS
+    about = "setting"
 
 
 class Settings(ServingSettings):

@@ -18,20 +18,29 @@ NOW = "2026-03-01T12:00:00Z"
 NEEDS_MORE = {"bench", "browser", "clients", "daemon", "postgres", "spark", "traces", "versions"}
 SLOW = {
     "cases",
+    "cli",
+    "clock",
     "dbt_project",
+    "demo",
     "docs",
     "golden_day",
+    "lake",
+    "landing",
+    "monitoring",
     "orchestration",
+    "publication",
     "retention",
+    "storage",
     "torture",
+    "warehouse",
     "zones",
 }
 QUICK = {
     "docs/test_everything_is_documented.py",
     "golden_day/test_golden_day_by_recount.py",
-    "orchestration/test_landing.py",
-    "orchestration/test_ledger_transactions.py",
-    "orchestration/test_line_lengths.py",
+    "landing/test_landing.py",
+    "storage/test_ledger_transactions.py",
+    "landing/test_line_lengths.py",
 }
 
 

@@ -19,12 +19,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.keys import KeyStore
-from orchestration import jobs
-from orchestration.jobs import JobOutcome, run_job
-from orchestration.ledger import Ledger, Load
-from orchestration.publication import current_snapshot
+from api.auth.keys import KeyStore
+from orchestration.cli import in_process
+from orchestration.cli.in_process import JobOutcome, run_job
+from orchestration.publication.publish import current_snapshot
 from orchestration.settings import Settings, read_settings
+from orchestration.storage.ledger import Ledger, Load
 from plain_run import run_plainly
 
 Row = Mapping[str, Any]
@@ -83,7 +83,7 @@ class Installation:
         """Run a job that may fail; its steps alone, where Dagster is not what is tested."""
         with self.environment.context() as environment:
             if not in_dagster:
-                environment.setattr(jobs, "_run_job", run_plainly)
+                environment.setattr(in_process, "_run_job", run_plainly)
             return run_job(self.settings, job, full_refresh=full_refresh)
 
     def last_run(self) -> Mapping[str, Any]:

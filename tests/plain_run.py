@@ -16,13 +16,13 @@ from typing import Any, cast
 
 import dagster as dg
 
-from orchestration import dbt
-from orchestration.jobs import JobOutcome
-from orchestration.ledger import Ledger
-from orchestration.problems import in_its_words
-from orchestration.retries import TAGS_OF_COMMAND_LINE
+from orchestration.cli.in_process import JobOutcome
+from orchestration.clock.retries import TAGS_OF_COMMAND_LINE
+from orchestration.clock.writer import Writer
+from orchestration.monitoring.problems import in_its_words
 from orchestration.settings import Settings
-from orchestration.writer import Writer
+from orchestration.storage.ledger import Ledger
+from orchestration.warehouse import dbt
 
 # It forgets what Dagster remembers, and there is nothing.
 _OF_DAGSTER = "dagster_history"
@@ -44,7 +44,8 @@ class StepContext:
 
 
 def run_plainly(settings: Settings, name: str, run_id: str, *, full_refresh: bool) -> JobOutcome:
-    """Run the steps of a job up to the first that fails, as `orchestration.jobs` has Dagster do."""
+    """Run the steps of a job up to the first that fails, as Dagster does by
+    `orchestration.cli.in_process`."""
     dbt.prepare_manifest()
     run = SimpleNamespace(run_id=run_id, job_name=name, tags=TAGS_OF_COMMAND_LINE)
     context = cast(dg.InitResourceContext, SimpleNamespace(run=run, instance=...))
@@ -74,7 +75,7 @@ def _steps(name: str) -> list[tuple[Any, dg.AssetsDefinition]]:
 
 
 def _do(step: Any, context: StepContext, writer: Writer, *, full_refresh: bool) -> None:
-    from orchestration.assets import RollUpConfig
+    from orchestration.clock.assets import RollUpConfig
 
     available = {
         "context": context,

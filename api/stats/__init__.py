@@ -1,1 +1,1 @@
-"""The stats endpoints, one module for each family."""
+"""The stats endpoints, one module for each family. Imports middleware, parameters and below."""

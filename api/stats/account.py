@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, no_period
-from api.responses import ERRORS, answering, from_memory_or_in_a_thread, in_utc
 from api.services import services_of
+from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread, in_utc
 
 router = APIRouter(tags=["account"])
 

@@ -7,9 +7,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import ERRORS, answering, from_memory_or_in_a_thread
-from api.serving import Row
+from api.snapshots import Row
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
+from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["agent types"])
 

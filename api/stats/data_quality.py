@@ -15,9 +15,9 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, answering, iso_utc
-from api.serving import Row
+from api.snapshots import Row
 from api.stats.latency import DayGroup
+from api.stats.responses import ERRORS, answering, iso_utc
 
 router = APIRouter(tags=["data quality"])
 

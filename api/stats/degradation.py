@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-from api.serving import Row
+from api.snapshots import Row
 
 RATING_DEGRADES_AT_LOAD = (
     "First running-instance count of the first load bucket whose ratings are credibly lower than "

@@ -1,4 +1,4 @@
-"""The answers of the queries in `stats/sql`, from rows held in memory: the same rows, no planning.
+"""The answers of `queries/sql`, from rows held in memory: the same rows, no planning.
 
 One function for each query, under its name. What each column means is said there, and a test
 compares the two for every query in random windows; the ratios are those of `metrics.sql` in both.
@@ -7,18 +7,18 @@ compares the two for every query in random windows; the ratios are those of `met
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from api.formulas import Ratio, metric
-from api.held import CustomerRows
-from api.queries import MOST_ROWS
-from api.series import Measures, Sums, regrouped
-from api.serving import Row
+from api.cache.customer_rows import CustomerRows
+from api.cache.series import Measures, Sums, regrouped
+from api.queries.engine import MOST_ROWS
+from api.queries.formulas import Ratio, metric
+from api.snapshots import Row
 from api.windows import Window
 
 LOAD_BUCKETS = ("low", "medium", "high")
 
 
 class Usage(NamedTuple):
-    """Sums of the usage marts, as api.queries.USAGE has them."""
+    """Sums of the usage marts, as api.queries.engine.USAGE has them."""
 
     message_count: int = 0
     total_tokens: int = 0
@@ -47,7 +47,7 @@ class Usage(NamedTuple):
 
 
 class Scans(NamedTuple):
-    """Sums of the compliance marts, as api.queries.COMPLIANCE has them."""
+    """Sums of the compliance marts, as api.queries.engine.COMPLIANCE has them."""
 
     scan_count: int = 0
     scanned_messages: int = 0
@@ -57,7 +57,7 @@ class Scans(NamedTuple):
 
 
 class Ratings(NamedTuple):
-    """Sums of the feedback marts, as api.queries.RATINGS has them."""
+    """Sums of the feedback marts, as api.queries.engine.RATINGS has them."""
 
     rating_count: int = 0
     rating_sum: int = 0

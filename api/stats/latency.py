@@ -14,7 +14,7 @@ from api.parameters import (
     Period,
     period,
 )
-from api.responses import ERRORS, answering
+from api.stats.responses import ERRORS, answering
 
 router = APIRouter(tags=["usage"])
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, period
-from api.responses import ERRORS, answering, in_utc
+from api.stats.responses import ERRORS, answering, in_utc
 
 router = APIRouter(tags=["retention"])
 

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from api.changes import Change, Figure, count
 from api.parameters import (
     COMPARED_PARAMETERS,
     TABLE_PARAMETERS,
@@ -18,7 +17,8 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.stats.changes import Change, Figure, count
+from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter(tags=["usage"])
 

@@ -5,7 +5,7 @@
     Each macro takes sums, already summed over the rows asked about, never other ratios. All sums are
     integers >= 0. A ratio of a zero denominator is null: no data is not a rate of zero.
     Rounding is half away from zero, once, at the end, and exact: engines/exact_ratio.sql does it, and
-    api/formulas.py, which answers from memory by these same macros.
+    api/queries/formulas.py, which answers from memory by these same macros.
 #}
 
 {# Mean latency of the events that have one. Unit: ms. Whole number. #}

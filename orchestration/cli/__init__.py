@@ -1,4 +1,4 @@
-"""The command line: `agentstats`."""
+"""The command line: `agentstats`. Imports everything; nothing imports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestration.cli.keys import keys_app
 from orchestration.cli.lake import lake_app
 from orchestration.cli.output import complain, log_to_stderr
 from orchestration.cli.source import source_app
-from orchestration.settings import SettingsError
+from orchestration.errors import FAILED, AgentstatsError
 
 app = typer.Typer(
     name="agentstats",
@@ -41,43 +41,20 @@ app.add_typer(source_app, name="source")
 
 def main() -> None:
     """Entry point: every foreseeable problem ends in one line that says what to do."""
-    from api.listening import CannotListen
-    from orchestration.dbt import DbtFailed
-    from orchestration.lake.forgetting import NotToForget
-    from orchestration.lake.verified import LakeDamaged
-    from orchestration.ledger import LedgerUnusable
-    from orchestration.problems import in_its_words
-    from orchestration.reading import ReadingProblem
-    from orchestration.reconciliation import NothingRolledUp
-    from orchestration.retention.erasure import ErasureIncomplete
-    from orchestration.rollups import WarehouseUnusable
-    from orchestration.source.connection import SourceProblem
-    from orchestration.spark.connection import SparkUnavailable
-    from orchestration.writer_lock import WriterBusy
+    from api.server.listening import CannotListen
+    from orchestration.monitoring.problems import in_its_words
 
     log_to_stderr()
     try:
         app()
-    except SettingsError as error:
-        complain(error, about="setting")
-        sys.exit(2)
+    except AgentstatsError as problem:
+        complain(problem, about=problem.about)
+        sys.exit(problem.exit_code)
+    except CannotListen as problem:
+        # An error of the API, which imports nothing of the pipeline.
+        complain(problem)
+        sys.exit(FAILED)
     except (OSError, sqlite3.OperationalError) as error:
         # A disk that is full, or not ours to write to.
         complain(in_its_words(error))
-        sys.exit(1)
-    except (
-        WriterBusy,
-        WarehouseUnusable,
-        SparkUnavailable,
-        DbtFailed,
-        ReadingProblem,
-        LakeDamaged,
-        NotToForget,
-        LedgerUnusable,
-        NothingRolledUp,
-        ErasureIncomplete,
-        SourceProblem,
-        CannotListen,
-    ) as problem:
-        complain(problem)
-        sys.exit(1)
+        sys.exit(FAILED)

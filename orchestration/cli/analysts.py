@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json
-from orchestration.landing.streams import MAX_KEY
+from orchestration.contract.streams import MAX_KEY
 from orchestration.settings import read_settings
 
 
@@ -32,7 +32,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write every mart of the newest snapshot as Parquet, with a manifest of what is in it."""
-    from orchestration.export import export as write_export
+    from orchestration.publication.export import export as write_export
 
     done = write_export(
         read_settings(),
@@ -58,8 +58,8 @@ def sql(
     ] = "table",
 ) -> None:
     """Ask the newest snapshot in SQL, read-only: one query, or a prompt."""
-    from orchestration.reading import open_snapshot
-    from orchestration.sql_shell import Shell, read_line_from_terminal
+    from orchestration.cli.sql_shell import Shell, read_line_from_terminal
+    from orchestration.publication.reading import open_snapshot
 
     with open_snapshot(read_settings()) as snapshot:
         shell = Shell(snapshot, sys.stdout, written_as)

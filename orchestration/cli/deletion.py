@@ -10,9 +10,9 @@ import typer
 
 from orchestration.cli.output import AsJson, complain, err, out, print_json, print_table
 from orchestration.cli.writing import alone
-from orchestration.landing.streams import MAX_KEY
+from orchestration.contract.shown import inert_line
+from orchestration.contract.streams import MAX_KEY
 from orchestration.settings import read_settings
-from orchestration.terminal import inert_line
 
 
 def retention(
@@ -77,7 +77,7 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Remove one customer from every file, and prove it by a search. Ends with 1 if any is left."""
-    from orchestration.retention.erasure import erase as erase_customer
+    from orchestration.erase import erase as erase_customer
 
     settings = read_settings()
     with alone(settings, task=f"erase --customer {customer}") as ledger:

@@ -13,17 +13,13 @@ import typer
 
 from orchestration.cli.keys import key_store
 from orchestration.cli.output import AsJson, complain, err, out, print_json
-from orchestration.durable import make_home
-from orchestration.problems import what_was_done
+from orchestration.errors import FAILED, PUBLISHED_WITHOUT, STOPPED_BY_SIGNAL
+from orchestration.monitoring.problems import what_was_done
 from orchestration.settings import Settings, read_settings
+from orchestration.storage.durable import make_home
 
 if TYPE_CHECKING:
-    from orchestration.jobs import JobOutcome
-
-# Some of it was set aside, and all else is published.
-PUBLISHED_WITHOUT = 3
-# What a shell says of a program that SIGTERM ended.
-STOPPED_BY_SIGNAL = 143
+    from orchestration.cli.in_process import JobOutcome
 
 
 class JobName(StrEnum):
@@ -39,7 +35,7 @@ def demo(
     ] = True,
 ) -> None:
     """Make a sample of 90 days, run the hourly job on it, and serve the result."""
-    from api.listening import listening_socket
+    from api.server.listening import listening_socket
     from orchestration.demo import generate
 
     settings = read_settings()
@@ -113,7 +109,7 @@ def dagster(
     port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
 ) -> None:
     """Start Dagster: its UI, and the daemon that runs schedules and sensors."""
-    from orchestration.dagster_home import prepare_dagster
+    from orchestration.clock.dagster_home import prepare_dagster
 
     home = prepare_dagster(read_settings())
     definitions = ("--module-name", "orchestration.definitions")
@@ -134,17 +130,17 @@ def dagster(
 
 def _run(settings: Settings, job: JobName, *, full_refresh: bool) -> JobOutcome:
     """Run a job, and say in one line what came of it. Ends the program with 1 where it failed."""
-    from orchestration.jobs import run_job
+    from orchestration.cli.in_process import run_job
 
     outcome = run_job(settings, job.value, full_refresh=full_refresh)
     if not outcome.succeeded:
         complain(f"{job.value}: {outcome.problem}")
-        raise typer.Exit(STOPPED_BY_SIGNAL if outcome.was_interrupted else 1)
+        raise typer.Exit(STOPPED_BY_SIGNAL if outcome.was_interrupted else FAILED)
     err.print(f"{job.value}: {what_was_done(outcome.detail)}")
     return outcome
 
 
 def serve_api(settings: Settings) -> None:
-    from api.server import serve
+    from api.server.workers import serve
 
     serve(settings)

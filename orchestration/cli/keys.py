@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from orchestration.cli.output import AsJson, complain, err, out, print_json, print_table
-from orchestration.landing.streams import MAX_KEY
+from orchestration.contract.streams import MAX_KEY
 from orchestration.settings import Settings, read_settings
 
 keys_app = typer.Typer(help="Make, list and revoke the keys of the API.", no_args_is_help=True)

@@ -15,7 +15,8 @@ from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.terminal import InertConsole, inert, inert_json, inert_line
+from orchestration.cli.terminal import InertConsole
+from orchestration.contract.shown import inert, inert_json, inert_line
 
 out = InertConsole(soft_wrap=True)
 err = InertConsole(stderr=True, soft_wrap=True)

@@ -9,18 +9,18 @@ import typer
 
 from orchestration.cli.output import AsJson, err, out, print_json, print_line, print_table
 from orchestration.cli.writing import alone
-from orchestration.ledger import Run
-from orchestration.ledger.losses import LostFile
-from orchestration.problems import what_was_done
-from orchestration.reconciliation import (
+from orchestration.contract.shown import one_line
+from orchestration.monitoring.problems import what_was_done
+from orchestration.settings import read_settings
+from orchestration.storage.ledger import Run
+from orchestration.storage.ledger.losses import LostFile
+from orchestration.warehouse.reconciliation import (
     Difference,
     FileDifference,
     IdOnTwoDates,
     Reconciliation,
     SumDifference,
 )
-from orchestration.settings import read_settings
-from orchestration.terminal import one_line
 
 # Of a terminal that was not widened.
 _NAMES_SHOWN = 20
@@ -29,7 +29,8 @@ _WIDTH = 80
 
 def reconcile(as_json: AsJson = False) -> None:
     """Recount marts, lake and deliveries. Ends with 1 and a table where they differ."""
-    from orchestration import pipeline, reconciliation
+    from orchestration import pipeline
+    from orchestration.warehouse import reconciliation
 
     settings = read_settings()
     with alone(settings, task="reconcile") as ledger:
@@ -108,7 +109,7 @@ def one_line_of(run: Run) -> str:
 
 def status(as_json: AsJson = False) -> None:
     """Say what was run, how fresh the data is, what waits and what was rejected."""
-    from orchestration.status import gather
+    from orchestration.monitoring.status import gather
 
     report = gather(read_settings())
     if as_json:

@@ -9,7 +9,7 @@ import typer
 
 from orchestration.cli.output import AsJson, complain, out, print_json, print_table
 from orchestration.cli.writing import alone
-from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME
+from orchestration.contract.streams import STREAMS, STREAMS_BY_NAME
 from orchestration.settings import read_settings
 
 source_app = typer.Typer(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestration.ledger import Ledger
+    from orchestration.storage.ledger import Ledger
 
 
 @contextmanager
 def alone(settings: Settings, *, task: str) -> Iterator[Ledger]:
     """The ledger, while nothing else writes: a run in the midst of it would change what is looked
     at. `task` is the name of it to those who have to wait. Raises `WriterBusy`."""
-    from orchestration.ledger import Ledger
-    from orchestration.writer_lock import writer_lock
+    from orchestration.storage.ledger import Ledger
+    from orchestration.storage.writer_lock import writer_lock
 
     with (
         writer_lock(

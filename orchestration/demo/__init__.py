@@ -1,4 +1,4 @@
-"""Believable landing files for `agentstats demo`, with the flaws of real feeds."""
+"""Believable landing files, with the flaws of real feeds. Imports no other room."""
 
 from __future__ import annotations
 

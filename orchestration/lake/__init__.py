@@ -1,1 +1,1 @@
-"""The lake's files: what counts is what the ledger booked, to the byte."""
+"""The lake's files: write, verify, delete, compact, give up. Imports storage and below."""

@@ -15,15 +15,16 @@ from datetime import date
 import duckdb
 import structlog
 
-from orchestration.database import connect
-from orchestration.lake.leftovers import move_to_quarantine
+from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME, Stream
+from orchestration.contract.sums import MEASURES, written_sums
+from orchestration.errors import AgentstatsError
+from orchestration.lake.quarantine import move_to_quarantine
 from orchestration.lake.verified import Fault, find_faults, verified_paths
-from orchestration.landing.lake import COUNTS_FOLDER
-from orchestration.landing.streams import EVENT_STREAMS, STREAMS_BY_NAME, Stream
-from orchestration.landing.sums import MEASURES, written_sums
-from orchestration.ledger import LakeFile, Ledger
-from orchestration.ledger.losses import LossAmount
+from orchestration.lake.writing import COUNTS_FOLDER
 from orchestration.settings import Settings
+from orchestration.storage.database import connect
+from orchestration.storage.ledger import LakeFile, Ledger
+from orchestration.storage.ledger.losses import LossAmount
 
 # Below `quarantine/`, apart from files that may be whole.
 FORGOTTEN = "forgotten"
@@ -33,7 +34,7 @@ EVENTS = "events"
 log = structlog.get_logger()
 
 
-class NotToForget(Exception):
+class NotToForget(AgentstatsError):
     """A file cannot be given up; the message says why, and what to do."""
 
 

@@ -15,9 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from orchestration.database import pattern_of
-from orchestration.ledger import LakeFile, Ledger
-from orchestration.ledger.lake import FoundWhole
+from orchestration.errors import AgentstatsError
+from orchestration.storage.database import pattern_of
+from orchestration.storage.ledger import LakeFile, Ledger
+from orchestration.storage.ledger.lake import FoundWhole
 
 # hashlib lets go of the interpreter: two files are hashed at once, where that is worth a thread.
 _THREADS = 2
@@ -27,7 +28,7 @@ _NAMED = 10
 State = Literal["damaged", "missing"]
 
 
-class LakeDamaged(Exception):
+class LakeDamaged(AgentstatsError):
     """A lake file is not what the ledger booked; the message says which, and what to do."""
 
 

@@ -1,5 +1,5 @@
-"""From files that anybody dropped to checked, typed Parquet in the lake.
+"""From files that anybody dropped to typed rows in the lake. Imports lake and below.
 
-`streams` says what a row must look like, `files` finds and reads what was dropped, `checks` turns
-the rules into SQL, `land` does one file from start to ledger entry.
+`files` finds and reads what was dropped, `checks` turns the contract's rules into SQL, `land` does
+one file from start to ledger entry, `leftovers` clears what a run that was cut off left.
 """

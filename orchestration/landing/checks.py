@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from orchestration.landing.streams import (
+from orchestration.contract.streams import (
     MAX_COUNT,
     MAX_ID_LENGTH,
     MAX_RESPONSE_TIME_MS,
@@ -21,6 +21,7 @@ from orchestration.landing.streams import (
     Kind,
     Stream,
 )
+from orchestration.storage.sql import literal, quoted
 
 FUTURE_TOLERANCE = "interval 5 minutes"
 MALFORMED = "malformed_row"
@@ -74,16 +75,6 @@ _NUMBER_KINDS = {
     Kind.INSTANCES,
 }
 TEXT_KINDS = {Kind.IDENTITY, Kind.LABEL, Kind.MODEL}
-
-
-def quoted(name: str) -> str:
-    """`name` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """`text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def is_nested(source_type: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import duckdb
 
-from orchestration.ledger import EventTimes
+from orchestration.storage.ledger import EventTimes
 
 
 def event_times_of_file(connection: duckdb.DuckDBPyConnection) -> list[EventTimes]:

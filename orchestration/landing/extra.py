@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from orchestration.database import connect
+from orchestration.contract.streams import MAX_TEXT_LENGTH, STREAMS
 from orchestration.lake.verified import verified_paths
-from orchestration.landing.streams import MAX_TEXT_LENGTH, STREAMS
-from orchestration.ledger import Ledger
 from orchestration.settings import Settings
+from orchestration.storage.database import connect
+from orchestration.storage.ledger import Ledger
 
 # Of the names and values of a row, together.
 _MAX_ROW_BYTES = 16 * 1024

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.landing.streams import STREAMS_BY_NAME, Stream
+from orchestration.contract.streams import STREAMS_BY_NAME, Stream
 
 LOADED_FOLDER = "_loaded"
 FAILED_FOLDER = "_failed"

@@ -20,19 +20,20 @@ from pathlib import Path
 
 import structlog
 
-from orchestration.durable import make_folder, sync_folder
-from orchestration.lake.leftovers import clear_unknown
+from orchestration.contract.shown import inert_line
+from orchestration.contract.streams import STREAMS, STREAMS_BY_NAME, Stream
+from orchestration.lake import writing
+from orchestration.lake.policy import customer_files
 from orchestration.lake.verified import LakeDamaged, verified_paths
-from orchestration.landing import files, lake
+from orchestration.landing import files
 from orchestration.landing.child import Child, ChildDied, OutOfTime
 from orchestration.landing.files import Content
+from orchestration.landing.leftovers import clear_unknown
 from orchestration.landing.loading import Gone, NoRoom, Retention, Task, work
 from orchestration.landing.set_aside import reason_beside, written_reason
-from orchestration.landing.streams import STREAMS, STREAMS_BY_NAME, Stream
-from orchestration.ledger import Ledger, Load
-from orchestration.retention.policy import customer_files
 from orchestration.settings import Settings
-from orchestration.terminal import inert_line
+from orchestration.storage.durable import make_folder, sync_folder
+from orchestration.storage.ledger import Ledger, Load
 
 LOAD_ID_LENGTH = 20
 
@@ -269,7 +270,7 @@ class _Landing:
             self.close()
             ledger.end_attempt(load.source_file)
             return None
-        lake.take_in(self._room, load.lake_files, settings.lake)
+        writing.take_in(self._room, load.lake_files, settings.lake)
         load = replace(load, loaded_at=settings.clock())
         ledger.record_load(load)
         move_away(path, load, settings.landing)

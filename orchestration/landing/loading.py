@@ -16,18 +16,19 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.database import connect
-from orchestration.full_disk import tells_of_no_room
-from orchestration.landing import files, lake
-from orchestration.landing.checks import literal
+from orchestration.contract.streams import Stream
+from orchestration.lake import writing
+from orchestration.lake.policy import cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.landing import files
 from orchestration.landing.event_times import event_times_of_file
 from orchestration.landing.files import Content, UnreadableFile
 from orchestration.landing.reading import BROKEN, read_rows, reason
-from orchestration.landing.streams import Stream
 from orchestration.landing.verdict import dates_of, judge
-from orchestration.ledger import Load
-from orchestration.retention.policy import cutoffs, fill_cutoffs, latest, read_policies
 from orchestration.settings import Settings
+from orchestration.storage.database import connect
+from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.ledger import Load
+from orchestration.storage.sql import literal
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,13 @@ def _judge_and_write(
         assert isinstance(known, list)
         known_paths = known
         verdict = judge(connection, stream, known_paths, settings.clock())
-        lake_files = lake.write_good_rows(connection, stream, load.load_id, room, dates)
+        lake_files = writing.write_good_rows(connection, stream, load.load_id, room, dates)
         event_times = []
         if not stream.is_reference:
             event_times = event_times_of_file(connection)
-            lake_files += lake.write_counts(connection, stream.name, load.load_id, room)
+            lake_files += writing.write_counts(connection, stream.name, load.load_id, room)
         if verdict.rejected:
-            lake_files += lake.write_rejected_rows(
+            lake_files += writing.write_rejected_rows(
                 connection,
                 stream,
                 load.load_id,

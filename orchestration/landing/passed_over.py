@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.contract.streams import STREAMS
 from orchestration.landing.files import links_passed_over, waiting_files
-from orchestration.landing.streams import STREAMS
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,8 @@ from typing import Any, BinaryIO
 
 import duckdb
 
-from orchestration.landing.checks import (
-    NESTED,
-    TEXT_KINDS,
-    as_text,
-    is_nested,
-    literal,
-    quoted,
-)
+from orchestration.contract.streams import MAX_UNKNOWN_COLUMNS, Column, Kind, Stream
+from orchestration.landing.checks import NESTED, TEXT_KINDS, as_text, is_nested
 from orchestration.landing.files import LandedFile, UnreadableFile
 from orchestration.landing.opened import (
     MAX_LINE_BYTES,
@@ -35,7 +29,7 @@ from orchestration.landing.opened import (
     scratch_file,
 )
 from orchestration.landing.record_by_record import take_csv_apart, take_ndjson_apart
-from orchestration.landing.streams import MAX_UNKNOWN_COLUMNS, Column, Kind, Stream
+from orchestration.storage.sql import literal, quoted
 
 # What DuckDB reads at once: by itself it would take sixteen such lines, half a gigabyte.
 _CSV_BUFFER_BYTES = 2 * MAX_LINE_BYTES

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestration.terminal import inert_line
+from orchestration.contract.shown import inert_line
 
 _REASON = ".reason.txt"
 _SAID = " was set aside and nothing of it was loaded: "

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import structlog
 
-from orchestration.durable import make_folder, sync_folder
-from orchestration.lake.leftovers import move_to_quarantine
+from orchestration.lake.quarantine import move_to_quarantine
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import move_away
-from orchestration.ledger import Ledger, Load
 from orchestration.settings import Settings
+from orchestration.storage.durable import make_folder, sync_folder
+from orchestration.storage.ledger import Ledger, Load
 
 log = structlog.get_logger()
 

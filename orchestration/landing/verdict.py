@@ -16,19 +16,18 @@ from datetime import date, datetime
 
 import duckdb
 
+from orchestration.contract.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
+from orchestration.contract.sums import MEASURES, written_sums
 from orchestration.landing import extra
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
-    literal,
-    quoted,
     reason_of_rejection,
     total_mismatch,
     typed_value,
 )
 from orchestration.landing.files import LandedFile
 from orchestration.landing.rows import RowSource
-from orchestration.landing.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
-from orchestration.landing.sums import MEASURES, written_sums
+from orchestration.storage.sql import literal, quoted
 
 # Whether a row counts at the time that it occurred. A rejected row may lack a time, or have one
 # that is wrong, yet to come, or past its retention: such a row counts when it was delivered.

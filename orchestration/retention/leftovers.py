@@ -13,17 +13,17 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from orchestration import export
-from orchestration.database import connect, pattern_of
+from orchestration.contract.streams import STREAMS_BY_NAME, Stream
+from orchestration.lake.deletion_plan import Rule, retention_rule
+from orchestration.lake.policy import fill_cutoffs
 from orchestration.landing import files
-from orchestration.landing.checks import literal
 from orchestration.landing.reading import read_rows
 from orchestration.landing.set_aside import is_left_alone, is_set_aside, reason_beside
-from orchestration.landing.streams import STREAMS_BY_NAME, Stream
-from orchestration.ledger import Ledger
-from orchestration.retention.plan import Rule, retention_rule
-from orchestration.retention.policy import fill_cutoffs
+from orchestration.publication import export
 from orchestration.settings import Settings
+from orchestration.storage.database import connect, pattern_of
+from orchestration.storage.ledger import Ledger
+from orchestration.storage.sql import literal
 
 log = structlog.get_logger()
 

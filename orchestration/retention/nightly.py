@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from orchestration.database import connect
-from orchestration.lake.leftovers import clear_unknown
-from orchestration.ledger import Ledger
-from orchestration.retention.lake_deletion import Progress, delete_from_lake
+from orchestration.lake.deletion import Progress, delete_from_lake
+from orchestration.lake.deletion_plan import Plan, Rule, make_plan, refuse_too_much, retention_rule
+from orchestration.landing.leftovers import clear_unknown
 from orchestration.retention.leftovers import remove_exports, remove_failed_files
-from orchestration.retention.plan import Plan, Rule, make_plan, refuse_too_much, retention_rule
 from orchestration.retention.quarantine import clean_quarantine
 from orchestration.settings import Settings
+from orchestration.storage.database import connect
+from orchestration.storage.ledger import Ledger
 
 log = structlog.get_logger()
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from orchestration.database import connect, pattern_of
-from orchestration.durable import sync_folder
-from orchestration.landing.checks import literal
-from orchestration.landing.lake import COUNTS_FOLDER, PARQUET_OPTIONS, REJECTED_FOLDER
-from orchestration.landing.streams import STREAMS_BY_NAME
-from orchestration.ledger import Deletion, Ledger
-from orchestration.retention.plan import Rule, is_doomed, prepare
+from orchestration.contract.streams import STREAMS_BY_NAME
+from orchestration.lake.deletion_plan import Rule, is_doomed, prepare
+from orchestration.lake.writing import COUNTS_FOLDER, PARQUET_OPTIONS, REJECTED_FOLDER
 from orchestration.settings import Settings
+from orchestration.storage.database import connect, pattern_of
+from orchestration.storage.durable import sync_folder
+from orchestration.storage.ledger import Deletion, Ledger
+from orchestration.storage.sql import literal
 
 TABLE = "quarantine"
 _FOLDERS = {*STREAMS_BY_NAME, COUNTS_FOLDER, REJECTED_FOLDER}

@@ -18,14 +18,14 @@ from pathlib import Path
 import duckdb
 import zstandard
 
-from orchestration.database import connect
+from orchestration.contract.streams import EVENT_STREAMS, REFERENCE_STREAMS
 from orchestration.lake.verified import verified_paths
-from orchestration.landing.checks import literal, quoted
 from orchestration.landing.files import is_finished
 from orchestration.landing.opened import opened, packing_of, unpacked_chunks
-from orchestration.landing.streams import EVENT_STREAMS, REFERENCE_STREAMS
-from orchestration.ledger import Ledger
 from orchestration.settings import Settings
+from orchestration.storage.database import connect
+from orchestration.storage.ledger import Ledger
+from orchestration.storage.sql import literal, quoted
 
 # Enough to find any copy of the data, few enough to look for them in gigabytes.
 _IDS_OF_A_STREAM = 20

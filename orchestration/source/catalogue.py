@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.landing.checks import literal, quoted
-from orchestration.landing.streams import Column, Stream
+from orchestration.contract.streams import Column, Stream
 from orchestration.settings import Settings
 from orchestration.source.columns import ENUM, accepted_types, fits
 from orchestration.source.connection import Source, SourceProblem
+from orchestration.storage.sql import literal, quoted
 
 TABLE_KINDS = {
     "r": "table",

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from orchestration.landing.streams import STREAMS, Stream
-from orchestration.ledger import Ledger
+from orchestration.contract.streams import STREAMS, Stream
 from orchestration.settings import Settings
 from orchestration.source import catalogue
 from orchestration.source.catalogue import Relation
 from orchestration.source.connection import Source, SourceProblem, open_source
 from orchestration.source.cursor import Cursor, cursor_from
+from orchestration.storage.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ judges row by row like the text of a CSV file.
 
 from __future__ import annotations
 
-from orchestration.landing.checks import quoted
-from orchestration.landing.streams import Column, Kind
+from orchestration.contract.streams import Column, Kind
+from orchestration.storage.sql import quoted
 
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 _NUMBERS = _INTEGERS | {"float4", "float8", "numeric"}

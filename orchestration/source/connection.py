@@ -15,10 +15,11 @@ from typing import Any
 
 import duckdb
 
-from orchestration.database import connect
-from orchestration.landing.checks import literal
+from orchestration.contract.source_url import SourceUrl
+from orchestration.errors import AgentstatsError
 from orchestration.settings import Settings
-from orchestration.source.url import SourceUrl
+from orchestration.storage.database import connect
+from orchestration.storage.sql import literal
 
 # A lock that somebody holds longer than this is a change of the table: the next run goes on.
 LOCK_TIMEOUT_SECONDS = 10
@@ -45,7 +46,7 @@ _HINTS = (
 _NEXT_RUN = "nothing is lost, the next run goes on from here"
 
 
-class SourceProblem(Exception):
+class SourceProblem(AgentstatsError):
     """The source could not be read; the message says why and what to do, without any secret."""
 
 

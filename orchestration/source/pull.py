@@ -16,10 +16,8 @@ from uuid import uuid4
 
 import structlog
 
-from orchestration.durable import make_folder, sync_folder
+from orchestration.contract.streams import STREAMS, Stream
 from orchestration.landing.files import content_of
-from orchestration.landing.streams import STREAMS, Stream
-from orchestration.ledger import Ledger
 from orchestration.settings import Settings
 from orchestration.source import catalogue
 from orchestration.source.catalogue import WHOLE, Plan
@@ -38,6 +36,8 @@ from orchestration.source.cursor import (
     comparable_xid,
     cursor_from,
 )
+from orchestration.storage.durable import make_folder, sync_folder
+from orchestration.storage.ledger import Ledger
 
 # A pass that looks for new rows finds few in many pages; one that reads everything finds all.
 PAGES_OF_A_LATER_PASS = 16

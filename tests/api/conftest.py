@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 import snapshot_fixture
 from api.app import create_app
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from api.settings import ServingSettings
 from service_fixture import Service, StartService
 

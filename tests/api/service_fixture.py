@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from api.settings import ServingSettings
 
 

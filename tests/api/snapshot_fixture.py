@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 
-from api.keys import KeyStore
-from api.server import serve
+from api.auth.keys import KeyStore
+from api.server.workers import serve
 from api.settings import ServingSettings
 
 TIERS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "retention_policies.csv"

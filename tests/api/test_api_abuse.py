@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.keys import KeyStore, KeyStoreUnreadable
-from api.throttle import SharedThrottle, WrongKeys
+from api.auth.keys import KeyStore, KeyStoreUnreadable
+from api.auth.rate_limit import SharedThrottle, WrongKeys
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 from test_api_errors import assert_error

@@ -8,9 +8,9 @@ from typing import Any
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 
 from api.app import create_app
-from api.changes import Change
-from api.contract import ERRORS, EXAMPLES_FILE, text_of
+from api.openapi import ERRORS, EXAMPLES_FILE, text_of
 from api.settings import ServingSettings
+from api.stats.changes import Change
 from service_fixture import Service
 
 ASKED_FOR = set(Change.model_fields)

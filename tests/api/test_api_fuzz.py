@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from api.contract import ERRORS
+from api.openapi import ERRORS
 from fuzz import isolation, load, schema, sockets, swaps, wrong_keys
 
 

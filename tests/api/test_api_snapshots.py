@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from api.serving import Snapshots
 from api.settings import ServingSettings
+from api.snapshots import Snapshots
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, Marts, point_to, publish, sample, usage
 from test_api_errors import assert_error

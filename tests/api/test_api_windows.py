@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.queries import SERIES, SERIES_QUERIES, SQL_FOLDER, Queries
-from api.serving import Lease, Snapshots
+from api.queries.engine import SERIES, SERIES_QUERIES, SQL_FOLDER, Queries
 from api.settings import ServingSettings
+from api.snapshots import Lease, Snapshots
 from api.windows import Window, covered_from, first_instant, today, window, zone, zone_names
 from snapshot_fixture import Marts, publish, usage
 

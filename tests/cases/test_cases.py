@@ -19,12 +19,12 @@ import pytest
 
 from cases.made import ERASED, PERSON, TIED, drop_made
 from installation import Installation
-from orchestration.database import connect
-from orchestration.export import export
-from orchestration.reconciliation import reconcile
-from orchestration.retention.erasure import erase
-from orchestration.retention.policy import customer_files, read_policies
+from orchestration.erase import erase
+from orchestration.lake.policy import customer_files, read_policies
+from orchestration.publication.export import export
 from orchestration.retention.search import Proof
+from orchestration.storage.database import connect
+from orchestration.warehouse.reconciliation import reconcile
 from retention.searching import files_that_hold
 
 HERE = Path(__file__).parent

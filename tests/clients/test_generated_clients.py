@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.served import Served, serving
 from published_demo import CHECKOUT
 from snapshot_fixture import ACME, publish, sample

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import httpx
 
-from orchestration.dagster_home import prepare_dagster
+from orchestration.clock.dagster_home import prepare_dagster
 from orchestration.settings import read_settings
 
 AGENTSTATS = [sys.executable, "-c", "from orchestration.cli import main; main()"]

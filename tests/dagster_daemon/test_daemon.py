@@ -25,10 +25,10 @@ from dagster._core.scheduler.instigation import InstigatorTick, ScheduleInstigat
 
 from dagster_daemon.services import Dagster, Receiver, dagster, receiver, wait_for
 from installation import usage_event, write_rows
-from orchestration.publication import current_snapshot
-from orchestration.run_worker import Life, life_of
+from orchestration.clock.run_worker import Life, life_of
+from orchestration.publication.publish import current_snapshot
 from orchestration.settings import read_settings
-from orchestration.writer_lock import writer_lock
+from orchestration.storage.writer_lock import writer_lock
 
 pytestmark = pytest.mark.daemon
 

@@ -11,7 +11,7 @@ from pathlib import Path
 RUN_ID = "5b18dd10-0410-427f-8f21-ffdc4f192bb5"
 _WORKER = """
 import pathlib, signal, sys, time
-from orchestration.run_worker import alive_until_exit
+from orchestration.clock.run_worker import alive_until_exit
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 alive_until_exit(pathlib.Path(sys.argv[1]), sys.argv[3])

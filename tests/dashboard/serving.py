@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVE = (
-    "from api.server import serve; from api.settings import ServingSettings; "
+    "from api.server.workers import serve; from api.settings import ServingSettings; "
     "serve(ServingSettings(_env_file=None))"
 )
 DEMO = "from orchestration.cli import main; main()"

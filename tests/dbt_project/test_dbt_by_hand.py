@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from installation import Installation, usage_event
-from orchestration.dbt import PROJECT, project_fingerprint
 from orchestration.settings import CHECKOUT
+from orchestration.warehouse.dbt import PROJECT, project_fingerprint
 
 
 def dbt(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from installation import Installation, rating, scan, usage_event
-from orchestration.dbt import PROJECT, build, prepare_manifest
-from orchestration.landing.streams import STREAMS
+from orchestration.contract.streams import STREAMS
 from orchestration.settings import CHECKOUT
+from orchestration.warehouse.dbt import PROJECT, build, prepare_manifest
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from api.errors import FRAMEWORK_ERRORS, STATUS_AND_CODE
 from api.parameters import ALLOWED
 from api.settings import ServingSettings
 from commands import commands_of
-from orchestration import dbt
 from orchestration.cli import app
-from orchestration.descriptions import read_descriptions
-from orchestration.metrics import read_metrics
+from orchestration.publication.descriptions import read_descriptions
+from orchestration.publication.metrics import read_metrics
 from orchestration.settings import PREFIX, Settings, read_settings
+from orchestration.warehouse import dbt
 from published_demo import CHECKOUT
 
 DOCS = CHECKOUT / "docs"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from api.keys import RANDOM_BYTES
-from orchestration import alerts, retries, schedules, sensors
+from api.auth.keys import RANDOM_BYTES
+from orchestration.clock import retries, schedules, sensors
+from orchestration.monitoring import alerts
 from orchestration.settings import PREFIX, Settings
 from published_demo import CHECKOUT
 
@@ -16,7 +17,7 @@ WORDS = {"twice": 2, "half a minute": 30, "nine": 9}
 
 def test_a_key_has_as_many_random_bits_as_every_page_says() -> None:
     """In docs and docstrings alike."""
-    pages = [*DOCS.rglob("*.md"), CHECKOUT / "SECURITY.md", CHECKOUT / "api" / "keys.py"]
+    pages = [*DOCS.rglob("*.md"), CHECKOUT / "SECURITY.md", CHECKOUT / "api" / "auth" / "keys.py"]
     told = [bits for page in pages for bits in re.findall(r"(\d+) random bits", page.read_text())]
     assert len(told) >= 4
     assert set(told) == {str(8 * RANDOM_BYTES)}

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.app import create_app
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from api.settings import ServingSettings
 from fuzz.outcome import Outcome
 from snapshot_fixture import (

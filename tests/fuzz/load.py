@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
 from fuzz.served import NOTHING, Served, serving
 from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, point_to, publish

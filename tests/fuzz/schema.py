@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.outcome import Outcome, check_log
 from fuzz.served import ROOT, Served, serving
 from snapshot_fixture import ACME, publish, sample

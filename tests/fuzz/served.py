@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from api.app import create_app
-from api.server import serve
+from api.server.workers import serve
 from api.settings import ServingSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
 from fuzz.served import Served, serving
 from snapshot_fixture import ACME, publish, sample

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
 from fuzz.served import serving
 from snapshot_fixture import ACME, NOW, publish, sample

@@ -16,8 +16,9 @@ import pytest
 
 from first_run import FirstRun
 from installation import Installation, rating, scan, usage_event
-from orchestration import pipeline, rollups
-from orchestration.publication import current_snapshot
+from orchestration import pipeline
+from orchestration.publication.publish import current_snapshot
+from orchestration.warehouse import rollups
 
 DAYS = ("2026-02-26", "2026-02-27", "2026-02-28")
 

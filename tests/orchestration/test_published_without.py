@@ -7,10 +7,10 @@ from dagster import AssetCheckKey, AssetKey, DagsterInstance
 from dagster_daemon.services import receiver
 from installation import Installation, rating, usage_event
 from orchestration import pipeline
-from orchestration.assets import NOTHING_SET_ASIDE
 from orchestration.cli.proof import one_line_of
-from orchestration.problems import streams_rejected
-from orchestration.status import gather
+from orchestration.clock.assets import NOTHING_SET_ASIDE
+from orchestration.monitoring.problems import streams_rejected
+from orchestration.monitoring.status import gather
 
 STREAM = "agent_usage_events"
 

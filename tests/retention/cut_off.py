@@ -11,11 +11,11 @@ import signal
 import sys
 from contextlib import closing
 
-from orchestration.ledger import Ledger
-from orchestration.ledger.deletions import DeletionBook
-from orchestration.retention.compaction import compact
+from orchestration.lake.compaction import compact
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import read_settings
+from orchestration.storage.ledger import Ledger
+from orchestration.storage.ledger.deletions import DeletionBook
 
 EFFECTS = {"os.rename", "os.remove", "os.rmdir"}
 

@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from orchestration import pipeline
-from orchestration.landing.lake import COUNTS_FOLDER
-from orchestration.ledger import Deletion, Ledger
+from orchestration.lake.writing import COUNTS_FOLDER
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import Settings, read_settings
+from orchestration.storage.ledger import Deletion, Ledger
 
 
 @dataclass

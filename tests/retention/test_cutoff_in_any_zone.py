@@ -20,7 +20,7 @@ import os
 import sys
 from contextlib import closing
 from orchestration import pipeline
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import read_settings
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from installation import Installation, usage_event
 from orchestration import pipeline
 from orchestration.cli import app
-from orchestration.export import export
-from orchestration.landing.streams import MAX_TEXT_LENGTH
-from orchestration.ledger import Ledger
+from orchestration.contract.streams import MAX_TEXT_LENGTH
+from orchestration.publication.export import export
 from orchestration.retention import search
+from orchestration.storage.ledger import Ledger
 from retention.searching import files_that_hold
 from retention.test_nightly_deletes import (
     customer,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installation import usage_event
-from orchestration.retention.plan import TooMuch
+from orchestration.lake.deletion_plan import TooMuch
 from retention.lakes import Lake
 from retention.test_nightly_deletes import customer
 

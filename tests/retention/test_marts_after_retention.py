@@ -13,7 +13,7 @@ import pytest
 
 from installation import Installation, rating, scan, usage_event, utc
 from orchestration.retention import nightly
-from orchestration.writer_lock import writer_lock
+from orchestration.storage.writer_lock import writer_lock
 from recount.deliveries import recount
 from recount.marts import marts
 from retention.test_nightly_deletes import customer

@@ -12,9 +12,9 @@ import pytest
 
 from installation import Installation, rating, scan, usage_event, utc
 from orchestration import pipeline
-from orchestration.export import export
+from orchestration.monitoring.status import gather
+from orchestration.publication.export import export
 from orchestration.retention.leftovers import remove_failed_files
-from orchestration.status import gather
 from retention.searching import files_that_hold
 
 FIRST_DAY = "2026-03-01T09:00:00Z"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from installation import Installation, rating, scan, usage_event
-from orchestration.ledger import Load
-from orchestration.publication import current_snapshot
+from orchestration.publication.publish import current_snapshot
+from orchestration.storage.ledger import Load
 from recount.deliveries import FileCount, Truth, recount
 
 pytestmark = pytest.mark.bench

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from installation import Installation
-from orchestration.landing.streams import STREAMS_BY_NAME
+from orchestration.contract.streams import STREAMS_BY_NAME
 from orchestration.source.columns import accepted_types
 from recount.deliveries import IDENTITIES
 from source.platform_rows import pull_and_land

@@ -8,9 +8,9 @@ import psycopg
 
 from installation import Installation
 from orchestration import pipeline
-from orchestration.landing.streams import STREAMS, Stream
-from orchestration.ledger import Load
+from orchestration.contract.streams import STREAMS, Stream
 from orchestration.source.pull import Pull, pull
+from orchestration.storage.ledger import Load
 
 INSERT_USAGE = (
     "insert into agent_usage_events values "

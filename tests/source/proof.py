@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from orchestration.landing.streams import STREAMS
-from orchestration.publication import current_snapshot
+from orchestration.contract.streams import STREAMS
+from orchestration.publication.publish import current_snapshot
 from recount.deliveries import recount
 from recount.marts import marts
 from source.server import Server

@@ -8,9 +8,9 @@ from contextlib import closing
 
 from orchestration import pipeline
 from orchestration.cli.output import log_to_stderr
-from orchestration.ledger import Ledger
 from orchestration.settings import read_settings
-from orchestration.writer_lock import writer_lock
+from orchestration.storage.ledger import Ledger
+from orchestration.storage.writer_lock import writer_lock
 
 
 def main() -> None:

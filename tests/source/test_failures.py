@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from installation import Installation, usage_event
-from orchestration.jobs import run_job
-from orchestration.landing.streams import AGENT_USAGE_EVENTS
+from orchestration.cli.in_process import run_job
+from orchestration.contract.streams import AGENT_USAGE_EVENTS
 from orchestration.source.connection import Source
 from source.platform_rows import AT, ids_in_lake, pull_and_land, write_usage
 from source.server import ESCAPED_PASSWORD, PASSWORD, Server

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from installation import Installation
-from orchestration.landing.streams import AGENT_USAGE_EVENTS
+from orchestration.contract.streams import AGENT_USAGE_EVENTS
 from orchestration.settings import Settings
 from orchestration.source import cursor as cursors
 from source.platform_rows import ids_in_lake, pull_and_land, write_usage

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from installation import Installation
-from orchestration.landing.streams import STREAMS
+from orchestration.contract.source_url import parse_url
+from orchestration.contract.streams import STREAMS
 from orchestration.settings import CHECKOUT, SettingsError, read_settings
 from orchestration.source.columns import accepted_types
-from orchestration.source.url import parse_url
 
 URL = "AGENTSTATS_POSTGRES_URL"
 

@@ -13,9 +13,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from orchestration.jobs import run_job
-from orchestration.ledger import Ledger
+from orchestration.cli.in_process import run_job
 from orchestration.settings import read_settings
+from orchestration.storage.ledger import Ledger
 from source.proof import differences
 from source.server import Server, empty_platform, running_server
 from source.writers import CUSTOMERS, Writers

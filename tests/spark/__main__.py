@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from orchestration.spark.cluster import Cluster, Shape, free_port
+from spark.cluster import Cluster, Shape, free_port
 from spark.times import measure, report
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestration.spark.cluster import QUICK_JAVA, Cluster, Shape, free_port
+from spark.cluster import QUICK_JAVA, Cluster, Shape, free_port
 from spark.deliveries import NOW
 from spark.generated import IS_BIG, deliver_first
 from spark.twins import Twins

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestration.dbt import PROJECT
-from orchestration.jobs import JobOutcome
-from orchestration.publication import current_snapshot
+from orchestration.cli.in_process import JobOutcome
+from orchestration.publication.publish import current_snapshot
 from orchestration.settings import CHECKOUT
-from orchestration.spark.cluster import HOST, THRIFT_SERVER, Cluster
-from orchestration.spark.connection import profile_variables
-from orchestration.spark.exchange import handed_back
+from orchestration.warehouse.dbt import PROJECT
+from orchestration.warehouse.spark.connection import profile_variables
+from orchestration.warehouse.spark.exchange import handed_back
+from spark.cluster import HOST, THRIFT_SERVER, Cluster
 from spark.generated import RUNS, deliver_an_hour
 from spark.twins import Twins, copy_landing
 

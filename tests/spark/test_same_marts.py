@@ -9,7 +9,7 @@ import pytest
 
 from golden_day.test_golden_day import EXPECTED
 from golden_day.test_golden_day import FOLDER as GOLDEN_DAY
-from orchestration.spark.cluster import Cluster
+from spark.cluster import Cluster
 from spark.twins import Twins, copy_landing
 from traces.test_published_answers import TRACES
 

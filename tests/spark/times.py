@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from orchestration import pipeline
-from orchestration.ledger import Ledger
-from orchestration.spark.cluster import Cluster
+from orchestration.storage.ledger import Ledger
+from spark.cluster import Cluster
 from spark.deliveries import NOW, write_customers, write_events
 from spark.twins import Twins, copy_landing
 

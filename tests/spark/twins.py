@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from installation import Installation
-from orchestration.publication import current_snapshot
-from orchestration.spark.cluster import Cluster
+from orchestration.publication.publish import current_snapshot
+from spark.cluster import Cluster
 
 # What tells of the run and not of the data.
 _OF_THE_RUN = {

@@ -29,9 +29,9 @@ import structlog
 from fuzz.outcome import Outcome
 from installation import Installation, installation_in, usage_event, write_rows
 from orchestration import pipeline
-from orchestration.ledger import Ledger
-from orchestration.reconciliation import reconcile
 from orchestration.settings import read_settings
+from orchestration.storage.ledger import Ledger
+from orchestration.warehouse.reconciliation import reconcile
 from torture.steps import ROOT
 
 STREAM = "agent_usage_events"

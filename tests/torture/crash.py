@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.serving import Snapshots
+from api.snapshots import Snapshots
 from fuzz.outcome import Outcome
-from orchestration.ledger import Ledger
-from orchestration.publication import current_snapshot
+from orchestration.publication.publish import current_snapshot
+from orchestration.storage.ledger import Ledger
 from torture.generated import Size
 from torture.prepared import (
     Prepared,

@@ -16,10 +16,10 @@ from fuzz.outcome import Outcome
 from installation import Installation, installation_in, rating, scan, usage_event
 from orchestration import pipeline
 from orchestration.cli import app
-from orchestration.ledger import Ledger
-from orchestration.publication import current_snapshot
-from orchestration.reconciliation import reconcile
+from orchestration.publication.publish import current_snapshot
 from orchestration.settings import Settings
+from orchestration.storage.ledger import Ledger
+from orchestration.warehouse.reconciliation import reconcile
 
 NOW = "2026-03-01T12:00:00Z"
 _DAYS = ("2026-02-26", "2026-02-27", "2026-02-28")

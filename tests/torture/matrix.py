@@ -23,9 +23,9 @@ import duckdb
 
 from fuzz.outcome import Outcome
 from installation import Installation, installation_in
-from orchestration.export import export
-from orchestration.reconciliation import reconcile
-from orchestration.retention.erasure import erase
+from orchestration.erase import erase
+from orchestration.publication.export import export
+from orchestration.warehouse.reconciliation import reconcile
 from recount.deliveries import IDENTITIES
 from torture.nasty import TEXTS, TOKENS, TYPED
 from torture.results import COLUMNS, Result, cell_of_token, is_value, result_of

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from api.keys import KeyStore
+from api.auth.keys import KeyStore
 from fuzz.outcome import Outcome
 from fuzz.served import serving
 from installation import usage_event, write_rows
-from orchestration.dagster_home import prepare_dagster
-from orchestration.ledger import Ledger
+from orchestration.clock.dagster_home import prepare_dagster
+from orchestration.storage.ledger import Ledger
 from torture.crash import left_behind
 from torture.generated import NOW
 from torture.prepared import environment_at, settings_of

@@ -12,7 +12,7 @@ import pytest
 from fuzz.outcome import Outcome
 from installation import Installation
 from orchestration import pipeline
-from orchestration.publication import current_snapshot
+from orchestration.publication.publish import current_snapshot
 from recount.deliveries import recount_in_turn
 from torture.generated import MONTH_LATER, NOW, Delivery, Generated, Size, generate
 from torture.truth import Expected

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from installation import fingerprints_of_snapshot, rows_of_snapshot
-from orchestration.publication import current_snapshot
+from orchestration.publication.publish import current_snapshot
 from orchestration.settings import Settings, read_settings
 from recount.deliveries import Truth, recount
 from torture.generated import NOW, Delivery, Size, generate

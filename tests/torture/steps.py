@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from orchestration import dbt
+from orchestration.warehouse import dbt
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -186,7 +186,7 @@ class _Steps:
         return call
 
     def _watch_ledger(self) -> None:
-        from orchestration.ledger import book
+        from orchestration.storage.ledger import book
 
         around = self.around
 
@@ -205,7 +205,7 @@ class _Steps:
     def _watch_databases(self) -> None:
         import duckdb
 
-        from orchestration import database
+        from orchestration.storage import database
 
         around = self.around
 
@@ -291,7 +291,8 @@ def _serve() -> None:
     import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401  # loaded for the children
 
-    from orchestration import cli, definitions, jobs  # noqa: F401  # loaded for the children
+    from orchestration import cli, definitions  # noqa: F401  # loaded for the children
+    from orchestration.cli import in_process  # noqa: F401  # loaded for the children
 
     for line in sys.stdin:
         child = os.fork()

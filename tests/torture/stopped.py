@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fuzz.outcome import Outcome
-from orchestration.ledger import Ledger
+from orchestration.storage.ledger import Ledger
 from torture.crash import check_again, check_readers, evenly
 from torture.generated import NOW, Size
 from torture.prepared import Prepared, environment_at, prepare, settings_of

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from installation import Installation, usage_event
-from orchestration.metrics import read_metrics
+from orchestration.publication.metrics import read_metrics
 from published_demo import CHECKOUT, PublishedDemo, environment
 
 pytestmark = pytest.mark.versions

@@ -1,0 +1,1 @@
+"""Who asks: keys, and how much they may ask. Imports errors and settings."""

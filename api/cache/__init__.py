@@ -1,0 +1,1 @@
+"""Answers and customers' rows in memory. Imports queries and below."""

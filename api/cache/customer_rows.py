@@ -1,0 +1,247 @@
+"""What is held in memory of each customer: the additive rows of the marts, once for a snapshot.
+
+Planning is most of the cost of a small query, and every question about a customer adds up the same
+few rows. So they are read once, as running sums, and every window is answered from those. The
+queries in `queries/sql` stay the reference: a test compares the two, and whatever is not held, or
+does not fit, is queried.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from operator import add, sub
+from sys import getsizeof
+from typing import Any, Protocol
+
+from api.cache.series import Measures, Series, Sums, TooLarge, add_to, no_rows
+from api.queries.engine import SERIES, Queries
+from api.snapshots import Lease
+from api.windows import EPOCH, QUARTER_HOUR, Window, window
+
+ROW_BYTES = 100  # of a row of names, beyond its values
+ENTRY_BYTES = 400  # of an entry, beyond its content
+
+
+class NotHeld(Exception):
+    """The question cannot be answered from memory: it has to be queried."""
+
+
+class NotHeldYet(Exception):
+    """Something has to be read first, and whoever asks may not wait for it."""
+
+
+class Sized(Protocol):
+    """Something with a size."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        ...
+
+
+class Names:
+    """Rows of a reference mart. Raises TooLarge where they take more than `max_bytes`."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]], *, max_bytes: int) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.size = 0
+        """Bytes, about."""
+        for row in rows:
+            self.rows.append(row)
+            self.size += ROW_BYTES + sum(map(getsizeof, row))
+            if self.size > max_bytes:
+                raise TooLarge
+
+
+OVERSIZED = Names([], max_bytes=0)
+"""Stands for what there is no room for, so that it is not read again each time."""
+
+
+class Held:
+    """Series and names by snapshot, customer and name, bounded in bytes; least used go first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._snapshot_id = ""
+        self._entries: OrderedDict[tuple[Any, ...], Sized] = OrderedDict()
+        self._lock = threading.Lock()
+        self._reading: dict[tuple[Any, ...], threading.Lock] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes held, about."""
+        return self._bytes
+
+    def turn_to(self, snapshot_id: str) -> None:
+        """Forget everything, and hold nothing from now on but rows of this snapshot."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+            self._snapshot_id = snapshot_id
+
+    def get(
+        self,
+        snapshot_id: str,
+        place: tuple[Any, ...],
+        read: Callable[[int], Sized],
+        *,
+        may_wait: bool,
+    ) -> Any:
+        """The entry at `place`, read if it is not there; `read` is told the room for it in bytes.
+
+        Raises NotHeld if there is not enough, NotHeldYet if it is not there and the caller may not
+        wait.
+        """
+        if self._max_bytes == 0:
+            raise NotHeld
+        entry = self._find(snapshot_id, place)
+        if entry is None:
+            if not may_wait:
+                raise NotHeldYet
+            entry = self._read(snapshot_id, place, read)
+        if entry is OVERSIZED:
+            raise NotHeld
+        return entry
+
+    def _find(self, snapshot_id: str, place: tuple[Any, ...]) -> Sized | None:
+        with self._lock:
+            entry = self._entries.get(place) if snapshot_id == self._snapshot_id else None
+            if entry is not None:
+                self._entries.move_to_end(place)
+            return entry
+
+    def _read(
+        self, snapshot_id: str, place: tuple[Any, ...], read: Callable[[int], Sized]
+    ) -> Sized:
+        """Read an entry and keep it.
+
+        Whoever asks for it meanwhile waits: each of them would take the room that one may have.
+        """
+        with self._lock:
+            only_one = self._reading.setdefault((snapshot_id, *place), threading.Lock())
+        try:
+            with only_one:
+                entry = self._find(snapshot_id, place)
+                if entry is None:
+                    room = self._max_bytes // 4 - ENTRY_BYTES
+                    try:
+                        entry = read(room)
+                    except TooLarge:
+                        entry = OVERSIZED
+                    if entry.size > room:
+                        entry = OVERSIZED
+                    self._store(snapshot_id, place, entry)
+                return entry
+        finally:
+            with self._lock:
+                self._reading.pop((snapshot_id, *place), None)
+
+    def _store(self, snapshot_id: str, place: tuple[Any, ...], entry: Sized) -> None:
+        with self._lock:
+            if snapshot_id != self._snapshot_id:
+                return  # read before the snapshot was replaced
+            replaced = self._entries.pop(place, None)
+            self._bytes += entry.size + ENTRY_BYTES
+            self._bytes -= 0 if replaced is None else replaced.size + ENTRY_BYTES
+            self._entries[place] = entry
+            while self._bytes > self._max_bytes:
+                _, oldest = self._entries.popitem(last=False)
+                self._bytes -= oldest.size + ENTRY_BYTES
+
+
+class CustomerRows:
+    """One customer's rows in one snapshot, summed over windows.
+
+    All it does raises NotHeld where that cannot be done in memory, and NotHeldYet where something
+    has to be read first and `may_wait` is false.
+    """
+
+    def __init__(
+        self, held: Held, queries: Queries, lease: Lease, customer_id: int, *, may_wait: bool
+    ) -> None:
+        self._may_wait = may_wait
+        self._held = held
+        self._queries = queries
+        self._lease = lease
+        self._customer_id = customer_id
+
+    def sums(self, series: str, asked: Window) -> Sums:
+        """Sums over a window by group: whole UTC days from daily rows, edges from quarter hours."""
+        whole = asked.whole_days
+        found = self._by_date(series).sums(whole.start.toordinal(), whole.end.toordinal())
+        for edge in (asked.head, asked.tail):
+            if edge.start < edge.end:
+                quarter_hours = self._by_quarter_hour(series, edge.start.date())
+                add_to(
+                    found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end))
+                )
+        return found
+
+    def sums_of_days(self, series: str, asked: Window, *, measures: int) -> list[Measures]:
+        """Sums of a series without groups over each date of a window, oldest first.
+
+        Only the first `measures` of it: each costs a little for every date.
+
+        Each is the difference of what was before its end and what was before its start, and what
+        was before an instant is that of the UTC dates before, and of the early part of its own.
+        """
+        by_date = self._by_date(series).groups.get(()) or no_rows(measures)
+        before: list[list[int]] = [[] for _ in range(measures)]
+        for stretch in asked.stretches:
+            of_stretch = by_date.sums_before(stretch.dates, measures)
+            if stretch.time_of_day:
+                early = self._early_in_the_day(series, stretch.time_of_day).groups.get(())
+                if early is not None:
+                    and_next = range(stretch.dates.start, stretch.dates.stop + 1)
+                    of_stretch = [
+                        list(map(add, totals, map(sub, parts[1:], parts)))
+                        for totals, parts in zip(
+                            of_stretch, early.sums_before(and_next, measures), strict=True
+                        )
+                    ]
+            for sums, more in zip(before, of_stretch, strict=True):
+                sums.extend(more * stretch.times)
+        of_dates = [map(sub, sums[1:], sums) for sums in before]
+        return list(zip(*of_dates, strict=True))
+
+    def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of a query that asks for no window."""
+
+        def read(room: int) -> Names:
+            return Names(self._ask(query), max_bytes=room)
+
+        names: Names = self._get((query,), read)
+        return names.rows
+
+    def _by_date(self, series: str) -> Series:
+        return self._series(series, "series_by_date")
+
+    def _by_quarter_hour(self, series: str, day: date) -> Series:
+        whole_day = window(days=1, tz="UTC", end=day, kept_from=None)
+        return self._series(series, "series_by_quarter_hour", day, window=whole_day)
+
+    def _early_in_the_day(self, series: str, time_of_day: timedelta) -> Series:
+        return self._series(series, "series_early_in_the_day", time_of_day, time_of_day=time_of_day)
+
+    def _series(self, series: str, query: str, *place: object, **asked: Any) -> Series:
+        def read(room: int) -> Series:
+            rows = self._ask(f"{query}({series})", **asked)
+            return Series(rows, measures=len(SERIES[series].measures), max_bytes=room)
+
+        found: Series = self._get((query, series, *place), read)
+        return found
+
+    def _ask(self, query: str, **asked: Any) -> Iterator[tuple[Any, ...]]:
+        return self._queries.tuples(self._lease, query, customer_id=self._customer_id, **asked)
+
+    def _get(self, place: tuple[object, ...], read: Callable[[int], Sized]) -> Any:
+        snapshot_id = self._lease.snapshot.snapshot_id
+        return self._held.get(
+            snapshot_id, (self._customer_id, *place), read, may_wait=self._may_wait
+        )
+
+
+def _quarter_hour(instant: datetime) -> int:
+    return (instant - EPOCH) // QUARTER_HOUR

@@ -1,0 +1,1 @@
+"""The SQL, the metrics, and the one way to run them. Imports snapshots and below."""

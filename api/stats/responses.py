@@ -1,0 +1,341 @@
+"""From a question to an answer: one snapshot, one window, its headers, and JSON or CSV."""
+
+import csv
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import BaseModel, TypeAdapter
+
+from api.cache.answers import Asked, StoredAnswer
+from api.cache.customer_rows import CustomerRows, NotHeld, NotHeldYet
+from api.cache.understood import Understood
+from api.errors import AnsweredBefore, ErrorBody, NotModified
+from api.middleware.repeats import has_already, question_of
+from api.parameters import FIRST_END, Comparing, Format, Grouping, Period
+from api.services import Services, services_of
+from api.snapshots import Lease, Row
+from api.stats.changes import Figures, change_of, why_not
+from api.stats.in_memory import ANSWERS as IN_MEMORY
+from api.windows import (
+    QUARTER_HOUR,
+    ComparedSpans,
+    Window,
+    begun_quarter_hour,
+    compared_spans,
+    covered_from,
+    next_change,
+    window,
+)
+
+CACHING = {"Cache-Control": "private, no-cache"}  # stored, but asked about each time
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorBody, "description": "No valid API key."},
+    422: {"model": ErrorBody, "description": "A parameter is not valid."},
+    429: {"model": ErrorBody, "description": "Too many requests in a minute."},
+    503: {"model": ErrorBody, "description": "No snapshot yet, or the query took too long."},
+}
+
+
+class Answering:
+    """The snapshot and the window that one question is answered from."""
+
+    def __init__(
+        self,
+        services: Services,
+        lease: Lease,
+        *,
+        customer_id: int,
+        window: Window,
+        kept_from: date | None,
+        spans: ComparedSpans | None,
+        etag: str,
+        may_wait: bool,
+    ) -> None:
+        self._may_wait = may_wait
+        self._services = services
+        self._lease = lease
+        self._customer_id = customer_id
+        self._etag = etag
+        self._kept_from = kept_from
+        self._spans = spans
+        self._truncated: dict[str, str] = {}
+        self.window = window
+
+    @property
+    def retention_from(self) -> date | None:
+        """The first UTC date that retention shows; None where nothing is deleted."""
+        return self._kept_from
+
+    @property
+    def covered_from(self) -> date:
+        """The first UTC date that retention shows."""
+        return self._kept_from or FIRST_END
+
+    @property
+    def whole_window(self) -> Window:
+        """The window with what lies before retention: for rows that are not subject to it."""
+        asked = self.window
+        return window(days=asked.days, tz=asked.tz, end=asked.end, kept_from=None)
+
+    def rows(self, query: str, window: Window | None = None) -> list[Row]:
+        """The rows of the query with this name, about the customer who asks."""
+        services = self._services
+        asked = window or self.window
+        if query in IN_MEMORY:
+            rows = CustomerRows(
+                services.held,
+                services.queries,
+                self._lease,
+                self._customer_id,
+                may_wait=self._may_wait,
+            )
+            with suppress(NotHeld):
+                return IN_MEMORY[query](rows, asked)
+        if not self._may_wait:
+            raise NotHeldYet
+        return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
+
+    def list_of(self, query: str) -> list[Row]:
+        """The rows of a query that lists groups: the greatest of them where there are many.
+
+        Then the answer says so, and how many there are. Dates are never too many.
+        """
+        rows = self.rows(query)
+        self.say_if_truncated(len(rows), rows[0].get("rows_in_all", 0) if rows else 0)
+        return rows
+
+    def say_if_truncated(self, shown: int, in_all: int) -> None:
+        """Let the answer's headers say that it has fewer rows than there are, where it has."""
+        if shown < in_all:
+            self._truncated = {"X-Truncated": "true", "X-Total-Rows": str(in_all)}
+
+    def change(self, query: str, figures: Figures) -> dict[str, Any]:
+        """The fields of a Change, from two spans of the query; none if none were asked for."""
+        spans = self._spans
+        if spans is None:
+            return {}
+        account = self.rows("account")[0]
+        reason = why_not(
+            spans,
+            self.window.tz,
+            data_as_of=self._lease.snapshot.data_as_of,
+            kept_from=self._kept_from,
+            data_from=account["data_from"],
+            first_event_at=in_utc(account["first_event_at"]),
+        )
+        now, before = None, None
+        if reason is None:
+            now = self.rows(query, self.window.narrowed(spans.current))[0]
+            before = self.rows(query, self.window.narrowed(spans.previous))[0]
+        return change_of(figures, spans, now, before, reason)
+
+    def json(self, body: BaseModel) -> Response:
+        """A JSON object; fields that were not asked for are not in it."""
+        return self._response(body.model_dump_json(exclude_unset=True).encode(), "application/json")
+
+    def json_list(self, kind: TypeAdapter[Any], body: Sequence[BaseModel]) -> Response:
+        """A JSON array."""
+        return self._response(kind.dump_json(body), "application/json")
+
+    def csv(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> Response:
+        """A CSV file with a header line; `columns` are the keys of each row, in order."""
+        return self._response(
+            csv_text(columns, rows).encode(),
+            "text/csv; charset=utf-8",
+            {"Content-Disposition": f'attachment; filename="{name}.csv"'},
+        )
+
+    def _response(
+        self, content: bytes, content_type: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        answer = StoredAnswer(
+            content,
+            {
+                "ETag": self._etag,
+                **CACHING,
+                "Content-Type": content_type,
+                **self._truncated,
+                **(headers or {}),
+            },
+        )
+        self._services.answers.store(
+            self._customer_id, self._etag, answer, snapshot_id=self._lease.snapshot.snapshot_id
+        )
+        return _response_of(answer)
+
+
+@contextmanager
+def answering(
+    request: Request,
+    customer_id: int,
+    period: Period,
+    *,
+    written_as: Format = Format.json,
+    grouped_by: Grouping | None = None,
+    compared_with: Comparing = Comparing.none,
+) -> Iterator[Answering]:
+    """Hold one snapshot while a question is answered, and note what the answer came from.
+
+    Raises NotModified if the client has this very answer, AnsweredBefore if it is in memory,
+    NotReady if there is no snapshot.
+    """
+    services = services_of(request)
+    now = period.asked_at
+    with services.snapshots.lease() as lease:
+        snapshot = lease.snapshot
+        kept_from = covered_from(
+            now,
+            snapshot.retention_days.get(customer_id),
+            snapshot.deleted_before.get(customer_id),
+        )
+        asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
+        spans, valid_until = None, next_change(now, period.tz)
+        if compared_with is Comparing.previous:
+            spans = compared_spans(
+                days=period.days,
+                tz=period.tz,
+                end=period.end,
+                known_until=min(now, snapshot.data_as_of or now),
+            )
+            valid_until = min(valid_until, begun_quarter_hour(now) + QUARTER_HOUR)
+        context_headers = {
+            "X-Snapshot-Id": snapshot.snapshot_id,
+            "X-Covered-From": (kept_from or FIRST_END).isoformat(),
+        }
+        if snapshot.data_as_of is not None:
+            context_headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
+        request.state.answer_headers.update(context_headers)
+        etag = _etag(
+            services.version,
+            snapshot.snapshot_id,
+            customer_id,
+            request.url.path,
+            written_as,
+            grouped_by,
+            asked.fingerprint,
+            None if spans is None else str(spans),
+            context_headers["X-Covered-From"],
+        )
+        unmodified_headers = {"ETag": etag, **CACHING}
+        services.answers.remember(
+            customer_id,
+            question_of(request.scope),
+            Asked(
+                etag=etag,
+                snapshot_id=snapshot.snapshot_id,
+                valid_from=now,
+                valid_until=valid_until,
+                context_headers=context_headers,
+                unmodified_headers=unmodified_headers,
+                route=request.scope["route"],
+            ),
+        )
+        if has_already(request.headers.getlist("If-None-Match"), etag):
+            raise NotModified(unmodified_headers)
+        stored = services.answers.find(customer_id, etag)
+        if stored is not None:
+            raise AnsweredBefore(_response_of(stored))
+        yield Answering(
+            services,
+            lease,
+            customer_id=customer_id,
+            window=asked,
+            kept_from=kept_from,
+            spans=spans,
+            etag=etag,
+            may_wait=getattr(request.state, "may_wait", True),
+        )
+
+
+def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..., Any]:
+    """An endpoint that answers on the event loop where all it needs is in memory.
+
+    To hand a request to a thread and back costs more than to answer it, and only reading may block.
+    """
+
+    @functools.wraps(endpoint)
+    async def answered(**arguments: Any) -> Response:
+        request: Request = arguments["request"]
+        services = services_of(request)
+        services.understood.remember(
+            question_of(request.scope), _understood(endpoint, arguments, request.scope["route"])
+        )
+        if not services.snapshots.is_outdated:
+            request.state.may_wait = False
+            with suppress(NotHeldYet):
+                return endpoint(**arguments)
+        request.state.may_wait = True
+        return await run_in_threadpool(endpoint, **arguments)
+
+    return answered
+
+
+def _understood(
+    endpoint: Callable[..., Response], arguments: dict[str, Any], route: Any
+) -> Understood:
+    period: Period = arguments["asked"]
+    others = {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("request", "customer_id", "asked")
+    }
+
+    def answer(request: Request, customer_id: int, now: datetime) -> Response:
+        request.state.may_wait = False
+        asked = replace(period, asked_at=now)
+        try:
+            return endpoint(request=request, customer_id=customer_id, asked=asked, **others)
+        except NotModified as answered:
+            return Response(status_code=304, headers=answered.headers)
+        except AnsweredBefore as answered:
+            return answered.response
+
+    now = period.asked_at
+    return Understood(answer, route, valid_from=now, valid_until=next_change(now, period.tz))
+
+
+def _response_of(answer: StoredAnswer) -> Response:
+    return Response(answer.content, headers=answer.headers)
+
+
+def iso_utc(instant: datetime) -> str:
+    """An aware instant in ISO 8601, with Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_utc(instant: datetime | None) -> datetime | None:
+    """An instant as the marts store it, aware; None stays None."""
+    return None if instant is None else instant.replace(tzinfo=UTC)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """CSV of rows; null is an empty cell, and no text cell runs as a formula in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([inert(row[column]) for column in columns])
+    return text.getvalue()
+
+
+def inert(cell: object) -> object:
+    """The cell; a text that a spreadsheet would run as a formula gets a quote in front."""
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
+
+
+def _etag(*parts: object) -> str:
+    return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'

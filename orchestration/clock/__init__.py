@@ -1,0 +1,1 @@
+"""Everything that is Dagster's: when, never what. Imports monitoring and below."""

@@ -1,0 +1,1 @@
+"""Is all well: status, freshness, problems, alerts. Imports pipeline and below."""

@@ -1,0 +1,1 @@
+"""The published file: made, described, read, exported. Imports warehouse and below."""

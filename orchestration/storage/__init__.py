@@ -1,0 +1,1 @@
+"""DuckDB, SQL's names, durable files, the writer's lock, the ledger. Imports settings."""

@@ -1,0 +1,123 @@
+"""The losses: lake files that were given up, and what was in them. Rows are only added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from orchestration.storage.ledger.book import from_text, to_text
+from orchestration.storage.ledger.deletions import DeletionBook
+from orchestration.storage.ledger.lake import LakeFile, insert_touches
+
+
+@dataclass(frozen=True)
+class LossAmount:
+    """What of a measure was lost, of one customer and UTC date; below 0 where the count of what was
+    delivered is lost. The measure `events` are accepted events."""
+
+    stream: str
+    customer_id: int
+    occurred_date: date
+    measure: str
+    lost: int
+
+
+@dataclass(frozen=True)
+class LostFile:
+    """A lake file that was given up, as the ledger had recorded it. Instants are in UTC."""
+
+    path: str
+    folder: str
+    occurred_date: date | None
+    rows: int
+    bytes: int
+    sha256: str
+    state: str
+    forgotten_at: datetime
+
+
+class LossBook(DeletionBook):
+    """What was lost, oldest first."""
+
+    def record_losses(
+        self,
+        files: Sequence[tuple[LakeFile, str]],
+        amounts: Sequence[LossAmount],
+        *,
+        touched: Sequence[tuple[str, date | None]],
+        at: datetime,
+    ) -> None:
+        """Let files (each with its state) count no more, and book what was in all of them; the
+        places `touched` are rebuilt by the next run. All or nothing."""
+        with self._transaction() as connection:
+            for file, state in files:
+                loss_seq = connection.execute(
+                    "insert into lake_loss (path, folder, occurred_date, rows, bytes, sha256, "
+                    "state, forgotten_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        file.path,
+                        file.folder,
+                        file.occurred_date.isoformat() if file.occurred_date else None,
+                        file.rows,
+                        file.bytes,
+                        file.sha256,
+                        state,
+                        to_text(at),
+                    ),
+                ).lastrowid
+                connection.execute("delete from lake_file where path = ?", (file.path,))
+            connection.executemany(
+                "insert into lake_loss_amount (loss_seq, stream, customer_id, occurred_date, "
+                "measure, lost) values (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        loss_seq,
+                        amount.stream,
+                        amount.customer_id,
+                        amount.occurred_date.isoformat(),
+                        amount.measure,
+                        str(amount.lost),
+                    )
+                    for amount in amounts
+                ],
+            )
+            insert_touches(connection, None, touched)
+
+    def lost_files(self) -> list[LostFile]:
+        """Every file that was given up, oldest first."""
+        return [
+            LostFile(
+                row["path"],
+                row["folder"],
+                date.fromisoformat(row["occurred_date"]) if row["occurred_date"] else None,
+                row["rows"],
+                row["bytes"],
+                row["sha256"],
+                row["state"],
+                from_text(row["forgotten_at"]),
+            )
+            for row in self._connection.execute("select * from lake_loss order by loss_seq")
+        ]
+
+    def losses(self, *, deleted_since: bool = False) -> list[LossAmount]:
+        """What is lost of what is kept; with `deleted_since`, of dates that were deleted after it:
+        their counts went with them."""
+        kept_from = {
+            customer_id: instant.date() for customer_id, instant in self.kept_from().items()
+        }
+        amounts = [
+            LossAmount(
+                row["stream"],
+                row["customer_id"],
+                date.fromisoformat(row["occurred_date"]),
+                row["measure"],
+                int(row["lost"]),
+            )
+            for row in self._connection.execute("select * from lake_loss_amount order by rowid")
+        ]
+        return [
+            amount
+            for amount in amounts
+            if (amount.occurred_date < kept_from.get(amount.customer_id, date.min)) is deleted_since
+        ]
