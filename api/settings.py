@@ -61,7 +61,7 @@ class ServingSettings(BaseSettings):
         default=10,
         ge=1,
         le=600,
-        description="A connection whose client takes less than 1 KiB/s of its answers for so long"
+        description="A connection whose client takes nothing of its answers for so long"
         " is cut (Linux).",
     )
     shutdown_timeout_seconds: int = Field(

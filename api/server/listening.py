@@ -16,8 +16,13 @@ class CannotListen(Exception):
     """The address cannot be listened on; the message says why, and what to do."""
 
 
-def listening_socket(host: str, port: int, *, backlog: int) -> socket.socket:
+def listening_socket(
+    host: str, port: int, *, backlog: int, answer_timeout_seconds: int
+) -> socket.socket:
     """A socket that listens on an address, which nobody else can then. Raises CannotListen.
+
+    A connection whose client takes nothing of its answers for `answer_timeout_seconds` is cut:
+    the web server has no limit for this, Linux has.
 
     Without SO_REUSEPORT, which the web server would set: with it a second server starts on the same
     port, and each request is answered by one of the two.
@@ -34,6 +39,11 @@ def listening_socket(host: str, port: int, *, backlog: int) -> socket.socket:
     try:
         # Connections of a server that has just ended are not in the way; one that listens is.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # In milliseconds; each connection inherits it.
+            opened.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, answer_timeout_seconds * 1000
+            )
         opened.bind(address)
         opened.listen(backlog)
     except OSError as error:

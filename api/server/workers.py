@@ -21,7 +21,6 @@ from granian.server.mp import MPServer
 
 from api.app import create_app
 from api.server.listening import listening_socket
-from api.server.slow_readers import SlowReaders
 from api.settings import ServingSettings
 
 BACKLOG = 1024
@@ -59,7 +58,12 @@ def serve(settings: ServingSettings, *, factory: Callable[..., FastAPI] = create
     Blocks. Must be called in the main thread, which takes the signals. Raises CannotListen.
     """
     server = ServerOfOneSocket(
-        listening_socket(settings.host, settings.port, backlog=BACKLOG),
+        listening_socket(
+            settings.host,
+            settings.port,
+            backlog=BACKLOG,
+            answer_timeout_seconds=settings.answer_timeout_seconds,
+        ),
         backlog=BACKLOG,
         interface=Interfaces.ASGI,
         factory=True,
@@ -118,7 +122,6 @@ def _load(
 ) -> FastAPI:
     """What a worker does first."""
     _end_with(main_process, settings.shutdown_timeout_seconds)
-    SlowReaders(settings.answer_timeout_seconds).watch()
     app = factory(settings, **counts_folder)
     # What was imported and made stays: to look through it for garbage again and again would hold up
     # every request of that moment.

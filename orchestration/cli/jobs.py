@@ -40,7 +40,12 @@ def demo(
 
     settings = read_settings()
     if serve:  # where that would be refused, it is better said before the work than after it
-        listening_socket(settings.host, settings.port, backlog=1).close()
+        listening_socket(
+            settings.host,
+            settings.port,
+            backlog=1,
+            answer_timeout_seconds=settings.answer_timeout_seconds,
+        ).close()
     marker = settings.home / "demo.json"
     if marker.exists():
         err.print(f"The sample in {settings.home} is there already.")
