@@ -37,7 +37,7 @@ def test_a_block_of_this_process_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_process_that_does_not_listen_is_killed_after_its_grace(tmp_path: Path) -> None:
     """And not before: what listens ends by itself."""
-    for manner, grace, number in (("polite", 600, signal.SIGTERM), ("deaf", 1.5, signal.SIGKILL)):
+    for manner, grace, number in (("polite", 60, signal.SIGTERM), ("deaf", 1.5, signal.SIGKILL)):
         with worker(tmp_path, manner) as process:
             started = time.monotonic()
             assert run_worker.end(tmp_path, RUN_ID, grace_seconds=grace, is_asked=False)

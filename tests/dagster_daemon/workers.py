@@ -12,8 +12,10 @@ RUN_ID = "5b18dd10-0410-427f-8f21-ffdc4f192bb5"
 _WORKER = """
 import pathlib, signal, sys, time
 from orchestration.clock.run_worker import alive_until_exit
-if sys.argv[2] == "deaf":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# What a process ignores, the processes that it starts ignore; and Dagster has a process that
+# ignores SIGINT, as one in the background of a script does, ignore SIGTERM after its first run.
+manner = {"deaf": signal.SIG_IGN, "polite": signal.SIG_DFL}[sys.argv[2]]
+signal.signal(signal.SIGTERM, manner)
 alive_until_exit(pathlib.Path(sys.argv[1]), sys.argv[3])
 alive_until_exit(pathlib.Path(sys.argv[1]), sys.argv[3])
 print("up", flush=True)
