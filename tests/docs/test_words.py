@@ -22,7 +22,10 @@ EXCEPT = re.compile(
 def test_words_that_mislead_do_not_come_back() -> None:
     """A file that is clean stays clean, and one that became clean leaves the list."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
     )
     found = {}
     for name in listed.stdout.decode().split("\0"):
