@@ -44,7 +44,7 @@ from orchestration.warehouse.rollups import LakeRead, Scope
 OF_DATES = ("config.materialized:incremental", "resource_type:test")
 # … and with it, once for all dates.
 OF_NAMES = ("config.materialized:table",)
-CONSTANT = "tag:constant"
+CONSTANT = f"tag:{dbt.CONSTANT}"
 
 log = structlog.get_logger()
 
@@ -195,7 +195,7 @@ def _roll_up(
     # A cluster has the memory for all of it; one machine takes what fits.
     parts = [scope] if settings.engine == "spark" else rollups.parts_of(scope, ledger)
     recounts_in_one = scope.is_full and len(parts) == 1
-    stands = not scope.is_full and rollups.has_views(settings)
+    stands = not scope.is_full and rollups.has_what_is_built_once(settings)
     done = RollUp(scope, [], LakeRead())
     for number, part in enumerate(parts, start=1):
         if len(parts) > 1:

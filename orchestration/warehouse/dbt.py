@@ -29,6 +29,9 @@ _DECISIVE_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
 _PARSED = "partial_parse.msgpack"
 _PARSED_FROM = "parsed_from"
 
+# The tag of seeds and tables that change with the models only.
+CONSTANT = "constant"
+
 # What tells the project's macros that a run has handed over what they build.
 _HANDED_OVER = {"WAREHOUSE_HANDED_OVER": "yes"}
 
@@ -143,15 +146,28 @@ def run_operation(settings: Settings, macro: str) -> None:
 
 
 def tables_built_whole(settings: Settings) -> list[tuple[str, str]]:
-    """(schema, table) of the seeds and models that each build makes anew."""
-    with _environment(**_profile(settings)):
-        nodes = json.loads(_parsed(settings).with_name(MANIFEST.name).read_text())["nodes"].values()
+    """(schema, table) of the seeds and models that hold no dates: dropped, they are made anew."""
     return [
         (node["schema"], node["alias"])
-        for node in nodes
-        if node["resource_type"] in {"model", "seed"}
-        and node["config"]["materialized"] in {"table", "seed"}
+        for node in _relations(settings)
+        if node["config"]["materialized"] in {"table", "seed"}
     ]
+
+
+def built_once(settings: Settings) -> list[tuple[str, str]]:
+    """(schema, view or table) of the seeds and models that follow from the models alone."""
+    return [
+        (node["schema"], node["alias"])
+        for node in _relations(settings)
+        if node["config"]["materialized"] == "view" or CONSTANT in node["tags"]
+    ]
+
+
+def _relations(settings: Settings) -> list[dict[str, Any]]:
+    """The models and seeds, as the manifest has them."""
+    with _environment(**_profile(settings)):
+        nodes = json.loads(_parsed(settings).with_name(MANIFEST.name).read_text())["nodes"].values()
+    return [node for node in nodes if node["resource_type"] in {"model", "seed"}]
 
 
 def _invoke_parsed(settings: Settings, arguments: Sequence[str]) -> Any:

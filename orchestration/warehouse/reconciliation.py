@@ -124,7 +124,7 @@ class Reconciliation:
 
 def build_recount(settings: Settings, scope: rollups.Scope) -> list[dbt.NodeResult]:
     """Build and test the recount of what was handed over. Raises as `rollups.build` does."""
-    read = () if rollups.has_views(settings) else _READ_BY_RECOUNT
+    read = () if rollups.has_what_is_built_once(settings) else _READ_BY_RECOUNT
     return rollups.build(settings, scope, select=[RECONCILIATION, *read], exclude=_NOT_RECOUNTED)
 
 

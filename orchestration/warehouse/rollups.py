@@ -330,17 +330,18 @@ def has_rolled_up(settings: Settings) -> bool:
         return bool(warehouse.execute("select 1 from raw.rolled_up").fetchall())
 
 
-def has_views(settings: Settings) -> bool:
-    """Whether the views of the last whole build stand. A warehouse that was written anew has none;
-    those on Spark are its cluster's, which may be another one now."""
+def has_what_is_built_once(settings: Settings) -> bool:
+    """Whether all views and constants of an earlier build stand. A warehouse that was written anew
+    has no views, and a recount or a run that was cut off makes some of them; those on Spark are
+    its cluster's, which may be another one now."""
     if settings.engine == "spark":
         return False
     with open_warehouse(settings) as warehouse:
-        return bool(
-            warehouse.execute(
-                "select 1 from duckdb_views() where schema_name = 'staging'"
-            ).fetchall()
-        )
+        standing = warehouse.execute(
+            "select schema_name, view_name from duckdb_views() "
+            "union all select schema_name, table_name from duckdb_tables()"
+        ).fetchall()
+    return set(dbt.built_once(settings)) <= set(standing)
 
 
 def build(

@@ -42,7 +42,7 @@ def rewrite(settings: Settings, ledger: Ledger) -> None:
         leftover.unlink()
     with rollups.open_warehouse(settings) as warehouse:
         warehouse.execute(_SCHEMA)
-        # They name lake files that are gone; dbt makes them anew each time.
+        # They name lake files that are gone; the next build makes them anew.
         for schema, view in warehouse.execute(
             "select schema_name, view_name from duckdb_views() where not internal"
         ).fetchall():
