@@ -9,23 +9,12 @@ import pytest
 
 from golden_day.test_golden_day import EXPECTED
 from golden_day.test_golden_day import FOLDER as GOLDEN_DAY
+from recount.answers import ENDPOINTS
 from spark.cluster import Cluster
 from spark.twins import Twins, copy_landing
 from traces.test_published_answers import TRACES
 
 pytestmark = pytest.mark.spark
-
-ENDPOINTS = [
-    "/api/stats/usage/summary",
-    "/api/stats/usage/by-agent",
-    "/api/stats/usage/timeline",
-    "/api/stats/usage/by-model",
-    "/api/stats/compliance/summary",
-    "/api/stats/compliance/by-agent-type",
-    "/api/stats/feedback/summary",
-    "/api/stats/feedback/by-agent-type",
-    "/api/stats/agent-types/comparison",
-]
 
 
 @pytest.fixture(scope="module", params=["golden day", "real traces"])

@@ -3,6 +3,7 @@
 import json
 
 from api.stats.changes import Change
+from recount.answers import ENDPOINTS
 from service_fixture import Service
 from snapshot_fixture import ACME, BOREAL, QUIET, UNKNOWN_POLICY
 
@@ -212,18 +213,8 @@ def test_the_model_of_a_type_is_the_first_by_name_in_a_tie(service: Service) -> 
 def test_a_customer_without_events_gets_zeros_and_nulls(service: Service) -> None:
     """No data: sums are 0, averages and rates are null, lists are empty."""
     bodies = {
-        path: service.get(f"/api/stats/{path}?days=2", QUIET).json()
-        for path in (
-            "usage/summary",
-            "usage/by-agent",
-            "usage/timeline",
-            "usage/by-model",
-            "compliance/summary",
-            "compliance/by-agent-type",
-            "feedback/summary",
-            "feedback/by-agent-type",
-            "agent-types/comparison",
-        )
+        endpoint.removeprefix("/api/stats/"): service.get(f"{endpoint}?days=2", QUIET).json()
+        for endpoint in ENDPOINTS
     }
     assert bodies == {
         "usage/summary": {"period_days": 2, **ZERO_USAGE},
@@ -258,19 +249,9 @@ def test_a_customer_without_events_gets_zeros_and_nulls(service: Service) -> Non
 
 def test_two_customers_never_see_each_other(service: Service) -> None:
     """Both have an agent 42 of type 5 in the same quarter hour; neither body shows the other's."""
-    for path in (
-        "usage/summary",
-        "usage/by-agent",
-        "usage/timeline",
-        "usage/by-model",
-        "compliance/summary",
-        "compliance/by-agent-type",
-        "feedback/summary",
-        "feedback/by-agent-type",
-        "agent-types/comparison",
-    ):
-        ours = service.get(f"/api/stats/{path}?days=1", ACME).text
-        theirs = service.get(f"/api/stats/{path}?days=1", BOREAL).text
+    for endpoint in ENDPOINTS:
+        ours = service.get(f"{endpoint}?days=1", ACME).text
+        theirs = service.get(f"{endpoint}?days=1", BOREAL).text
         for secret in ("Another Bot", "secret-model", "Other", "SECRET"):
             assert secret not in ours
         for secret in ("Support", "claude", "PERSON", "gpt"):
