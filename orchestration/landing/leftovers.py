@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -50,8 +51,8 @@ def clear_unknown(settings: Settings, ledger: Ledger) -> list[Path]:
 def _of_work_cut_off(settings: Settings, ledger: Ledger, unknown: dict[str, Path]) -> set[str]:
     """Those of the unknown files that are ours, and hold nothing that is not elsewhere."""
     rewrites = ledger.rewrites()
-    load_ids = {found.group(1) for name in unknown if (found := _LOAD_ID.search(name))}
-    waiting = _contents_that_wait(settings, load_ids)
+    of_loads = {name: found.group(1) for name in unknown if (found := _LOAD_ID.search(name))}
+    will_be_landed = _of_files_that_wait(settings, of_loads)
     ours = set()
     for name, path in unknown.items():
         if path.name.startswith(".") and path.name.endswith(".parquet.tmp"):
@@ -63,36 +64,36 @@ def _of_work_cut_off(settings: Settings, ledger: Ledger, unknown: dict[str, Path
             files = [file for file in sources if file]
             if len(files) == len(sources) and not find_faults(settings.lake, ledger, files):
                 ours.add(name)
-        elif (found := _LOAD_ID.search(name)) and any(
-            # Of a load that was cut off: its file still waits, and will be landed again.
-            stream in name and sha256.startswith(found.group(1))
-            for stream, sha256 in waiting
-        ):
+        elif name in will_be_landed:
+            # Of a load that was cut off.
             ours.add(name)
     return ours
 
 
-def _contents_that_wait(settings: Settings, load_ids: set[str]) -> set[tuple[str, str]]:
-    """(stream, SHA-256) of the files in the landing folder that loads with these ids were made of.
+def _of_files_that_wait(settings: Settings, of_loads: Mapping[str, str]) -> set[str]:
+    """Those of the lake files, by name with the id of its load, whose load was made of a file that
+    waits in the landing folder.
 
     Small files come first, and all of it takes no longer than the reading of one file may: some
     have terabytes of nothing.
     """
-    found = set()
-    missing = load_ids
+    found: set[str] = set()
     deadline = time.monotonic() + settings.landing_timeout_seconds
     files = [
         (path, stream) for stream in STREAMS for path in waiting_files(settings.landing, stream)
     ]
     for path, stream in sorted(files, key=lambda each: _size(each[0])):
-        if not missing:
+        if len(found) == len(of_loads):
             break
         try:
             sha256 = content_of(path, deadline).sha256
         except OSError:
             continue
-        found.add((stream.name, sha256))
-        missing = {load_id for load_id in missing if not sha256.startswith(load_id)}
+        found |= {
+            name
+            for name, load_id in of_loads.items()
+            if stream.name in name and sha256.startswith(load_id)
+        }
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from installation import Installation, rating, scan, usage_event
 from orchestration import pipeline
 from orchestration.cli import app, output
+from orchestration.contract.streams import STREAMS_BY_NAME
 from orchestration.lake.deletion_plan import erasure_rule
 from orchestration.lake.forgetting import NotToForget
 from orchestration.lake.verified import LakeDamaged, find_faults, verified_paths
@@ -206,6 +208,23 @@ def test_a_file_that_the_ledger_does_not_know_is_kept(lake: Lake) -> None:
     assert (settings.quarantine / "agents/notes.2.txt").read_text() == "another"
     lake.land()
     assert lake.agrees_with_ledger()
+
+
+def test_a_load_that_was_cut_off_is_ours_though_its_file_waits_in_two_streams(lake: Lake) -> None:
+    """The same bytes under a stream that comes first say nothing of the other's lake files."""
+    settings = lake.settings
+    first, second = list(STREAMS_BY_NAME)[:2]
+    for stream in (first, second):
+        waiting = settings.landing / stream / "same.ndjson"
+        waiting.parent.mkdir(parents=True, exist_ok=True)
+        waiting.write_bytes(b"{}")
+    load_id = hashlib.sha256(b"{}").hexdigest()[:20]
+    cut_off = settings.lake / second / "occurred_date=2026-03-01" / f"{load_id}.parquet"
+    cut_off.parent.mkdir(parents=True)
+    cut_off.write_bytes(b"PAR1")
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        assert clear_unknown(settings, ledger) == []
+    assert not cut_off.exists()
 
 
 def test_retention_and_erasure_reach_the_quarantine(lake: Lake) -> None:
