@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from api import errors, pages
 from api.auth.keys import KeyStore
-from api.auth.rate_limit import MemoryThrottle, SharedThrottle, WrongKeys
-from api.cache.answers import Answers
+from api.auth.rate_limit import MemoryRateLimiter, SharedRateLimiter, WrongKeys
+from api.cache.answers import AnswerCache
 from api.cache.customer_rows import Held
-from api.cache.understood import UnderstoodQuestions
+from api.cache.parsed_questions import ParsedQuestions
+from api.middleware.cached_answers import CachedAnswers
 from api.middleware.envelope import Envelope, Measurements, request_log
-from api.middleware.repeats import Repeats
 from api.openapi import DocumentedApp, operation_id
 from api.parameters import allowed_values
 from api.queries.engine import Queries
@@ -54,25 +54,25 @@ def create_app(
     `log` is a structlog logger for one line a request; by default JSON on standard error.
     """
     settings = settings if settings is not None else ServingSettings()
-    answers = Answers(settings.answer_cache_mb * 1_000_000)
+    answers = AnswerCache(settings.answer_cache_mb * 1_000_000)
     held = Held(settings.rows_cache_mb * 1_000_000)
 
-    def forget(snapshot_id: str) -> None:
+    def evict(snapshot_id: str) -> None:
         answers.turn_to(snapshot_id)
         held.turn_to(snapshot_id)
 
     services = Services(
         settings=settings,
         keys=KeyStore(settings.keys_path, clock=settings.clock),
-        snapshots=Snapshots(settings, when_replaced=forget),
+        snapshots=Snapshots(settings, when_replaced=evict),
         queries=Queries(),
         answers=answers,
         held=held,
-        understood=UnderstoodQuestions(),
-        throttle=(
-            SharedThrottle(settings.rate_limit, counts_folder / "requests.db")
+        parsed_questions=ParsedQuestions(),
+        rate_limiter=(
+            SharedRateLimiter(settings.rate_limit, counts_folder / "requests.db")
             if counts_folder
-            else MemoryThrottle(settings.rate_limit)
+            else MemoryRateLimiter(settings.rate_limit)
         ),
         wrong_keys=WrongKeys(
             settings.wrong_keys_limit,
@@ -118,7 +118,7 @@ def create_app(
     pages.add_metrics(app, registry)
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
     # The last one added is the outermost.
-    app.add_middleware(Repeats, services=services)
+    app.add_middleware(CachedAnswers, services=services)
     app.add_middleware(
         Envelope,
         log=log if log is not None else request_log(),

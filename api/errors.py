@@ -21,7 +21,7 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(Exception):
-    """An error that a client is told about."""
+    """An error that a client gets as its answer."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class WrongKeysExceeded(RateLimitExceeded):
 class Unavailable(ApiError):
     """Something that every answer needs is not there.
 
-    `what` may be told to strangers; `reason` may name files, so it goes to the log alone.
+    `what` is for strangers too; `reason` may name files, so it goes to the log alone.
     """
 
     what = ""
@@ -148,7 +148,7 @@ class QueryTimeout(ApiError):
         )
 
 
-class AnsweredBefore(Exception):
+class CacheHit(Exception):
     """The very answer is in memory. Not an error: the route has nothing left to do."""
 
     def __init__(self, response: Response) -> None:
@@ -201,7 +201,7 @@ def error_response(
 
 
 def response_of(error: ApiError) -> JSONResponse:
-    """The answer to an error that a client is told about."""
+    """The answer that says this error."""
     status, code = STATUS_AND_CODE[type(error)]
     return error_response(status, code, error.message, error.details, error.headers)
 
@@ -242,7 +242,7 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
         return Response(status_code=304, headers=error.headers)
 
     async def answered_before(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, AnsweredBefore)
+        assert isinstance(error, CacheHit)
         return error.response
 
     for kind in STATUS_AND_CODE:
@@ -250,4 +250,4 @@ def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(HTTPException, of_framework)
     app.add_exception_handler(NotModified, not_modified)
-    app.add_exception_handler(AnsweredBefore, answered_before)
+    app.add_exception_handler(CacheHit, answered_before)

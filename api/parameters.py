@@ -56,7 +56,7 @@ async def authenticated_customer(
     """The customer of the key in X-API-Key, whose rate limit has counted this request.
 
     A wrong key counts against the address it came from. A right one is never refused because of
-    its address, so nobody is shut out by a neighbour behind the same proxy.
+    its address, so no client is shut out by a neighbour behind the same proxy.
     Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded or KeysUnavailable.
     """
     caller: Caller = request.state.caller
@@ -151,7 +151,7 @@ TableFormat = Annotated[
 
 
 class Grouping(StrEnum):
-    """What is told apart."""
+    """What the answer is grouped by."""
 
     agent = "agent"
     model = "model"

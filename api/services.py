@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from api.auth.keys import KeyStore
-from api.auth.rate_limit import Throttle, WrongKeys
-from api.cache.answers import Answers
+from api.auth.rate_limit import RateLimiter, WrongKeys
+from api.cache.answers import AnswerCache
 from api.cache.customer_rows import Held
-from api.cache.understood import UnderstoodQuestions
+from api.cache.parsed_questions import ParsedQuestions
 from api.queries.engine import Queries
 from api.settings import ServingSettings
 from api.snapshots import Snapshots
@@ -22,10 +22,10 @@ class Services:
     keys: KeyStore
     snapshots: Snapshots
     queries: Queries
-    answers: Answers
+    answers: AnswerCache
     held: Held
-    understood: UnderstoodQuestions
-    throttle: Throttle
+    parsed_questions: ParsedQuestions
+    rate_limiter: RateLimiter
     wrong_keys: WrongKeys
     version: str
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth.keys import KeyRecord, KeyStore, KeyStoreUnreadable
-from api.auth.rate_limit import Allowance, Throttle
+from api.auth.rate_limit import Allowance, RateLimiter
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Caller:
 
     @property
     def customer_id(self) -> int | None:
-        """Whose data may be answered now; None if nobody's."""
+        """Whose data may be answered now; None if no customer's."""
         if self.record is None or self.allowance is None or not self.allowance.allowed:
             return None
         return self.record.customer_id
@@ -36,20 +36,22 @@ def key_of(sent: list[str]) -> str | None:
     return sent[0] if len(set(sent)) == 1 else None
 
 
-async def recognise(keys: KeyStore, throttle: Throttle, key: str | None, now: datetime) -> Caller:
+async def authenticate(
+    keys: KeyStore, rate_limiter: RateLimiter, key: str | None, now: datetime
+) -> Caller:
     """Verify a key and count the request.
 
     It takes microseconds, so it runs on the event loop; where another process has locked one of the
     files, a thread waits for it.
     """
     try:
-        return _recognise(keys, throttle, key, now, may_wait=False)
+        return _authenticate(keys, rate_limiter, key, now, may_wait=False)
     except BlockingIOError:
-        return await run_in_threadpool(_recognise, keys, throttle, key, now, may_wait=True)
+        return await run_in_threadpool(_authenticate, keys, rate_limiter, key, now, may_wait=True)
 
 
-def _recognise(
-    keys: KeyStore, throttle: Throttle, key: str | None, now: datetime, *, may_wait: bool
+def _authenticate(
+    keys: KeyStore, rate_limiter: RateLimiter, key: str | None, now: datetime, *, may_wait: bool
 ) -> Caller:
     try:
         record = keys.verify(key, now, may_wait=may_wait)
@@ -57,4 +59,4 @@ def _recognise(
         return Caller(problem=str(error))
     if record is None:
         return Caller()
-    return Caller(record, throttle.count(record.customer_id, may_wait=may_wait))
+    return Caller(record, rate_limiter.count(record.customer_id, may_wait=may_wait))

@@ -177,7 +177,7 @@ class KeyStore:
     def _readable(self, *, may_wait: bool = True) -> sqlite3.Connection | None:
         """This thread's read-only connection; None before there is a file with keys in it.
 
-        Raises FileNotFoundError where there was one before: then nobody's key is wrong.
+        Raises FileNotFoundError where there was one before: then no key is called wrong.
         """
         if not self._are_there():
             if self._were_there:

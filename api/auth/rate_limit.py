@@ -40,7 +40,7 @@ class Allowance:
         return datetime.fromtimestamp(self.reset_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Throttle(Protocol):
+class RateLimiter(Protocol):
     """Counts the requests of each customer over a moving minute.
 
     It runs on the clock that only goes forward, which all processes of a machine share: neither
@@ -54,8 +54,8 @@ class Throttle(Protocol):
         """
 
 
-class MemoryThrottle:
-    """A throttle in the memory of the only worker.
+class MemoryRateLimiter:
+    """A rate limiter in the memory of the only worker.
 
     It keeps the times of the requests of those who asked in the last minute. Whatever it does is
     for the one who asks, and for whoever has been silent for a minute: libraries that go through
@@ -69,7 +69,7 @@ class MemoryThrottle:
         """Times by customer, oldest first; the customer who asked last is the last."""
 
     def __len__(self) -> int:
-        """How many customers are remembered."""
+        """How many customers are counted."""
         return len(self._counted)
 
     def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
@@ -83,11 +83,11 @@ class MemoryThrottle:
             if allowed:
                 counted.append(now)
                 self._counted.move_to_end(customer_id)
-            self._forget_the_silent(now)
+            self._evict_the_silent(now)
             return _allowance(allowed, self._limit, len(counted), counted[0], now)
 
-    def _forget_the_silent(self, now: float) -> None:
-        # Nobody is there without a time, and who is asking now has one within the minute.
+    def _evict_the_silent(self, now: float) -> None:
+        # Every customer in here has a time, and the one who is asking has one within the minute.
         while True:
             customer_id, counted = next(iter(self._counted.items()))
             if counted[-1] > now - WINDOW_SECONDS:
@@ -95,8 +95,8 @@ class MemoryThrottle:
             del self._counted[customer_id]
 
 
-class SharedThrottle:
-    """A throttle of several workers, in a file that they share."""
+class SharedRateLimiter:
+    """A rate limiter of several workers, in a file that they share."""
 
     def __init__(self, requests_a_minute: int, path: Path) -> None:
         self._limit = requests_a_minute
@@ -156,7 +156,7 @@ class WrongKeys:
     """Counts wrong keys by the address they come from, each over a minute from its first.
 
     In a file that several workers share, or in memory where there is one. Both are bounded: only
-    the `addresses` that failed last are remembered. Whoever commands more addresses than that gets
+    the `addresses` that failed last are counted. Whoever commands more addresses than that gets
     401 where 429 was due, and nothing else. An IPv6 address counts as its /64 network, because one
     host owns all of it.
     """
@@ -175,7 +175,7 @@ class WrongKeys:
         self._connection.execute("create index if not exists by_time on failing (failed_at)")
 
     def __len__(self) -> int:
-        """How many addresses are remembered."""
+        """How many addresses are counted."""
         with self._lock:
             return int(self._connection.execute("select count(*) from failing").fetchone()[0])
 

@@ -23,7 +23,7 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredQuestion:
     """What a question came to, while nothing that it depends on has changed.
 
     It holds for the snapshot it was asked of, and from the instant it was asked until the earliest
@@ -45,14 +45,14 @@ class Asked:
         return 3 * OVERHEAD_BYTES
 
 
-class Answers:
+class AnswerCache:
     """Answers from one snapshot, by customer first and then by ETag, bounded in bytes.
 
     Beside the answers it keeps which question came to which ETag.
 
     The ETag covers snapshot, customer and normalised question. The customer is the first part of
     the place all the same: an answer can be looked up only by the one it was made for. What was
-    used longest ago goes first, and all of it goes when another snapshot is answered from: what is
+    used longest ago is evicted first, and all of it when another snapshot is answered from: what is
     deleted by then is in no memory either.
     """
 
@@ -60,7 +60,7 @@ class Answers:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._snapshot_id = ""
-        self._stored: OrderedDict[tuple[int, str], StoredAnswer | Asked] = OrderedDict()
+        self._stored: OrderedDict[tuple[int, str], StoredAnswer | AnsweredQuestion] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -69,7 +69,7 @@ class Answers:
         return self._bytes
 
     def turn_to(self, snapshot_id: str) -> None:
-        """Forget everything, and keep nothing from now on but answers from this snapshot."""
+        """Evict everything, and store nothing from now on but answers from this snapshot."""
         with self._lock:
             self._stored.clear()
             self._bytes = 0
@@ -80,27 +80,29 @@ class Answers:
         found = self._find((customer_id, etag))
         return found if isinstance(found, StoredAnswer) else None
 
-    def asked(self, customer_id: int, question: str) -> Asked | None:
+    def find_question(self, customer_id: int, question: str) -> AnsweredQuestion | None:
         """What this question of this customer came to before."""
         found = self._find((customer_id, question))
-        return found if isinstance(found, Asked) else None
+        return found if isinstance(found, AnsweredQuestion) else None
 
     def store(self, customer_id: int, etag: str, answer: StoredAnswer, *, snapshot_id: str) -> None:
-        """Keep an answer, unless it alone takes more than a quarter of the room."""
+        """Store an answer, unless it alone takes more than a quarter of the room."""
         self._store((customer_id, etag), answer, snapshot_id)
 
-    def remember(self, customer_id: int, question: str, asked: Asked) -> None:
-        """Keep what a question came to. It starts with a slash, an ETag with a quote."""
-        self._store((customer_id, question), asked, asked.snapshot_id)
+    def store_question(self, customer_id: int, question: str, answered: AnsweredQuestion) -> None:
+        """Store what a question came to. It starts with a slash, an ETag with a quote."""
+        self._store((customer_id, question), answered, answered.snapshot_id)
 
-    def _find(self, place: tuple[int, str]) -> StoredAnswer | Asked | None:
+    def _find(self, place: tuple[int, str]) -> StoredAnswer | AnsweredQuestion | None:
         with self._lock:
             stored = self._stored.get(place)
             if stored is not None:
                 self._stored.move_to_end(place)
             return stored
 
-    def _store(self, place: tuple[int, str], entry: StoredAnswer | Asked, snapshot_id: str) -> None:
+    def _store(
+        self, place: tuple[int, str], entry: StoredAnswer | AnsweredQuestion, snapshot_id: str
+    ) -> None:
         size = _size(place, entry)
         if size > self._max_bytes // 4:
             return
@@ -115,5 +117,5 @@ class Answers:
                 self._bytes -= _size(oldest_place, oldest)
 
 
-def _size(place: tuple[int, str], entry: StoredAnswer | Asked) -> int:
-    return entry.size + (len(place[1]) if isinstance(entry, Asked) else 0)
+def _size(place: tuple[int, str], entry: StoredAnswer | AnsweredQuestion) -> int:
+    return entry.size + (len(place[1]) if isinstance(entry, AnsweredQuestion) else 0)

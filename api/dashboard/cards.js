@@ -44,7 +44,7 @@ export function changeOf({ summary, metric, text }) {
       unseen(word),
       isManifold ? multiple(1 + percent / 100) : percentChange(percent),
     ),
-    // A period that runs into today is compared up to an earlier hour than it is told.
+    // A period that runs into today is compared up to an earlier hour than it is shown.
     element(
       "span",
       { class: "from" },

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 20_000;
 export const storedKey = {
   read: () => sessionStorage.getItem(STORED_AS),
   write: (key) => sessionStorage.setItem(STORED_AS, key),
-  forget: () => sessionStorage.removeItem(STORED_AS),
+  remove: () => sessionStorage.removeItem(STORED_AS),
 };
 
 /** An answer that is not the numbers; `code` is the API's, or UNREACHABLE where it gave none. */
@@ -24,7 +24,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The API as one customer sees it; remembers answers as long as they are of the same snapshot. */
+/** The API as one customer sees it; caches answers as long as they are of the same snapshot. */
 export class Client {
   #key;
   #answers = new Map();
@@ -41,7 +41,7 @@ export class Client {
   }
 
   /** Forget all answers. */
-  forgetAnswers() {
+  clearCache() {
     this.#answers.clear();
   }
 
@@ -49,9 +49,9 @@ export class Client {
    * The answer of an endpoint: `{body, snapshotId, dataAsOf, coveredFrom}`; dataAsOf is a Date or
    * null, coveredFrom is the first UTC date (YYYY-MM-DD) that is kept. Rejects with a Refusal.
    */
-  async get(endpoint, parameters, { remembered = true } = {}) {
+  async get(endpoint, parameters, { cached = true } = {}) {
     const address = `api/stats/${endpoint}?${new URLSearchParams(parameters)}`;
-    if (remembered && this.#answers.has(address)) return this.#answers.get(address);
+    if (cached && this.#answers.has(address)) return this.#answers.get(address);
     const answer = await this.#fetch(address);
     this.#answers.set(address, answer);
     return answer;

@@ -27,7 +27,7 @@ let countdown = null;
 // --- Key ---------------------------------------------------------------------------------------
 
 function askForKey(problem = "") {
-  storedKey.forget();
+  storedKey.remove();
   client = null;
   shown = null;
   generation += 1;
@@ -70,7 +70,7 @@ byId("forget").addEventListener("click", () => askForKey());
 // --- Loading -----------------------------------------------------------------------------------
 
 /**
- * Load what the address asks for and show it. `quietly`: nobody asked, so announce nothing, and
+ * Load what the address asks for and show it. `quietly`: no reader asked, so announce nothing, and
  * leave the page alone where it shows the newest data already.
  */
 async function load({ quietly = false } = {}) {
@@ -116,7 +116,7 @@ async function load({ quietly = false } = {}) {
 async function answersTo({ days, tz, tab }, unless) {
   let found;
   for (let tries = 0; tries < NEW_SNAPSHOT_TRIES; tries += 1) {
-    const timeline = await client.get("usage/timeline", { days, tz }, { remembered: false });
+    const timeline = await client.get("usage/timeline", { days, tz }, { cached: false });
     client.keepOnly(timeline.snapshotId);
     const frame = frameOf({ days, tz }, timeline);
     if (unless?.refusals.length === 0 && isSameFrame(unless.frame, frame)) return unless;
@@ -139,7 +139,7 @@ async function answersTo({ days, tz, tab }, unless) {
     });
     found = { frame, answers, refusals };
     if (isOneSnapshot) return found;
-    client.forgetAnswers();
+    client.clearCache();
   }
   return found;
 }
@@ -303,7 +303,7 @@ byId("tabs").addEventListener("keydown", (event) => {
   choose({ tab: next.dataset.tab });
 });
 byId("refresh").addEventListener("click", () => {
-  client.forgetAnswers();
+  client.clearCache();
   load();
 });
 addEventListener("popstate", () => {

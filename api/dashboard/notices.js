@@ -29,7 +29,7 @@ export function notice({ kind, name, text, detail = null, actions = [] }) {
   );
 }
 
-/** Whether data of this age is so old that the reader must be told. */
+/** Whether data of this age is so old that a notice must say it. */
 export function isStale(dataAsOf, now = Date.now()) {
   return dataAsOf !== null && now - dataAsOf > STALE_AFTER_MS;
 }

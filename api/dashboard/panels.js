@@ -1,4 +1,4 @@
-// A panel: a chart, its twin as a table, and both as a download.
+// A panel: a chart, the same as a table, and both as a download.
 
 import { drawn } from "./charts.js";
 import { downloadCsv } from "./csv.js";

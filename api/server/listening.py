@@ -19,7 +19,7 @@ class CannotListen(Exception):
 def listening_socket(
     host: str, port: int, *, backlog: int, answer_timeout_seconds: int
 ) -> socket.socket:
-    """A socket that listens on an address, which nobody else can then. Raises CannotListen.
+    """A socket that listens on an address, which no other process can then. Raises CannotListen.
 
     A connection whose client takes nothing of its answers for `answer_timeout_seconds` is cut:
     the web server has no limit for this, Linux has.

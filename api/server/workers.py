@@ -131,7 +131,7 @@ def _load(
 
 
 def _end_with(main_process: int, shutdown_timeout_seconds: int) -> None:
-    """End this worker in the way of SIGTERM once nobody is left who would send it."""
+    """End this worker in the way of SIGTERM once the process that would send it is gone."""
 
     def watch() -> None:
         while os.getppid() == main_process:

@@ -1,4 +1,4 @@
-"""What is known of the customer who asks: policy, limits, and since when there is data."""
+"""What there is about the customer who asks: policy, limits, and since when there is data."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -19,11 +19,11 @@ class Account(BaseModel):
 
     customer_id: int = Field(description="Id of the customer.", examples=[42])
     customer_name: str | None = Field(
-        description="Newest name; null if none was told.", examples=["Northwind Trading"]
+        description="Newest name; null if none was delivered.", examples=["Northwind Trading"]
     )
-    tier: str | None = Field(description="Tier; null if none was told.", examples=["pro"])
+    tier: str | None = Field(description="Tier; null if none was delivered.", examples=["pro"])
     time_zone: str | None = Field(
-        description="The customer's own time zone; null: none was told.", examples=[None]
+        description="The customer's own time zone; null: none was delivered.", examples=[None]
     )
     retention_days: int | None = Field(
         description="Days that are kept before today; null without a valid policy: then nothing "
@@ -47,7 +47,7 @@ class Account(BaseModel):
     )
     first_event_at: datetime | None = Field(
         description="When the first event that was ever accepted occurred, UTC; to the quarter "
-        "hour for a customer that nobody told of; null without events.",
+        "hour for a customer that was never delivered; null without events.",
         examples=["2025-08-29T00:03:12Z"],
     )
     newest_event_at: datetime | None = Field(

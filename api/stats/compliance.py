@@ -24,7 +24,7 @@ router = APIRouter(tags=["compliance"])
 
 TOXIC_RATE = (
     "Toxic messages per 100 messages, scanned or not, percent, 2 decimals; null without messages. "
-    "Of the messages that nobody scanned none is toxic here: read it beside scanned_messages."
+    "Of the messages that were not scanned none is toxic here: read it beside scanned_messages."
 )
 SCANNED_MESSAGES = (
     "Messages that were scanned at least once: only they can be toxic or have a redaction. Over "

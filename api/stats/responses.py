@@ -16,11 +16,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
-from api.cache.answers import Asked, StoredAnswer
+from api.cache.answers import AnsweredQuestion, StoredAnswer
 from api.cache.customer_rows import CustomerRows, NotHeld, NotHeldYet
-from api.cache.understood import Understood
-from api.errors import AnsweredBefore, ErrorBody, NotModified
-from api.middleware.repeats import has_already, question_of
+from api.cache.parsed_questions import ParsedQuestion
+from api.errors import CacheHit, ErrorBody, NotModified
+from api.middleware.cached_answers import has_already, question_of
 from api.parameters import FIRST_END, Comparing, Format, Grouping, Period
 from api.services import Services, services_of
 from api.snapshots import Lease, Row
@@ -188,7 +188,7 @@ def answering(
 ) -> Iterator[Answering]:
     """Hold one snapshot while a question is answered, and note what the answer came from.
 
-    Raises NotModified if the client has this very answer, AnsweredBefore if it is in memory,
+    Raises NotModified if the client has this very answer, CacheHit if it is in memory,
     NotReady if there is no snapshot.
     """
     services = services_of(request)
@@ -229,10 +229,10 @@ def answering(
             context_headers["X-Covered-From"],
         )
         unmodified_headers = {"ETag": etag, **CACHING}
-        services.answers.remember(
+        services.answers.store_question(
             customer_id,
             question_of(request.scope),
-            Asked(
+            AnsweredQuestion(
                 etag=etag,
                 snapshot_id=snapshot.snapshot_id,
                 valid_from=now,
@@ -246,7 +246,7 @@ def answering(
             raise NotModified(unmodified_headers)
         stored = services.answers.find(customer_id, etag)
         if stored is not None:
-            raise AnsweredBefore(_response_of(stored))
+            raise CacheHit(_response_of(stored))
         yield Answering(
             services,
             lease,
@@ -269,8 +269,9 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
     async def answered(**arguments: Any) -> Response:
         request: Request = arguments["request"]
         services = services_of(request)
-        services.understood.remember(
-            question_of(request.scope), _understood(endpoint, arguments, request.scope["route"])
+        services.parsed_questions.store(
+            question_of(request.scope),
+            _parsed_question(endpoint, arguments, request.scope["route"]),
         )
         if not services.snapshots.is_outdated:
             request.state.may_wait = False
@@ -282,9 +283,9 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
     return answered
 
 
-def _understood(
+def _parsed_question(
     endpoint: Callable[..., Response], arguments: dict[str, Any], route: Any
-) -> Understood:
+) -> ParsedQuestion:
     period: Period = arguments["asked"]
     others = {
         name: value
@@ -299,11 +300,11 @@ def _understood(
             return endpoint(request=request, customer_id=customer_id, asked=asked, **others)
         except NotModified as answered:
             return Response(status_code=304, headers=answered.headers)
-        except AnsweredBefore as answered:
+        except CacheHit as answered:
             return answered.response
 
     now = period.asked_at
-    return Understood(answer, route, valid_from=now, valid_until=next_change(now, period.tz))
+    return ParsedQuestion(answer, route, valid_from=now, valid_until=next_change(now, period.tz))
 
 
 def _response_of(answer: StoredAnswer) -> Response:

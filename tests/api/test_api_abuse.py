@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.auth.keys import KeyStore, KeyStoreUnreadable
-from api.auth.rate_limit import SharedThrottle, WrongKeys
+from api.auth.rate_limit import SharedRateLimiter, WrongKeys
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 from test_api_errors import assert_error
@@ -38,7 +38,7 @@ def test_wrong_keys_are_limited_by_address_and_right_ones_are_not(
     assert service.client.get(SUMMARY, headers={"X-API-Key": right}).status_code == 200
 
 
-def test_wrong_keys_are_remembered_for_a_bounded_number_of_addresses() -> None:
+def test_wrong_keys_are_counted_for_a_bounded_number_of_addresses() -> None:
     """The addresses that failed last are kept, however many there are."""
     wrong_keys = WrongKeys(2, addresses=100)
     for number in range(10_000):
@@ -179,7 +179,7 @@ def test_keys_are_checked_while_the_command_line_writes(tmp_path: Path) -> None:
 
 
 def test_keys_that_are_being_changed_are_waited_for_in_a_thread(service: Service) -> None:
-    """Whoever may not wait is told at once; a request waits, and gets its answer."""
+    """Whoever may not wait gets an error at once; a request waits, and gets its answer."""
     key = service.key(ACME)
     with closing(_locked(service.settings.keys_path)) as changing:
         with pytest.raises(BlockingIOError):
@@ -192,16 +192,16 @@ def test_keys_that_are_being_changed_are_waited_for_in_a_thread(service: Service
 
 
 def test_a_count_of_another_worker_is_waited_for_in_a_thread(tmp_path: Path) -> None:
-    """Whoever may not wait is told at once, and has not been counted."""
+    """Whoever may not wait gets an error at once, and has not been counted."""
     path = tmp_path / "requests.db"
-    throttle = SharedThrottle(3, path)
-    assert throttle.count(ACME).remaining == 2
+    rate_limiter = SharedRateLimiter(3, path)
+    assert rate_limiter.count(ACME).remaining == 2
     with closing(_locked(path)) as counting:
         with pytest.raises(BlockingIOError):
-            throttle.count(ACME, may_wait=False)
+            rate_limiter.count(ACME, may_wait=False)
         threading.Timer(0.2, counting.rollback).start()
-        assert throttle.count(ACME).remaining == 1
-    assert throttle.count(ACME, may_wait=False).remaining == 0
+        assert rate_limiter.count(ACME).remaining == 1
+    assert rate_limiter.count(ACME, may_wait=False).remaining == 0
 
 
 def _locked(path: Path) -> sqlite3.Connection:

@@ -27,7 +27,7 @@ def assert_error(answer: httpx.Response, status: int, code: str) -> dict[str, An
 
 
 def test_every_kind_of_wrong_key_gives_the_same_401(service: Service) -> None:
-    """Missing, empty, malformed, unknown, revoked and expired cannot be told apart."""
+    """Missing, empty, malformed, unknown, revoked and expired get one and the same answer."""
     revoked_id, revoked = service.keys.create(ACME, "revoked")
     service.keys.revoke(revoked_id)
     _, expired = service.keys.create(ACME, "expired", NOW)
@@ -96,7 +96,7 @@ def test_keys_work_until_they_expire_or_are_revoked(service: Service) -> None:
 def test_a_wrong_parameter_is_named_with_what_is_allowed(
     service: Service, query: str, parameter: str
 ) -> None:
-    """Wrong values, unknown names and repeats are all 422 INVALID_PARAMETER."""
+    """Wrong values, unknown and repeated names are all 422 INVALID_PARAMETER."""
     details = assert_error(service.get(f"{SUMMARY}?{query}"), 422, "INVALID_PARAMETER")
     assert details["parameter"] == parameter
     assert details["allowed"]
@@ -127,7 +127,7 @@ def test_unknown_addresses_are_404(service: Service) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 def test_only_get_is_allowed(service: Service, method: str) -> None:
-    """Other methods are 405 and told about GET."""
+    """Other methods are 405, and the answer names GET."""
     answer = service.client.request(method, SUMMARY)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"

@@ -96,7 +96,7 @@ def open_files_deleted(folder: Path) -> list[str]:
 def test_an_idle_server_lets_go_of_an_unlinked_snapshot(
     start: StartService, tmp_path: Path
 ) -> None:
-    """Deleted data does not stay on disk because nobody asks."""
+    """Deleted data does not stay on disk because no client asks."""
     old = publish(tmp_path, marts_with(1), snapshot_id="s-1")
     service = start()
     assert service.get(SUMMARY).status_code == 200

@@ -165,8 +165,8 @@ def lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lease]:
     ]
     publish(home, Marts(usage=rows, customers=[(1, "One", "enterprise", 2557)]))
     snapshots = Snapshots(ServingSettings(_env_file=None, home=home))
-    with snapshots.lease() as held:
-        yield held
+    with snapshots.lease() as lease:
+        yield lease
     snapshots.close()
 
 

@@ -134,8 +134,8 @@ def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) 
     assert counts == sorted(counts)
 
 
-def test_every_chart_has_a_name_a_description_and_a_twin(tab: Tab) -> None:
-    """Canvas and table carry title, dates and zone; the twin is one press away."""
+def test_every_chart_has_a_name_a_description_and_a_table(tab: Tab) -> None:
+    """Canvas and table carry title, dates and zone; the table is one press away."""
     for name in ("Usage", "Compliance", "Feedback"):
         tab.choose_tab(name)
         for panel in tab.panels():

@@ -84,7 +84,7 @@ def test_back_and_forward_walk_through_the_choices(tab: Tab) -> None:
 def test_an_address_that_makes_no_sense_is_put_right(
     open_tab: OpenTab, demo: Server, key: str
 ) -> None:
-    """Each thing that it asked for and does not get is told."""
+    """Each thing that it asked for and does not get is named."""
     tab = open_tab(demo, zone="Europe/Paris").open(key, days="9999", tz="Mars/Base", tab="<b>")
     assert query(tab) == {"days": "7", "tz": "Europe/Paris", "tab": "usage"}
     said = tab.notice("address").all_inner_texts()

@@ -63,7 +63,7 @@ function summaryCards(summary) {
 
 function distributionPanel(frame, { total_feedback: total, rating_distribution: counts }) {
   const shared = { id: "distribution", title: "Rating Distribution", frame };
-  if (total === 0) return emptyPanel({ ...shared, text: "Nobody rated in this period." });
+  if (total === 0) return emptyPanel({ ...shared, text: "No ratings in this period." });
   const rows = STARS.map((rating) => ({ rating: Number(rating), count: counts[rating] }));
   const name = (row) => counted(row.rating, "star");
   return panel({
@@ -121,7 +121,7 @@ export function dropText(type) {
 
 function loadPanel(frame, types) {
   const shared = { id: "load", title: "Rating by Load", frame };
-  if (types.length === 0) return emptyPanel({ ...shared, text: "Nobody rated in this period." });
+  if (types.length === 0) return emptyPanel({ ...shared, text: "No ratings in this period." });
   const saysDrop = types.every((type) => type.rating_degrades_at_load !== undefined);
   const shown = types.slice(0, TYPES_DRAWN);
   const bucket = (type, load) => type.rating_by_load[load];

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.cache.answers import Answers, StoredAnswer
+from api.cache.answers import AnswerCache, StoredAnswer
 from api.snapshots import Lease
 from service_fixture import Service
 from snapshot_fixture import ACME, BOREAL, publish, sample
@@ -51,7 +51,7 @@ def test_a_new_snapshot_empties_the_memory_before_anybody_asks(service: Service)
 
 def test_an_answer_of_the_snapshot_before_is_not_kept() -> None:
     """A request that is slower than a publication leaves nothing behind."""
-    answers = Answers(10_000)
+    answers = AnswerCache(10_000)
     answers.turn_to("newer")
     answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="older")
     assert answers.size == 0
@@ -59,7 +59,7 @@ def test_an_answer_of_the_snapshot_before_is_not_kept() -> None:
 
 def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     """A thousand answers in the room of about ten; a giant is not kept at all."""
-    answers = Answers(10_000)
+    answers = AnswerCache(10_000)
     answers.turn_to("s")
     for number in range(1000):
         answers.store(ACME, str(number), StoredAnswer(b"x" * 488, {}), snapshot_id="s")
@@ -74,7 +74,7 @@ def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
 
 def test_an_answer_is_found_only_by_its_customer() -> None:
     """Even if two tags were the same."""
-    answers = Answers(10_000)
+    answers = AnswerCache(10_000)
     answers.turn_to("s")
     answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="s")
     assert answers.find(BOREAL, "tag") is None

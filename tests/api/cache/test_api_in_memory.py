@@ -29,13 +29,13 @@ ZONES = ["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati", "Aus
 
 def busy_marts(home: Path) -> None:
     """Random rows of three customers over 130 days around a change of the clocks."""
-    told = Marts(
+    marts = Marts(
         customers=[(1, "A", "pro", 90), (2, "B", "enterprise", None)],
         deliveries=[
             delivery("audit_events", 3, "2026-03-01 00:15", accepted=1, newest="2026-03-02")
         ],
     )
-    path = publish(home, told, snapshot_id="busy")
+    path = publish(home, marts, snapshot_id="busy")
     draw = random.Random(17)
     with duckdb.connect(str(path)) as connection:
         for mart, (dimensions, measures) in QUARTER_HOURLY.items():

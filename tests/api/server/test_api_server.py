@@ -23,7 +23,7 @@ PROGRAM = "from api.server.workers import serve; from api.settings import Servin
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A port of loopback that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -205,8 +205,8 @@ def test_what_a_worker_loaded_is_not_searched_for_garbage() -> None:
         "_load(create_app, ServingSettings(_env_file=None), os.getppid())\n"
         "print(len(gc.get_objects()), gc.get_freeze_count())\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    searched, frozen = map(int, told.stdout.split())
+    counted = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    searched, frozen = map(int, counted.stdout.split())
     assert searched < 1000 < frozen
 
 
@@ -230,14 +230,14 @@ def run_serve(home: Path, port: int, **settings: str) -> subprocess.Popen[str]:
 def test_a_port_is_one_servers_until_it_ends_and_its_workers_with_it(
     server: tuple[subprocess.Popen[str], int, str], tmp_path: Path
 ) -> None:
-    """A second server says who has the port; the first one's death leaves nobody on it."""
+    """A second server says who has the port; the first one's death leaves it free."""
     process, port, key = server
     refused = run_serve(tmp_path, port)
-    told, _ = refused.communicate(timeout=60)
+    said, _ = refused.communicate(timeout=60)
     assert refused.returncode == 1
-    assert told.startswith(f"error: port {port} is taken by process {process.pid} (")
-    assert told.endswith("): stop that, or set AGENTSTATS_PORT to another port\n")
-    assert told.count("\n") == 1
+    assert said.startswith(f"error: port {port} is taken by process {process.pid} (")
+    assert said.endswith("): stop that, or set AGENTSTATS_PORT to another port\n")
+    assert said.count("\n") == 1
 
     process.kill()
     process.wait()
@@ -286,8 +286,8 @@ def test_a_signal_ends_a_server_that_is_starting(tmp_path: Path) -> None:
             time.sleep(number * 0.1)
             process.send_signal(signal.SIGTERM)
         for process in starting:
-            told, _ = process.communicate(timeout=60)
-            assert process.returncode == 0, told
+            said, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, said
     finally:
         for process in starting:
             process.kill()

@@ -278,7 +278,7 @@ def test_the_account_of_a_customer_without_events_has_no_dates_of_data(service: 
 
 
 def test_the_account_of_a_stranger_is_that_of_its_events(service: Service) -> None:
-    """Nobody told of customer 4: no name, no tier, no retention, no budget."""
+    """Customer 4 was never delivered: no name, no tier, no retention, no budget."""
     account = service.get("/api/stats/account", UNKNOWN_POLICY).json()
     assert account["customer_name"] is None
     assert account["tier"] is None

@@ -105,7 +105,9 @@ def test_a_duplicate_is_an_event_too(service: Service) -> None:
     ]  # fmt: skip
 
 
-def test_each_customer_sees_its_own_rows_and_nobody_sees_rows_of_none(service: Service) -> None:
+def test_each_customer_sees_its_own_rows_and_none_sees_rows_without_customer(
+    service: Service,
+) -> None:
     """Rows without a readable customer are in no answer; a customer without rows has zeros."""
     boreal = service.get(f"{PATH}?days=1", BOREAL).json()
     assert (boreal["accepted"], boreal["duplicates"], boreal["rejected"]) == (7, 70, 0)

@@ -116,7 +116,7 @@ def test_a_drop_of_half_a_star_at_high_load_is_found() -> None:
     assert answers[6] >= 900
 
 
-def test_a_drop_that_begins_at_medium_is_told_as_three() -> None:
+def test_a_drop_that_begins_at_medium_is_given_as_three() -> None:
     """Both buckets are lower, and the first of them is the answer."""
     assert degraded((0, 0, 0, 50, 50), (0, 0, 50, 50, 0), (0, 0, 50, 50, 0)) == 3
     chance = random.Random(6)

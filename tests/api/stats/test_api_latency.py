@@ -113,7 +113,7 @@ def test_other_groupings_are_refused(start: StartService, tmp_path: Path, query:
 
 
 def test_each_grouping_has_its_own_tag(start: StartService, tmp_path: Path) -> None:
-    """A client that has the answer by agent is not told that the one by model is the same."""
+    """A client that has the answer by agent does not get a 304 for the one by model."""
     snapshot_fixture.publish(tmp_path, marts())
     service = start()
     tag = service.get(f"{PATH}?by=agent").headers["ETag"]

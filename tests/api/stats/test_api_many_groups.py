@@ -34,7 +34,7 @@ LISTS = {
     "/api/stats/feedback/by-agent-type?days=1": ("agent_type_id", "agent_types"),
     "/api/stats/agent-types/comparison?days=1": ("agent_type_id", "agent_types"),
 }
-"""Every answer that is a list: what its rows are told apart by, and where in the body they are."""
+"""Every answer that is a list: what its rows are grouped by, and where in the body they are."""
 
 
 def publish_many(home: Path) -> None:
@@ -91,10 +91,10 @@ def test_a_list_that_is_whole_says_nothing(service: Service) -> None:
 
 
 def test_the_queries_of_a_customer_run_one_after_the_other() -> None:
-    """A hundred at once of one customer never take the memory of two, and hold up nobody else."""
+    """A hundred at once of one customer never take the memory of two, and hold up no other."""
     turns, running, most, refused = Turns(), [0], [0], [0]
     begin = threading.Barrier(100)
-    held = threading.Event()
+    released = threading.Event()
 
     def ask() -> None:
         begin.wait()
@@ -102,13 +102,13 @@ def test_the_queries_of_a_customer_run_one_after_the_other() -> None:
             with turns.turn_of(ACME):
                 running[0] += 1
                 most[0] = max(most[0], running[0])
-                held.wait()
+                released.wait()
                 running[0] -= 1
         except Busy:
             refused[0] += 1
             if refused[0] == 100 - MOST_WAITING - 1:  # all the others are in the line
                 with turns.turn_of(BOREAL):
-                    held.set()
+                    released.set()
 
     threads = [threading.Thread(target=ask) for _ in range(100)]
     for thread in threads:

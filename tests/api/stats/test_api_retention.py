@@ -56,7 +56,7 @@ def test_the_period_is_of_dates_in_the_zone(service: Service) -> None:
     assert (utc["deletion_count"], kathmandu["deletion_count"]) == (2, 3)
 
 
-def test_what_was_deleted_is_told_for_longer_than_the_data_was_kept(service: Service) -> None:
+def test_what_was_deleted_is_listed_for_longer_than_the_data_was_kept(service: Service) -> None:
     """The ledger is not subject to retention: a row of a year ago is found."""
     assert service.get(f"{PATH}?days=2557").json()["deletion_count"] == 4
 
@@ -76,7 +76,7 @@ def test_a_customer_sees_its_own_deletions_only(service: Service) -> None:
     }
 
 
-def test_of_many_deletions_the_newest_thousand_are_told(
+def test_of_many_deletions_the_newest_thousand_are_listed(
     start: StartService, tmp_path: Path
 ) -> None:
     """`deletion_count` says how many there are."""

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.middleware import repeats
+from api.middleware import cached_answers
 from api.settings import ServingSettings
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, publish, sample
@@ -20,7 +20,7 @@ TOKYO = "/api/stats/usage/timeline?days=2&tz=Asia/Tokyo"
 def routed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Questions of the requests that reached a route, in order."""
     seen: list[str] = []
-    real = repeats.question_of
+    real = cached_answers.question_of
 
     def noting(scope: dict[str, Any]) -> str:
         question = real(scope)
@@ -183,14 +183,14 @@ def test_an_answer_that_is_in_memory_no_more_is_made_again(
 ) -> None:
     """With no room to keep answers, each request is routed and right."""
     publish(tmp_path, sample())
-    forgetful = start(answer_cache_mb=0)
-    key = forgetful.key(ACME)
-    bodies = {get(forgetful, key, SUMMARY).content for _ in range(3)}
+    without_cache = start(answer_cache_mb=0)
+    key = without_cache.key(ACME)
+    bodies = {get(without_cache, key, SUMMARY).content for _ in range(3)}
     assert len(bodies) == 1
     assert len(routed) == 3
 
 
-def test_a_question_that_one_customer_asked_is_understood_for_another(
+def test_a_question_that_one_customer_asked_is_parsed_for_another(
     start: StartService, tmp_path: Path
 ) -> None:
     """Its parameters are read once; whose data it is about, and since when, is each caller's."""

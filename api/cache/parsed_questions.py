@@ -1,4 +1,4 @@
-"""Questions that were understood before: their route is found, their parameters are read."""
+"""Questions that were parsed before: their route is found, their parameters are read."""
 
 import threading
 from collections import OrderedDict
@@ -14,7 +14,7 @@ MOST_QUESTIONS = 1024  # of 4 KiB at most, and most are of 50 bytes
 
 
 @dataclass(frozen=True)
-class Understood:
+class ParsedQuestion:
     """How to answer a question, whoever asks it, from `valid_from` on and before `valid_until`.
 
     Until then "today" is the same date. `answer` takes the request, the customer and the time.
@@ -26,14 +26,14 @@ class Understood:
     valid_until: datetime
 
 
-class UnderstoodQuestions:
+class ParsedQuestions:
     """The questions asked last, by path and query. Nothing of a customer is in them."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[str, Understood] = OrderedDict()
+        self._found: OrderedDict[str, ParsedQuestion] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, question: str, now: datetime) -> Understood | None:
+    def find(self, question: str, now: datetime) -> ParsedQuestion | None:
         """How to answer this question now, if it was asked before on this date."""
         with self._lock:
             found = self._found.get(question)
@@ -42,10 +42,10 @@ class UnderstoodQuestions:
             self._found.move_to_end(question)
             return found
 
-    def remember(self, question: str, understood: Understood) -> None:
-        """Keep a question; the one that was asked longest ago goes."""
+    def store(self, question: str, parsed: ParsedQuestion) -> None:
+        """Store a question; the one that was asked longest ago is evicted."""
         with self._lock:
-            self._found[question] = understood
+            self._found[question] = parsed
             self._found.move_to_end(question)
             while len(self._found) > MOST_QUESTIONS:
                 self._found.popitem(last=False)

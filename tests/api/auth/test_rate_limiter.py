@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.auth.rate_limit import MemoryThrottle, SharedThrottle, Throttle
+from api.auth.rate_limit import MemoryRateLimiter, RateLimiter, SharedRateLimiter
 
 START = 1_700_000_000.0
 BOOTED = 5_000.0
@@ -25,14 +25,14 @@ REQUESTS = st.lists(
 def test_no_moving_minute_has_more_than_the_limit(
     requests: list[tuple[float, int]], limit: int
 ) -> None:
-    """Both throttles, told the same requests, against a recount of all that was let in.
+    """Both rate limiters, given the same requests, against a recount of all that was let in.
 
     The wall clock is set back again and again: it only says, in its own words, when to come back.
     """
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        throttles: list[Throttle] = [
-            MemoryThrottle(limit),
-            SharedThrottle(limit, Path(folder) / "requests.db"),
+        rate_limiters: list[RateLimiter] = [
+            MemoryRateLimiter(limit),
+            SharedRateLimiter(limit, Path(folder) / "requests.db"),
         ]
         now, let_in = BOOTED, list[tuple[float, int]]()
         for number, (pause, customer) in enumerate(requests):
@@ -46,18 +46,18 @@ def test_no_moving_minute_has_more_than_the_limit(
                 within.append(now)
                 let_in.append((now, customer))
             wait = within[0] + 60 - now
-            for throttle in throttles:
-                told = throttle.count(customer)
-                assert told.allowed == allowed
-                assert (told.limit, told.remaining) == (limit, limit - len(within))
-                assert told.reset_at == math.ceil(wall + wait)
-                assert told.retry_after == max(1, math.ceil(wait))
+            for rate_limiter in rate_limiters:
+                allowance = rate_limiter.count(customer)
+                assert allowance.allowed == allowed
+                assert (allowance.limit, allowance.remaining) == (limit, limit - len(within))
+                assert allowance.reset_at == math.ceil(wall + wait)
+                assert allowance.retry_after == max(1, math.ceil(wait))
 
 
 def test_who_has_been_silent_for_a_minute_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is for those who asked in the last minute, however many there have been."""
-    throttle = MemoryThrottle(2)
+    rate_limiter = MemoryRateLimiter(2)
     for customer in range(1000):
         monkeypatch.setattr("time.monotonic", lambda customer=customer: BOOTED + customer)
-        throttle.count(customer)
-    assert len(throttle) == 60
+        rate_limiter.count(customer)
+    assert len(rate_limiter) == 60

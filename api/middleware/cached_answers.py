@@ -1,4 +1,4 @@
-"""A question asked again: answered from memory before it is routed, parsed or leased a snapshot."""
+"""A question asked again, answered from memory: not routed, not parsed, no snapshot leased."""
 
 from datetime import datetime
 
@@ -6,15 +6,15 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth.callers import key_of, recognise
-from api.cache.answers import Asked
+from api.auth.callers import authenticate, key_of
+from api.cache.answers import AnsweredQuestion
 from api.cache.customer_rows import NotHeldYet
 from api.errors import NotReady
 from api.services import Services
 
 
-class Repeats:
-    """ASGI middleware inside the envelope: recognises who asks, and answers what it can.
+class CachedAnswers:
+    """ASGI middleware inside the envelope: authenticates who asks, and answers what it can.
 
     A question is the path and query of a request, byte for byte. It is answered here if this
     customer asked it before, of the snapshot that is still the newest one, on dates that are still
@@ -35,9 +35,9 @@ class Repeats:
             return
         headers = Headers(scope=scope)
         state = scope["state"]
-        caller = state["caller"] = await recognise(
+        caller = state["caller"] = await authenticate(
             self._services.keys,
-            self._services.throttle,
+            self._services.rate_limiter,
             key_of(headers.getlist("X-API-Key")),
             self._services.settings.clock(),
         )
@@ -52,7 +52,7 @@ class Repeats:
             question = question_of(scope)
             answer = self._again(caller.customer_id, question, now, scope, headers)
             if answer is None:
-                answer = self._understood(caller.customer_id, question, now, scope)
+                answer = self._parsed_before(caller.customer_id, question, now, scope)
         if answer is None or caller.allowance is None:
             await self._app(scope, receive, send)
             return
@@ -78,21 +78,23 @@ class Repeats:
         scope["route"] = asked.route
         return answer
 
-    def _understood(
+    def _parsed_before(
         self, customer_id: int, question: str, now: datetime, scope: Scope
     ) -> ASGIApp | None:
         """The answer to a question that somebody asked before, if it is made from memory alone."""
-        understood = self._services.understood.find(question, now)
-        if understood is None:
+        parsed = self._services.parsed_questions.find(question, now)
+        if parsed is None:
             return None
-        scope["route"] = understood.route
+        scope["route"] = parsed.route
         try:
-            return understood.answer(Request(scope), customer_id, now)
+            return parsed.answer(Request(scope), customer_id, now)
         except (NotHeldYet, NotReady):
             return None  # the route says it, or reads what is missing
 
-    def _asked_before(self, customer_id: int, question: str, now: datetime) -> Asked | None:
-        asked = self._services.answers.asked(customer_id, question)
+    def _asked_before(
+        self, customer_id: int, question: str, now: datetime
+    ) -> AnsweredQuestion | None:
+        asked = self._services.answers.find_question(customer_id, question)
         if asked is None:
             return None
         newest = self._services.snapshots.current
