@@ -199,7 +199,7 @@ def _complete_parameter(parameter: Json) -> None:
     schema.pop("title", None)
     if parameter["name"] == "tz":
         parameter["example"] = schema["examples"][0]
-    elif parameter["name"] == "end":
+    elif parameter["name"] in ("end", "start"):
         parameter["schema"] = {
             "type": "string",
             "format": "date",

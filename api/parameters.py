@@ -25,17 +25,19 @@ from api.windows import today, zone
 
 MIN_DAYS = 1
 MAX_DAYS = 2557
-FIRST_END = date(1970, 1, 1)
+FIRST_DATE = date(1970, 1, 1)
 
 ALLOWED = {
     "days": f"a whole number from {MIN_DAYS} to {MAX_DAYS}",
+    "start": f"instead of days a date YYYY-MM-DD from {FIRST_DATE} to end, at most {MAX_DAYS} "
+    "dates with both",
     "tz": "an IANA time zone name such as Europe/Paris, written exactly so",
-    "end": f"a date YYYY-MM-DD from {FIRST_END} to today in tz",
+    "end": f"a date YYYY-MM-DD from {FIRST_DATE} to today in tz",
     "format": "json or csv",
     "by": "agent, model, agent-type or day",
     "compare": "previous or none",
 }
-PERIOD_PARAMETERS = ("days", "tz", "end")
+PERIOD_PARAMETERS = ("days", "start", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
 GROUPED_PARAMETERS = (*PERIOD_PARAMETERS, "by")
 COMPARED_PARAMETERS = (*PERIOD_PARAMETERS, "compare")
@@ -102,10 +104,10 @@ def _iso_date(text: object) -> object:
     return text
 
 
-def _not_too_early(end: date | None) -> date | None:
-    if end is not None and end < FIRST_END:
+def _not_too_early(day: date | None) -> date | None:
+    if day is not None and day < FIRST_DATE:
         raise ValueError("too early")
-    return end
+    return day
 
 
 def _zone_name(name: str) -> str:
@@ -115,7 +117,11 @@ def _zone_name(name: str) -> str:
 
 Days = Annotated[
     int,
-    Query(ge=MIN_DAYS, le=MAX_DAYS, description="Number of dates that the period covers."),
+    Query(
+        ge=MIN_DAYS,
+        le=MAX_DAYS,
+        description="Number of dates that the period covers; not together with `start`.",
+    ),
     BeforeValidator(_digits),  # last: the schema loses the limits if it comes before them
 ]
 Tz = Annotated[
@@ -130,8 +136,18 @@ Tz = Annotated[
 End = Annotated[
     date | None,
     Query(
-        description=f"Last date, from {FIRST_END} on; default and latest: today in `tz`.",
+        description=f"Last date, from {FIRST_DATE} on; default and latest: today in `tz`.",
         examples=["2025-12-03"],
+    ),
+    AfterValidator(_not_too_early),
+    BeforeValidator(_iso_date),
+]
+Start = Annotated[
+    date | None,
+    Query(
+        description=f"First date, from {FIRST_DATE} on, instead of `days`; with the last date at "
+        f"most {MAX_DAYS} dates.",
+        examples=["2025-11-04"],
     ),
     AfterValidator(_not_too_early),
     BeforeValidator(_iso_date),
@@ -193,7 +209,7 @@ class Period:
 def period(
     *, default_days: int, parameters: tuple[str, ...] = PERIOD_PARAMETERS
 ) -> Callable[..., Awaitable[Period]]:
-    """The dependency that reads days, tz and end, and refuses any parameter not in `parameters`."""
+    """The dependency that reads days or start, tz and end; refuses what is not in `parameters`."""
 
     async def asked_period(
         request: Request,
@@ -201,15 +217,32 @@ def period(
         days: Days = default_days,
         tz: Tz = "UTC",
         end: End = None,
+        start: Start = None,
     ) -> Period:
         _each_known_and_once(request, parameters)
         now = services_of(request).settings.clock()
         latest = today(now, tz)
         if end is not None and end > latest:
             raise InvalidParameter("end", ALLOWED["end"], problem=f"is after today, {latest}")
-        return Period(days=days, tz=tz, end=latest if end is None else end, asked_at=now)
+        last = latest if end is None else end
+        if start is not None:
+            if "days" in request.query_params:
+                raise InvalidParameter("start", ALLOWED["start"], problem="is given beside days")
+            days = _dates_from(start, last)
+        return Period(days=days, tz=tz, end=last, asked_at=now)
 
     return asked_period
+
+
+def _dates_from(start: date, end: date) -> int:
+    if start > end:
+        raise InvalidParameter("start", ALLOWED["start"], problem=f"is after the end, {end}")
+    days = (end - start).days + 1
+    if days > MAX_DAYS:
+        raise InvalidParameter(
+            "start", ALLOWED["start"], problem=f"makes a period of {days} dates up to {end}"
+        )
+    return days
 
 
 async def no_period(request: Request, customer_id: AuthenticatedCustomer) -> Period:

@@ -21,7 +21,7 @@ from api.cache.customer_rows import CustomerRows, NotHeld, NotHeldYet
 from api.cache.parsed_questions import ParsedQuestion
 from api.errors import CacheHit, ErrorBody, NotModified
 from api.middleware.cached_answers import has_already, question_of
-from api.parameters import FIRST_END, Comparing, Format, Grouping, Period
+from api.parameters import FIRST_DATE, Comparing, Format, Grouping, Period
 from api.services import Services, services_of
 from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
@@ -81,7 +81,7 @@ class Answering:
     @property
     def covered_from(self) -> date:
         """The first UTC date that retention shows."""
-        return self._kept_from or FIRST_END
+        return self._kept_from or FIRST_DATE
 
     @property
     def whole_window(self) -> Window:
@@ -212,7 +212,7 @@ def answering(
             valid_until = min(valid_until, begun_quarter_hour(now) + QUARTER_HOUR)
         context_headers = {
             "X-Snapshot-Id": snapshot.snapshot_id,
-            "X-Covered-From": (kept_from or FIRST_END).isoformat(),
+            "X-Covered-From": (kept_from or FIRST_DATE).isoformat(),
         }
         if snapshot.data_as_of is not None:
             context_headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)

@@ -85,6 +85,16 @@ def test_keys_work_until_they_expire_or_are_revoked(service: Service) -> None:
         ("end=0", "end"),
         ("end=1969-12-31", "end"),
         ("end=", "end"),
+        ("start=2026-03-01&days=7", "start"),
+        ("days=10&start=2026-03-01&end=2026-03-10", "start"),
+        ("start=2026-03-11", "start"),
+        ("start=2026-03-05&end=2026-03-04", "start"),
+        ("start=2019-03-10", "start"),  # 2558 dates
+        ("start=1969-12-31&end=1970-01-01", "start"),
+        ("start=2026-3-1", "start"),
+        ("start=2026-02-29", "start"),
+        ("start=", "start"),
+        ("start=2026-03-01&start=2026-03-01", "start"),
         ("days=7&days=7", "days"),
         ("end=2026-03-01&end=2026-03-02", "end"),
         ("format=csv", "format"),
@@ -101,6 +111,24 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(
     assert details["parameter"] == parameter
     assert details["allowed"]
     assert "X-RateLimit-Limit" in service.get(f"{SUMMARY}?{query}").headers
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("start=2026-03-01&days=7", "is given beside days"),
+        ("start=2026-03-05&end=2026-03-04", "is after the end, 2026-03-04"),
+        ("start=2019-03-10", "makes a period of 2558 dates up to 2026-03-10"),
+    ],
+)
+def test_a_start_that_makes_no_period_says_why(service: Service, query: str, problem: str) -> None:
+    """What is wrong, and what is allowed."""
+    body = service.get(f"{SUMMARY}?{query}").json()
+    allowed = (
+        "instead of days a date YYYY-MM-DD from 1970-01-01 to end, at most 2557 dates with both"
+    )
+    assert body["error"] == f"The parameter 'start' {problem}. Allowed: {allowed}."
+    assert body["details"] == {"parameter": "start", "allowed": allowed}
 
 
 def test_an_unknown_format_is_refused(service: Service) -> None:

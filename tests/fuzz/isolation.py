@@ -112,7 +112,7 @@ hostile_parameters = st.dictionaries(
     st.just(str(BOREAL)) | names,
     min_size=1,
     max_size=3,
-).filter(lambda found: not set(found) & {"days", "tz", "end", "format"})
+).filter(lambda found: not set(found) & {"days", "start", "tz", "end", "format"})
 
 
 def a_only(marts: Marts) -> Marts:

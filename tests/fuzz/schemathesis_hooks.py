@@ -1,6 +1,7 @@
 """What schemathesis must know that a schema cannot say. Loaded by it, through an environment
 variable."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import schemathesis
@@ -26,14 +27,22 @@ def before_load_schema(context: Any, raw_schema: Any) -> None:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """A date after today is refused, and JSON Schema has no today."""
+    """What is refused and JSON Schema cannot say: dates after today, `start` beside `days`, after
+    the end, or 2557 dates before it."""
     del context, kwargs
     meta = case.meta
     if meta is None or meta.generation.mode.value != "positive":
         return
-    end = (case.query or {}).get("end")
-    if isinstance(end, str) and end > TODAY:
-        case.query["end"] = TODAY
+    query = case.query or {}
+    end, start = query.get("end", TODAY), query.get("start")
+    if not isinstance(end, str):
+        return
+    if end > TODAY:
+        query["end"] = end = TODAY
+    if isinstance(start, str):
+        query.pop("days", None)
+        earliest = date.fromisoformat(end) - timedelta(days=2556)
+        query["start"] = min(max(start, earliest.isoformat(), "1970-01-01"), end)
 
 
 @schemathesis.check

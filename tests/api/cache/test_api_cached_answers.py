@@ -86,6 +86,42 @@ def test_the_day_ends_where_the_customer_is(service: Service, routed: list[str])
     assert len(routed) == 2
 
 
+SINCE = "start=2026-03-09&tz=Asia/Tokyo"
+
+
+@pytest.mark.parametrize("answer_cache_mb", [64, 0])
+def test_a_period_with_a_start_grows_at_midnight_where_the_customer_is(
+    start: StartService, tmp_path: Path, answer_cache_mb: int
+) -> None:
+    """Asked by two customers twice on each date, with answers in memory and without."""
+    publish(tmp_path, sample())
+    service = start(answer_cache_mb=answer_cache_mb)
+    keys = [service.key(ACME), service.key(BOREAL)]
+    for clock, labels in (
+        ("2026-03-10T14:59:59.999999", ["2026-03-09", "2026-03-10"]),
+        ("2026-03-10T15:00:00", ["2026-03-09", "2026-03-10", "2026-03-11"]),
+    ):
+        show(service, datetime.fromisoformat(clock).replace(tzinfo=UTC))
+        for key in keys * 2:
+            timeline = get(service, key, f"/api/stats/usage/timeline?{SINCE}")
+            assert timeline.json()["labels"] == labels
+            assert get(service, key, f"{SUMMARY}?{SINCE}").json()["period_days"] == len(labels)
+
+
+def test_a_start_is_judged_anew_on_each_date(service: Service) -> None:
+    """Tomorrow is refused until it is today; 2557 dates that end today are one too many then."""
+    key = service.key(ACME)
+    tomorrow, seven_years = f"{SUMMARY}?start=2026-03-11", f"{SUMMARY}?start=2019-03-11"
+    for clock, statuses in (
+        ("2026-03-10T23:59:59", [422, 200]),
+        ("2026-03-11T00:00:00", [200, 422]),
+    ):
+        show(service, datetime.fromisoformat(clock).replace(tzinfo=UTC))
+        for _ in range(2):
+            found = [get(service, key, path).status_code for path in (tomorrow, seven_years)]
+            assert found == statuses
+
+
 def test_midnight_in_the_middle_of_a_request_keeps_nothing_wrong(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

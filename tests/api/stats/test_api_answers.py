@@ -32,6 +32,23 @@ def test_usage_summary_adds_up_the_last_seven_utc_dates(service: Service) -> Non
     }
 
 
+OTHERS_WITH_A_PERIOD = ("usage/latency", "data-quality", "retention")
+
+
+def test_a_start_is_the_same_question_as_that_many_days(service: Service) -> None:
+    """On every endpoint with a period, in another zone and to an earlier end: one tag, one body.
+
+    2026-02-27, 2026-02-28 and 2026-03-01 are three dates; no 29 February lies between.
+    """
+    for path in (*ENDPOINTS, *(f"/api/stats/{name}" for name in OTHERS_WITH_A_PERIOD)):
+        ended = "tz=Asia/Kathmandu&end=2026-03-01"
+        by_start = service.get(f"{path}?start=2026-02-27&{ended}")
+        by_days = service.get(f"{path}?days=3&{ended}")
+        assert by_start.status_code == 200, by_start.text
+        assert by_start.content == by_days.content
+        assert by_start.headers["ETag"] == by_days.headers["ETag"]
+
+
 def test_fields_come_in_the_order_of_the_guide(service: Service) -> None:
     """The raw body keeps the guide's order, and a whole rate keeps its decimal point."""
     text = service.get("/api/stats/compliance/by-agent-type?days=6").text
