@@ -57,8 +57,8 @@ select
 from placed
 """
 
-# One in ten of those that come twice is told anew the second time, a minute later.
-TOLD_TWICE = """
+# One in ten of those that come twice is changed the second time, a minute later.
+DELIVERED_TWICE = """
 select * replace (
     case when hash(event_id) % 10 = 0 then output_tokens + 1 else output_tokens end
         as output_tokens,
@@ -106,11 +106,11 @@ def _write_events(path: Path, traffic: Traffic, options: str) -> None:
         connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         connection.execute(f"create table events as {EVENTS}", drawn)
         connection.execute(
-            f"create table told_twice as {TOLD_TWICE}",
+            f"create table delivered_twice as {DELIVERED_TWICE}",
             {"twice": round(traffic.events * duplicates)},
         )
         connection.execute(
-            "copy (select * from (select * from events union all select * from told_twice)"
+            "copy (select * from (select * from events union all select * from delivered_twice)"
             f" order by hash(event_id, {traffic.seed})) to '{path}' ({options})"
         )
 

@@ -42,7 +42,7 @@ def interleaved(
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     for number in range(rounds):
         names = list(contestants)
-        # The other way round each time, so that nobody always comes after the same neighbour.
+        # The other way round each time, so that none always comes after the same neighbour.
         for name in names if number % 2 == 0 else reversed(names):
             costs[name].append(contestants[name]())
     return costs

@@ -149,7 +149,7 @@ def _allowed(field: FieldInfo) -> str:
         int: "whole number",
         float: "number",
         bool: "true or false",
-        SecretStr: "text, shown to nobody",
+        SecretStr: "text, never shown",
     }
     text = next((words[kind] for kind in kinds if kind in words), "text")
     bounds = {type(each): each for each in field.metadata}

@@ -80,7 +80,7 @@ class Settings(ServingSettings):
         default=0.2,
         ge=0,
         le=1,
-        description="Part of a stream's rows (0 to 1) that a run may reject; above it, it tells.",
+        description="Part of a stream's rows (0 to 1) that a run may reject before it ends with 3.",
     )
     landing_temp_gb: float = Field(
         default=50,
@@ -330,11 +330,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
                 f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}{_as_given(problem)}"
                 for problem in error.errors()
             )
-            # Without the cause: it repeats what was given, and that may be a password.
+            # Without the cause: it has the value that was given, and that may be a password.
         ) from None
 
 
-# Settings whose value is shown to nobody, not even where it is wrong.
+# Settings whose value is never shown, not even where it is wrong.
 _SECRETS = {
     name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None
 }

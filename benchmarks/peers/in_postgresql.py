@@ -25,7 +25,7 @@ create table {QUARTER_HOURLY} as
 with repeated as materialized (
     select customer_id, event_id from events group by customer_id, event_id having count(*) > 1
 ),
-told_once as (
+delivered_once as (
     select * from events where not exists (
         select 1 from repeated
         where repeated.customer_id = events.customer_id and repeated.event_id = events.event_id
@@ -53,7 +53,7 @@ select
     ) as response_time_buckets,
     date_bin('15 minutes', occurred_at, timestamp '2000-01-01') as bucket_start,
     cast(occurred_at as date) as occurred_date
-from (select * from told_once union all select * from newest) as unique_events
+from (select * from delivered_once union all select * from newest) as unique_events
 group by customer_id, agent_id, agent_type_id, model, bucket_start, occurred_date
 """
 SUMS = ", ".join(f"cast(sum({measure}) as bigint) as {measure}" for measure in MEASURES)

@@ -36,7 +36,7 @@
 with
 
 {% for stream, family in families.items() %}
--- What landing booked as it wrote the rows, every version of an event.
+-- What landing recorded as it wrote the rows, every version of an event.
 {{ stream }}_written as (
     select
         customer_id,

@@ -28,7 +28,7 @@ summed_per_bucket as (
         ) as timed_output_tokens,
         {{ ascending_list('response_time_bucket') }} as response_time_buckets,
         bucket_start,
-        -- A quarter hour is of one date, so the group need not be told it.
+        -- A quarter hour is of one date, so the group needs no date.
         cast(bucket_start as date) as occurred_date
     from events_with_response_time_bucket
     group by customer_id, agent_id, agent_type_id, model, bucket_start
