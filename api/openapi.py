@@ -27,6 +27,15 @@ HEADERS: dict[str, Json] = {
         "description": "First UTC date that retention lets this customer see.",
         "schema": {"type": "string", "format": "date"},
     },
+    "X-Time-Zone": {"description": "The zone of the dates, `tz`.", "schema": STRING},
+    "X-Period-Start": {
+        "description": "First date of the period in `tz`, whether it has data or not.",
+        "schema": {"type": "string", "format": "date"},
+    },
+    "X-Period-End": {
+        "description": "Last date of the period in `tz`.",
+        "schema": {"type": "string", "format": "date"},
+    },
     "ETag": {"description": "For If-None-Match.", "schema": STRING},
     "Cache-Control": {"description": "Always private.", "schema": STRING},
     "X-RateLimit-Limit": {"description": "Requests a minute.", "schema": COUNT},
@@ -43,6 +52,7 @@ HEADERS: dict[str, Json] = {
 SOMETIMES = {"X-Data-As-Of", "X-Truncated", "X-Total-Rows"}
 RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 SOURCE = ("X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From")
+PERIOD = ("X-Time-Zone", "X-Period-Start", "X-Period-End")
 ANSWER_HEADERS = ("X-Request-ID", "ETag", "Cache-Control", *SOURCE, *RATE)
 
 ERRORS: dict[str, tuple[str, tuple[str, ...], Json]] = {
@@ -169,16 +179,18 @@ def _complete(document: Json) -> None:
 
 
 def _complete_operation(operation: Json) -> None:
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    headers = _headers(*ANSWER_HEADERS, *(PERIOD if "tz" in names else ()))
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
     responses = operation["responses"]
     found = responses["200"]
     found["description"] = "The answer."
-    if any(parameter["name"] == "format" for parameter in operation.get("parameters", [])):
+    if "format" in names:
         # One type of content, because what clients are generated from has no way to say that a
         # parameter decides between two.
         found["description"] = "The answer; where `format` is `csv`, its rows as text/csv."
-    found["headers"] = _headers(*ANSWER_HEADERS)
+    found["headers"] = headers
     example = _guide_examples().get(operation["operationId"])
     if example is not None:
         found["content"]["application/json"]["example"] = example
@@ -186,7 +198,7 @@ def _complete_operation(operation: Json) -> None:
         "200": found,
         "304": {
             "description": "The client has this answer: If-None-Match names its ETag.",
-            "headers": _headers(*ANSWER_HEADERS),
+            "headers": headers,
         },
         **{status: {"$ref": f"#/components/responses/Error{status}"} for status in ERRORS},
     }

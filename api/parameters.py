@@ -21,7 +21,7 @@ from api.errors import (
     WrongKeysExceeded,
 )
 from api.services import services_of
-from api.windows import today, zone
+from api.windows import ONE_DAY, today, zone
 
 MIN_DAYS = 1
 MAX_DAYS = 2557
@@ -204,6 +204,13 @@ class Period:
     end: date
     asked_at: datetime
     """The one reading of the clock that all of an answer goes by, aware and in UTC."""
+    is_asked: bool = True
+    """False where the question is about no period: the dates are today's then."""
+
+    @property
+    def start(self) -> date:
+        """The first of the dates."""
+        return self.end - ONE_DAY * (self.days - 1)
 
 
 def period(
@@ -249,7 +256,7 @@ async def no_period(request: Request, customer_id: AuthenticatedCustomer) -> Per
     """Today in UTC, for what is asked without a period; refuses any parameter."""
     _each_known_and_once(request, ())
     now = services_of(request).settings.clock()
-    return Period(days=1, tz="UTC", end=today(now, "UTC"), asked_at=now)
+    return Period(days=1, tz="UTC", end=today(now, "UTC"), asked_at=now, is_asked=False)
 
 
 def _each_known_and_once(request: Request, parameters: tuple[str, ...]) -> None:

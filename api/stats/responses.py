@@ -214,6 +214,12 @@ def answering(
             "X-Snapshot-Id": snapshot.snapshot_id,
             "X-Covered-From": (kept_from or FIRST_DATE).isoformat(),
         }
+        if period.is_asked:
+            context_headers |= {
+                "X-Time-Zone": period.tz,
+                "X-Period-Start": period.start.isoformat(),
+                "X-Period-End": period.end.isoformat(),
+            }
         if snapshot.data_as_of is not None:
             context_headers["X-Data-As-Of"] = iso_utc(snapshot.data_as_of)
         request.state.answer_headers.update(context_headers)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api import pages
+from recount.answers import ENDPOINTS
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 
@@ -24,6 +25,47 @@ def test_every_answer_says_where_it_comes_from(service: Service) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("query", "tz", "first", "last"),
+    [
+        ("days=7", "UTC", "2026-03-04", "2026-03-10"),
+        ("days=7&tz=Asia/Kathmandu", "Asia/Kathmandu", "2026-03-04", "2026-03-10"),
+        # It is 02:00 of the next date there.
+        ("days=1&tz=Pacific/Kiritimati", "Pacific/Kiritimati", "2026-03-11", "2026-03-11"),
+        ("days=2&end=2024-03-01", "UTC", "2024-02-29", "2024-03-01"),
+        ("start=2026-02-28&tz=Europe/Paris", "Europe/Paris", "2026-02-28", "2026-03-10"),
+        # Nothing is kept from before 2025-12-10.
+        ("start=2025-12-01&end=2025-12-11", "UTC", "2025-12-01", "2025-12-11"),
+    ],
+)
+def test_every_answer_about_a_period_says_which_dates_it_is_of(
+    service: Service, query: str, tz: str, first: str, last: str
+) -> None:
+    """Made anew, from memory, as 304 and in another spelling, on each endpoint with a period."""
+    for path in (*ENDPOINTS, "/api/stats/usage/latency", "/api/stats/data-quality"):
+        asked = f"{path}?{query}"
+        made = service.get(asked)
+        has = {"If-None-Match": made.headers["ETag"]}
+        answers = {
+            200: [made, service.get(asked), service.get(asked, BOREAL), service.get(f"{asked}&")],
+            304: [service.get(asked, headers=has), service.get(f"{asked}&&", headers=has)],
+        }
+        for status, of_status in answers.items():
+            for answer in of_status:
+                assert answer.status_code == status
+                assert answer.headers["X-Time-Zone"] == tz
+                assert answer.headers["X-Period-Start"] == first
+                assert answer.headers["X-Period-End"] == last
+
+
+def test_what_is_about_no_period_names_none(service: Service) -> None:
+    """The account, made anew and from memory."""
+    for _ in range(2):
+        headers = service.get("/api/stats/account").headers
+        assert not {"X-Time-Zone", "X-Period-Start", "X-Period-End"} & set(headers)
+        assert headers["X-Covered-From"] == "2025-12-10"
 
 
 def test_a_sane_request_id_comes_back(service: Service) -> None:
