@@ -21,7 +21,7 @@ from api.errors import (
     WrongKeysExceeded,
 )
 from api.services import services_of
-from api.windows import ONE_DAY, today, zone
+from api.windows import ONE_DAY, Comparing, today, zone
 
 MIN_DAYS = 1
 MAX_DAYS = 2557
@@ -35,7 +35,7 @@ ALLOWED = {
     "end": f"a date YYYY-MM-DD from {FIRST_DATE} to today in tz",
     "format": "json or csv",
     "by": "agent, model, agent-type or day",
-    "compare": "previous or none",
+    "compare": "previous, week, month or none",
 }
 PERIOD_PARAMETERS = ("days", "start", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
@@ -178,19 +178,13 @@ class Grouping(StrEnum):
 GroupedBy = Annotated[Grouping, Query(description="What each element of the answer stands for.")]
 
 
-class Comparing(StrEnum):
-    """What the figures of a period are compared with."""
-
-    none = "none"
-    previous = "previous"
-
-
 ComparedWith = Annotated[
     Comparing,
     Query(
-        description="`previous`: with the period of equal length right before; a period that runs "
-        "into today is compared up to the last quarter hour that is loaded, with the earlier one "
-        "up to the same time of day."
+        description="`previous`: with equally many dates right before; `week` or `month`: with the "
+        "dates a week or a month before. In a month that is too short its last day stands for "
+        "those that it lacks. A period that runs into today is compared up to the last quarter "
+        "hour that is loaded, with the earlier one up to the same time of day."
     ),
 ]
 

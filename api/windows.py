@@ -8,8 +8,10 @@ import functools
 import hashlib
 import importlib.resources
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -179,31 +181,69 @@ class Window:
         return Span(min(self.whole_days.end, self.to_instant), self.to_instant)
 
 
+class Comparing(StrEnum):
+    """What the figures of a period are compared with."""
+
+    none = "none"
+    previous = "previous"
+    week = "week"
+    month = "month"
+
+
 @dataclass(frozen=True)
 class ComparedSpans:
-    """A period as far as it can be known, and the same stretch of the period right before it."""
+    """A period as far as it can be known, and the same stretch of an earlier period."""
 
     current: Span
     previous: Span
 
 
-def compared_spans(*, days: int, tz: str, end: date, known_until: datetime) -> ComparedSpans:
+def compared_spans(
+    *, days: int, tz: str, end: date, known_until: datetime, comparing: Comparing
+) -> ComparedSpans:
     """The spans that a change of the `days` dates in `tz` up to and with `end` compares.
+
+    The earlier dates are those right before (`previous`), those a week before, or those a month
+    before. In the last case first and last date each go to the same day of the month before, or to
+    its last day where it has no such day: so both spans have equally many dates unless a day of
+    the 29th to 31st had to go to an earlier one. `week` and `month` overlap with a longer period.
 
     Of a period that runs beyond `known_until`, both end at one local time of day, that of the last
     quarter hour that is over by then: half a day is not compared with a whole one.
+    Raises KeyError for `none`, which compares nothing.
     """
+    back = EARLIER_DATE[comparing]
     rules = zone(tz)
     first = end - ONE_DAY * (days - 1)
     start, stop = first_instant(first, rules), first_instant(end + ONE_DAY, rules)
-    previous_start = first_instant(first - ONE_DAY * days, rules)
+    previous_start = first_instant(back(first, days), rules)
     if known_until >= stop:
-        return ComparedSpans(Span(start, stop), Span(previous_start, start))
+        previous_stop = first_instant(back(end, days) + ONE_DAY, rules)
+        return ComparedSpans(Span(start, stop), Span(previous_start, previous_stop))
     cut = max(start, begun_quarter_hour(known_until))
     local = cut.astimezone(rules)
-    earlier = (local - ONE_DAY * days).replace(tzinfo=None, fold=local.fold)
-    previous_stop = max(previous_start, instant_of(earlier, rules))
-    return ComparedSpans(Span(start, cut), Span(previous_start, previous_stop))
+    if start < cut == first_instant(local.date(), rules):
+        # The last date is a whole one, and so is the earlier one: 28 March, 24:00, goes to
+        # 28 February, 24:00, and not with 29 March to 28 February, 0:00.
+        earlier_date = back(local.date() - ONE_DAY, days) + ONE_DAY
+    else:
+        earlier_date = back(local.date(), days)
+    previous_stop = instant_of(datetime.combine(earlier_date, local.time()), rules)
+    return ComparedSpans(Span(start, cut), Span(previous_start, max(previous_start, previous_stop)))
+
+
+def month_before(day: date) -> date:
+    """The same day of the month before, or the last day of a month that is too short for it."""
+    last_of_it = day.replace(day=1) - ONE_DAY
+    return last_of_it.replace(day=min(day.day, last_of_it.day))
+
+
+EARLIER_DATE: Mapping[Comparing, Callable[[date, int], date]] = {
+    Comparing.previous: lambda day, days: day - ONE_DAY * days,
+    Comparing.week: lambda day, _: day - ONE_DAY * 7,
+    Comparing.month: lambda day, _: month_before(day),
+}
+"""Which date one of a period of so many dates is compared with."""
 
 
 def begun_quarter_hour(instant: datetime) -> datetime:

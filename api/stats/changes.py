@@ -1,4 +1,4 @@
-"""A change against the period before: equal spans, or null with the reason."""
+"""A change against an earlier period: comparable spans, or null with the reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ DECIMALS = 2
 
 
 class Change(BaseModel):
-    """What `compare=previous` adds at the end of a body; nothing of it is there without."""
+    """What `compare` adds at the end of a body; nothing of it is there without."""
 
     previous: dict[str, int | float | None] | None = Field(
         default=None,
@@ -54,13 +54,13 @@ class Change(BaseModel):
     )
     previous_from: datetime | None = Field(
         default=None,
-        description="Only with `compare`: where the period before begins, UTC.",
+        description="Only with `compare`: where the earlier period begins, UTC.",
         examples=["2025-11-20T00:00:00Z"],
     )
     previous_to: datetime | None = Field(
         default=None,
-        description="Only with `compare`: the same local time of day as `compared_to`, so many "
-        "dates earlier, UTC.",
+        description="Only with `compare`: the same local time of day as `compared_to`, on the "
+        "earlier date, UTC.",
         examples=["2025-11-26T09:00:00Z"],
     )
 

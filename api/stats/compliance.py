@@ -11,7 +11,6 @@ from api.parameters import (
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
     ComparedWith,
-    Comparing,
     Format,
     Period,
     TableFormat,
@@ -19,6 +18,7 @@ from api.parameters import (
 )
 from api.stats.changes import Change, Figure, count
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.windows import Comparing
 
 router = APIRouter(tags=["compliance"])
 

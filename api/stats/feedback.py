@@ -11,7 +11,6 @@ from api.parameters import (
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
     ComparedWith,
-    Comparing,
     Format,
     Period,
     TableFormat,
@@ -21,6 +20,7 @@ from api.snapshots import Row
 from api.stats.changes import Change, Figure, count
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.windows import Comparing
 
 router = APIRouter(tags=["feedback"])
 

@@ -21,7 +21,7 @@ from api.cache.customer_rows import CustomerRows, NotHeld, NotHeldYet
 from api.cache.parsed_questions import ParsedQuestion
 from api.errors import CacheHit, ErrorBody, NotModified
 from api.middleware.cached_answers import has_already, question_of
-from api.parameters import FIRST_DATE, Comparing, Format, Grouping, Period
+from api.parameters import FIRST_DATE, Format, Grouping, Period
 from api.services import Services, services_of
 from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
@@ -29,6 +29,7 @@ from api.stats.in_memory import ANSWERS as IN_MEMORY
 from api.windows import (
     QUARTER_HOUR,
     ComparedSpans,
+    Comparing,
     Window,
     begun_quarter_hour,
     compared_spans,
@@ -202,12 +203,13 @@ def answering(
         )
         asked = window(days=period.days, tz=period.tz, end=period.end, kept_from=kept_from)
         spans, valid_until = None, next_change(now, period.tz)
-        if compared_with is Comparing.previous:
+        if compared_with is not Comparing.none:
             spans = compared_spans(
                 days=period.days,
                 tz=period.tz,
                 end=period.end,
                 known_until=min(now, snapshot.data_as_of or now),
+                comparing=compared_with,
             )
             valid_until = min(valid_until, begun_quarter_hour(now) + QUARTER_HOUR)
         context_headers = {

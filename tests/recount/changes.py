@@ -1,4 +1,4 @@
-"""What `compare=previous` adds to a summary, by walking through quarter hours one by one."""
+"""What `compare` adds to a summary, by walking through quarter hours one by one."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def change(
     params: Mapping[str, str],
     now: datetime,
     data_as_of: datetime,
+    compare: str = "previous",
 ) -> dict[str, Any]:
     """The fields that the change adds to the body of one summary of one customer."""
     default_days, build = ENDPOINTS[path]
@@ -26,15 +27,25 @@ def change(
     days, zone = asked.days, asked.zone
     begin = first_instant(asked.first, zone)
     after = first_instant(asked.first + timedelta(days=days), zone)
-    previous_begin = first_instant(asked.first - timedelta(days=days), zone)
+    previous_begin = first_instant(_earlier(asked.first, compare, days), zone)
+    last = _earlier(asked.first + timedelta(days=days - 1), compare, days)
+    previous_after = first_instant(last + timedelta(days=1), zone)
     known = min(now, data_as_of)
     cut = begin
     for moment in _quarter_hours(begin, after):
         if moment <= known:
             cut = moment
-    previous_cut = (
-        begin if cut == after else _same_time_of_day(cut, days, zone, previous_begin, begin)
-    )
+    if cut == after:
+        previous_cut = previous_after
+    else:
+        today = _wall(cut, zone).date()
+        # At midnight nothing of the date is over: the last date is the one before.
+        whole = begin < cut == first_instant(today, zone)
+        day = today - timedelta(days=1) if whole else today
+        target = datetime.combine(
+            _earlier(day, compare, days) + (today - day), _wall(cut, zone).time()
+        )
+        previous_cut = _same_time_of_day(cut, target, zone, previous_begin, previous_after)
     reason = _reason(truth, customer_id, zone, now, previous_begin, is_empty=cut == begin)
 
     def figures(since: datetime, until: datetime) -> dict[str, tuple[Any, Fraction | None]]:
@@ -58,6 +69,16 @@ def change(
     }
 
 
+def _earlier(day: date, compare: str, days: int) -> date:
+    """The date that `day` of a period of so many dates is compared with."""
+    if compare != "month":
+        return day - timedelta(days={"previous": days, "week": 7}[compare])
+    earlier = day
+    while (earlier.year, earlier.month) == (day.year, day.month) or earlier.day > day.day:
+        earlier -= timedelta(days=1)
+    return earlier
+
+
 def _quarter_hours(begin: datetime, last: datetime) -> Iterator[datetime]:
     moment = begin
     while moment <= last:
@@ -70,14 +91,13 @@ def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _same_time_of_day(
-    cut: datetime, days: int, zone: ZoneInfo, begin: datetime, last: datetime
+    cut: datetime, target: datetime, zone: ZoneInfo, begin: datetime, last: datetime
 ) -> datetime:
-    """The quarter hour whose clocks show what those of `cut` do, so many dates earlier.
+    """The quarter hour from `begin` on whose clocks show `target`, as those of `cut` did later.
 
     If none does, the first that shows a later time; of two, the first, unless `cut` is itself the
     second of two.
     """
-    target = _wall(cut, zone) - timedelta(days=days)
     is_second = any(_wall(cut - step * QUARTER, zone) == _wall(cut, zone) for step in range(1, 13))
     showing = [m for m in _quarter_hours(begin, last) if _wall(m, zone) == target]
     if showing:

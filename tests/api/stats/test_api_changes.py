@@ -1,4 +1,4 @@
-"""A change compares equal spans: `compare=previous`, and the account that says since when."""
+"""A change compares spans alike: `compare`, and the account that says since when."""
 
 import random
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.stats.changes import change_percent
-from api.windows import compared_spans, first_instant, instant_of, zone
+from api.windows import Comparing, compared_spans, first_instant, instant_of, zone
 from recount.answers import answer
 from recount.changes import change
 from recount.deliveries import Rating, Scan, Truth, UsageEvent
@@ -148,21 +148,24 @@ def test_a_change_is_that_of_an_independent_recount(
                 asked = {"days": str(days), "tz": tz}
                 if draw.random() < 0.2:
                     asked["end"] = (day - timedelta(days=draw.randint(1, 3))).isoformat()
+                compare = draw.choice(["previous", "previous", "week", "month"])
                 path = f"/api/stats/{summary}"
                 body = answer(truth, customer, path, asked, now)
                 assert isinstance(body, dict)
                 expected = {
                     **body,
-                    **change(truth, customer, path, asked, now, DATA_AS_OF.replace(tzinfo=UTC)),
+                    **change(
+                        truth, customer, path, asked, now, DATA_AS_OF.replace(tzinfo=UTC), compare
+                    ),
                 }
                 for service in (from_memory, queried):
                     service.settings.now = now
                     found = service.client.get(
                         path,
-                        params={**asked, "compare": "previous"},
+                        params={**asked, "compare": compare},
                         headers={"X-API-Key": keys[service is queried, customer]},
                     )
-                    assert found.json() == expected, (tz, now, asked, customer)
+                    assert found.json() == expected, (tz, now, asked, compare, customer)
                     assert list(found.json()) == list(expected)
                 seen.add(expected["change_reason"] and expected["change_reason"].split(" 20")[0])
     assert seen >= {None, "data begins", "data is kept from"}
@@ -177,6 +180,7 @@ def test_mornings_are_compared_with_mornings(service: Service) -> None:
         tz="Europe/Paris",
         end=date(2026, 3, 31),
         known_until=instant_of(datetime(2026, 3, 31, 8, 50), tz),
+        comparing=Comparing.previous,
     )
     assert spans.current.start == first_instant(date(2026, 3, 25), tz)
     assert spans.current.end.astimezone(tz).isoformat() == "2026-03-31T08:45:00+02:00"
@@ -205,8 +209,123 @@ def test_a_time_that_is_not_there_is_the_first_later_one(
     """Worked out by hand at each kind of clock change."""
     known = datetime.fromisoformat(now).astimezone(UTC)
     end = known.astimezone(zone(tz)).date()
-    spans = compared_spans(days=days, tz=tz, end=end, known_until=known)
-    assert spans.previous.end.astimezone(zone(tz)).isoformat() == earlier
+    # Seven dates that are compared with those right before are compared with the week before.
+    for comparing in (Comparing.previous, Comparing.week):
+        spans = compared_spans(days=days, tz=tz, end=end, known_until=known, comparing=comparing)
+        assert spans.previous.end.astimezone(zone(tz)).isoformat() == earlier
+
+
+AFTER_ALL = "2026-12-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("comparing", "tz", "days", "end", "known", "expected"),
+    [
+        # Whole months: 31 days with 28, 30 with the first 30 of 31, over the year's end.
+        ("month", "UTC", 31, "2026-03-31", AFTER_ALL, ("02-01T00:00+00:00", "03-01T00:00+00:00")),
+        ("month", "UTC", 30, "2026-04-30", AFTER_ALL, ("03-01T00:00+00:00", "03-31T00:00+00:00")),
+        ("month", "UTC", 31, "2026-01-31", AFTER_ALL, ("12-01T00:00+00:00", "01-01T00:00+00:00")),
+        # Days that February lacks: the 31st alone, then 29 to 31, both with its last day.
+        ("month", "UTC", 1, "2026-03-31", AFTER_ALL, ("02-28T00:00+00:00", "03-01T00:00+00:00")),
+        ("month", "UTC", 3, "2026-03-31", AFTER_ALL, ("02-28T00:00+00:00", "03-01T00:00+00:00")),
+        ("month", "UTC", 1, "2024-03-31", AFTER_ALL, ("02-29T00:00+00:00", "03-01T00:00+00:00")),
+        ("month", "UTC", 3, "2024-03-30", AFTER_ALL, ("02-28T00:00+00:00", "03-01T00:00+00:00")),
+        # From a leap day and to one.
+        ("month", "UTC", 1, "2024-02-29", AFTER_ALL, ("01-29T00:00+00:00", "01-30T00:00+00:00")),
+        ("month", "UTC", 1, "2024-03-29", AFTER_ALL, ("02-29T00:00+00:00", "03-01T00:00+00:00")),
+        # The clocks of Paris went forward on 29 March, those of New York on 8 March.
+        (
+            "month", "Europe/Paris", 30, "2026-04-30", AFTER_ALL,
+            ("03-01T00:00+01:00", "03-31T00:00+02:00"),
+        ),
+        (
+            "week", "America/New_York", 7, "2026-03-14", AFTER_ALL,
+            ("03-01T00:00-05:00", "03-08T00:00-05:00"),
+        ),
+        (
+            "week", "America/New_York", 3, "2026-03-16", AFTER_ALL,
+            ("03-07T00:00-05:00", "03-10T00:00-04:00"),
+        ),
+        # A week back is a week back, however long the period.
+        ("week", "UTC", 30, "2026-03-31", AFTER_ALL, ("02-23T00:00+00:00", "03-25T00:00+00:00")),
+        (
+            "week", "Asia/Kathmandu", 3, "2026-03-10", AFTER_ALL,
+            ("03-01T00:00+05:45", "03-04T00:00+05:45"),
+        ),
+        # Cut at 17:45 of the day, and at 09:00 of a day that February lacks.
+        (
+            "week", "Asia/Kathmandu", 3, "2026-03-10", "2026-03-10T17:59:00+05:45",
+            ("03-01T00:00+05:45", "03-03T17:45+05:45"),
+        ),
+        (
+            "month", "Asia/Kathmandu", 10, "2026-03-10", "2026-03-10T17:59:00+05:45",
+            ("02-01T00:00+05:45", "02-10T17:45+05:45"),
+        ),
+        (
+            "month", "UTC", 31, "2026-03-31", "2026-03-31T09:07:00+00:00",
+            ("02-01T00:00+00:00", "02-28T09:00+00:00"),
+        ),
+        (
+            "month", "UTC", 30, "2024-03-30", "2024-03-30T12:00:00+00:00",
+            ("02-01T00:00+00:00", "02-29T12:00+00:00"),
+        ),
+        # 02:30 was not there on 29 March.
+        (
+            "month", "Europe/Paris", 2, "2026-04-29", "2026-04-29T02:40:00+02:00",
+            ("03-28T00:00+01:00", "03-29T03:00+02:00"),
+        ),
+        # Data up to midnight: 30 March is whole, so 28 February is; 28 March in another period.
+        (
+            "month", "UTC", 2, "2026-03-31", "2026-03-31T00:00:00+00:00",
+            ("02-28T00:00+00:00", "03-01T00:00+00:00"),
+        ),
+        (
+            "month", "UTC", 31, "2026-03-31", "2026-03-29T00:14:00+00:00",
+            ("02-01T00:00+00:00", "03-01T00:00+00:00"),
+        ),
+        # Nothing of the period is there yet: nothing of the earlier one is compared.
+        (
+            "month", "UTC", 1, "2026-03-31", "2026-03-31T00:14:00+00:00",
+            ("02-28T00:00+00:00", "02-28T00:00+00:00"),
+        ),
+    ],
+)  # fmt: skip
+def test_the_dates_a_week_and_a_month_before(
+    comparing: str, tz: str, days: int, end: str, known: str, expected: tuple[str, str]
+) -> None:
+    """From a calendar, by hand: where the earlier span begins and ends, on local clocks."""
+    spans = compared_spans(
+        days=days,
+        tz=tz,
+        end=date.fromisoformat(end),
+        known_until=datetime.fromisoformat(known),
+        comparing=Comparing(comparing),
+    )
+    found = [
+        instant.astimezone(zone(tz)).isoformat(timespec="minutes")[5:]
+        for instant in (spans.previous.start, spans.previous.end)
+    ]
+    assert found == list(expected)
+    assert spans.current.start == first_instant(
+        date.fromisoformat(end) - timedelta(days=days - 1), zone(tz)
+    )
+
+
+def test_a_change_against_a_week_before_is_not_one_against_the_dates_before(
+    service: Service,
+) -> None:
+    """Two dates: those of a week before are not the two right before, and have another tag."""
+    path = "/api/stats/usage/summary?days=2&end=2026-03-09&compare="
+    found = {name: service.get(f"{path}{name}") for name in ("previous", "week", "month")}
+    assert {name: answer.json()["previous_from"] for name, answer in found.items()} == {
+        "previous": "2026-03-06T00:00:00Z",
+        "week": "2026-03-01T00:00:00Z",
+        "month": "2026-02-08T00:00:00Z",
+    }
+    assert len({answer.headers["ETag"] for answer in found.values()}) == 3
+    wrong = service.get(f"{path}year")
+    assert wrong.status_code == 422
+    assert wrong.json()["details"]["allowed"] == "previous, week, month or none"
 
 
 def test_bodies_are_the_same_without_the_parameter(service: Service) -> None:
