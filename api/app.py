@@ -17,6 +17,7 @@ from api.cache.answers import AnswerCache
 from api.cache.customer_rows import Held
 from api.cache.parsed_questions import ParsedQuestions
 from api.middleware.cached_answers import CachedAnswers
+from api.middleware.compression import Compression
 from api.middleware.envelope import Envelope, Measurements, request_log
 from api.openapi import DocumentedApp, operation_id
 from api.parameters import allowed_values
@@ -119,6 +120,7 @@ def create_app(
     pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
     # The last one added is the outermost.
     app.add_middleware(CachedAnswers, services=services)
+    app.add_middleware(Compression, answers=answers)
     app.add_middleware(
         Envelope,
         log=log if log is not None else request_log(),

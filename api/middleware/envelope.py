@@ -22,6 +22,7 @@ CONTENT_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; object-src 'none'"
 )
+VARY = "X-API-Key, Accept-Encoding"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -121,7 +122,7 @@ class Envelope:
                 kept = [pair for pair in message["headers"] if pair[0] not in added]
                 message["headers"] = [*kept, *added.items()]
                 if scope["path"].startswith("/api/"):
-                    MutableHeaders(scope=message).add_vary_header("X-API-Key")
+                    MutableHeaders(scope=message).add_vary_header(VARY)
             await send(message)
 
         failure: Exception | None = None

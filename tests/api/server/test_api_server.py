@@ -81,6 +81,16 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     assert answer.json()["total_messages"] == 9
     assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
     assert httpx.get(f"{base}/readyz").status_code == 200
+    timeline = f"{base}/api/stats/usage/timeline?days=90"
+    for accepted, start in (("gzip, br", b"\x1f\x8b"), ("gzip;q=0", b'{"labels"')):
+        headers = {"X-API-Key": key, "Accept-Encoding": accepted}
+        with httpx.stream("GET", timeline, headers=headers) as streamed:
+            body = b"".join(streamed.iter_raw())
+        assert body.startswith(start)
+        assert streamed.headers["Content-Length"] == str(len(body))
+        again = httpx.get(timeline, headers={**headers, "If-None-Match": streamed.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == streamed.headers["ETag"]
     refused = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": "cust_no"})
     assert refused.json()["error_code"] == "INVALID_API_KEY"
 
