@@ -14,7 +14,7 @@ from api import errors, pages
 from api.auth.keys import KeyStore
 from api.auth.rate_limit import MemoryRateLimiter, SharedRateLimiter, WrongKeys
 from api.cache.answers import AnswerCache
-from api.cache.customer_rows import Held
+from api.cache.customer_rows import RowCache
 from api.cache.parsed_questions import ParsedQuestions
 from api.middleware.cached_answers import CachedAnswers
 from api.middleware.compression import Compression
@@ -32,6 +32,7 @@ from api.stats import (
     data_quality,
     feedback,
     latency,
+    query,
     retention,
     usage,
 )
@@ -56,11 +57,11 @@ def create_app(
     """
     settings = settings if settings is not None else ServingSettings()
     answers = AnswerCache(settings.answer_cache_mb * 1_000_000)
-    held = Held(settings.rows_cache_mb * 1_000_000)
+    row_cache = RowCache(settings.rows_cache_mb * 1_000_000)
 
     def evict(snapshot_id: str) -> None:
         answers.turn_to(snapshot_id)
-        held.turn_to(snapshot_id)
+        row_cache.turn_to(snapshot_id)
 
     services = Services(
         settings=settings,
@@ -68,7 +69,7 @@ def create_app(
         snapshots=Snapshots(settings, when_replaced=evict),
         queries=Queries(),
         answers=answers,
-        held=held,
+        row_cache=row_cache,
         parsed_questions=ParsedQuestions(),
         rate_limiter=(
             SharedRateLimiter(settings.rate_limit, counts_folder / "requests.db")
@@ -110,6 +111,7 @@ def create_app(
         data_quality,
         retention,
         account,
+        query,
     )
     for family in families:
         app.include_router(family.router)

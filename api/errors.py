@@ -9,6 +9,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+MOST_ROWS = 10_000
+"""Rows that an answer has at most."""
+
 
 class ErrorBody(BaseModel):
     """The body of every error."""
@@ -50,6 +53,17 @@ class InvalidParameter(ApiError):
         super().__init__(
             f"The parameter {shown!r} {problem}. Allowed: {allowed}.",
             {"parameter": shown, "allowed": allowed},
+        )
+
+
+class TooLarge(ApiError):
+    """The answer would have more rows than an answer may have."""
+
+    def __init__(self, rows: int, what: str, most: int) -> None:
+        super().__init__(
+            f"The answer would have {rows} {what}, and {most} is the most. Ask for fewer dates, a "
+            "coarser granularity, a filter or a limit.",
+            {"rows": rows, "most": most},
         )
 
 
@@ -168,6 +182,7 @@ STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
     InvalidApiKey: (401, "INVALID_API_KEY"),
     UriTooLong: (414, "URI_TOO_LONG"),
     InvalidParameter: (422, "INVALID_PARAMETER"),
+    TooLarge: (422, "TOO_LARGE"),
     RateLimitExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     WrongKeysExceeded: (429, "RATE_LIMIT_EXCEEDED"),
     NotReady: (503, "NOT_READY"),

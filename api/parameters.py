@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from api.auth.callers import Caller
 from api.errors import (
+    MOST_ROWS,
     InvalidApiKey,
     InvalidParameter,
     KeysUnavailable,
@@ -27,6 +28,8 @@ MIN_DAYS = 1
 MAX_DAYS = 2557
 FIRST_DATE = date(1970, 1, 1)
 
+MOST_SKIPPED = 1_000_000
+
 ALLOWED = {
     "days": f"a whole number from {MIN_DAYS} to {MAX_DAYS}",
     "start": f"instead of days a date YYYY-MM-DD from {FIRST_DATE} to end, at most {MAX_DAYS} "
@@ -36,6 +39,12 @@ ALLOWED = {
     "format": "json or csv",
     "by": "agent, model, agent-type or day",
     "compare": "previous, week, month or none",
+    "metrics": "names of /api/stats/metrics, with commas between",
+    "group_by": "names of dimensions of /api/stats/metrics, with commas between",
+    "order_by": "a metric or dimension that is asked for, with or without - before it",
+    "granularity": "all, quarter_hour, hour, day, week or month",
+    "limit": f"a whole number from 1 to {MOST_ROWS}",
+    "offset": f"a whole number from 0 to {MOST_SKIPPED}",
 }
 PERIOD_PARAMETERS = ("days", "start", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
@@ -154,6 +163,18 @@ Start = Annotated[
 ]
 
 
+Limit = Annotated[
+    int | None,
+    Query(ge=1, le=MOST_ROWS, description="How many groups have rows; default: all that may."),
+    BeforeValidator(_digits),
+]
+Offset = Annotated[
+    int,
+    Query(ge=0, le=MOST_SKIPPED, description="How many groups are skipped before them."),
+    BeforeValidator(_digits),
+]
+
+
 class Format(StrEnum):
     """How a table is written."""
 
@@ -208,9 +229,15 @@ class Period:
 
 
 def period(
-    *, default_days: int, parameters: tuple[str, ...] = PERIOD_PARAMETERS
+    *,
+    default_days: int,
+    parameters: tuple[str, ...] = PERIOD_PARAMETERS,
+    repeatable: tuple[str, ...] = (),
 ) -> Callable[..., Awaitable[Period]]:
-    """The dependency that reads days or start, tz and end; refuses what is not in `parameters`."""
+    """The dependency that reads days or start, tz and end; refuses what is not in `parameters`.
+
+    Each may be given once, but for the `repeatable` ones, which are not among them.
+    """
 
     async def asked_period(
         request: Request,
@@ -220,7 +247,7 @@ def period(
         end: End = None,
         start: Start = None,
     ) -> Period:
-        _each_known_and_once(request, parameters)
+        _each_known_and_once(request, parameters, repeatable)
         now = services_of(request).settings.clock()
         latest = today(now, tz)
         if end is not None and end > latest:
@@ -253,9 +280,13 @@ async def no_period(request: Request, customer_id: AuthenticatedCustomer) -> Per
     return Period(days=1, tz="UTC", end=today(now, "UTC"), asked_at=now, is_asked=False)
 
 
-def _each_known_and_once(request: Request, parameters: tuple[str, ...]) -> None:
+def _each_known_and_once(
+    request: Request, parameters: tuple[str, ...], repeatable: tuple[str, ...] = ()
+) -> None:
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
+        if name in repeatable:
+            continue
         if name not in parameters:
             allowed = f"only {', '.join(parameters)}" if parameters else "no parameter"
             raise InvalidParameter(name, allowed, problem="is not known here")

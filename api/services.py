@@ -7,7 +7,7 @@ from fastapi import Request
 from api.auth.keys import KeyStore
 from api.auth.rate_limit import RateLimiter, WrongKeys
 from api.cache.answers import AnswerCache
-from api.cache.customer_rows import Held
+from api.cache.customer_rows import RowCache
 from api.cache.parsed_questions import ParsedQuestions
 from api.queries.engine import Queries
 from api.settings import ServingSettings
@@ -23,7 +23,7 @@ class Services:
     snapshots: Snapshots
     queries: Queries
     answers: AnswerCache
-    held: Held
+    row_cache: RowCache
     parsed_questions: ParsedQuestions
     rate_limiter: RateLimiter
     wrong_keys: WrongKeys

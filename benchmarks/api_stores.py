@@ -17,7 +17,7 @@ import polars
 import psycopg
 
 from api.cache.series import Measures, Sums
-from api.queries.engine import SERIES, SeriesSource
+from api.queries.series import SERIES, SeriesSource
 from api.windows import Window
 
 CUSTOMER_QUARTER_HOURLY = "customer_quarter_hourly"

@@ -1,21 +1,22 @@
-"""What is held in memory of each customer: the additive rows of the marts, once for a snapshot.
+"""What is cached of each customer: the additive rows of the marts, once for a snapshot.
 
 Planning is most of the cost of a small query, and every question about a customer adds up the same
 few rows. So they are read once, as running sums, and every window is answered from those. The
-queries in `queries/sql` stay the reference: a test compares the two, and whatever is not held, or
+queries in `queries/sql` stay the reference: a test compares the two, and whatever is not cached, or
 does not fit, is queried.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from operator import add, sub
 from sys import getsizeof
 from typing import Any, Protocol
 
-from api.cache.series import Measures, Series, Sums, TooLarge, add_to, no_rows
-from api.queries.engine import SERIES, Queries
+from api.cache.series import Measures, OfGroup, Series, Sums, TooLarge, add_to
+from api.queries.engine import Queries
+from api.queries.series import SERIES, SeriesSource
 from api.snapshots import Lease
 from api.windows import EPOCH, QUARTER_HOUR, Window, window
 
@@ -23,11 +24,11 @@ ROW_BYTES = 100  # of a row of names, beyond its values
 ENTRY_BYTES = 400  # of an entry, beyond its content
 
 
-class NotHeld(Exception):
+class NotCached(Exception):
     """The question cannot be answered from memory: it has to be queried."""
 
 
-class NotHeldYet(Exception):
+class NotCachedYet(Exception):
     """Something has to be read first, and whoever asks may not wait for it."""
 
 
@@ -58,7 +59,7 @@ OVERSIZED = Names([], max_bytes=0)
 """Stands for what there is no room for, so that it is not read again each time."""
 
 
-class Held:
+class RowCache:
     """Series and names by snapshot, customer and name, bounded in bytes; least used go first."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -71,7 +72,7 @@ class Held:
 
     @property
     def size(self) -> int:
-        """Bytes held, about."""
+        """Bytes kept, about."""
         return self._bytes
 
     def turn_to(self, snapshot_id: str) -> None:
@@ -91,18 +92,18 @@ class Held:
     ) -> Any:
         """The entry at `place`, read if it is not there; `read` is told the room for it in bytes.
 
-        Raises NotHeld if there is not enough, NotHeldYet if it is not there and the caller may not
-        wait.
+        Raises NotCached if there is not enough, NotCachedYet if it is not there and the caller may
+        not wait.
         """
         if self._max_bytes == 0:
-            raise NotHeld
+            raise NotCached
         entry = self._find(snapshot_id, place)
         if entry is None:
             if not may_wait:
-                raise NotHeldYet
+                raise NotCachedYet
             entry = self._read(snapshot_id, place, read)
         if entry is OVERSIZED:
-            raise NotHeld
+            raise NotCached
         return entry
 
     def _find(self, snapshot_id: str, place: tuple[Any, ...]) -> Sized | None:
@@ -154,26 +155,30 @@ class Held:
 class CustomerRows:
     """One customer's rows in one snapshot, summed over windows.
 
-    All it does raises NotHeld where that cannot be done in memory, and NotHeldYet where something
-    has to be read first and `may_wait` is false.
+    All it does raises NotCached where that cannot be done in memory, and NotCachedYet where
+    something has to be read first and `may_wait` is false.
     """
 
     def __init__(
-        self, held: Held, queries: Queries, lease: Lease, customer_id: int, *, may_wait: bool
+        self, cache: RowCache, queries: Queries, lease: Lease, customer_id: int, *, may_wait: bool
     ) -> None:
         self._may_wait = may_wait
-        self._held = held
+        self._cache = cache
         self._queries = queries
         self._lease = lease
         self._customer_id = customer_id
 
     def sums(self, series: str, asked: Window) -> Sums:
         """Sums over a window by group: whole UTC days from daily rows, edges from quarter hours."""
+        return self.sums_of(SERIES[series], asked)
+
+    def sums_of(self, source: SeriesSource, asked: Window) -> Sums:
+        """Sums over a window by the groups of a source, with a row in it."""
         whole = asked.whole_days
-        found = self._by_date(series).sums(whole.start.toordinal(), whole.end.toordinal())
+        found = self._by_date(source).sums(whole.start.toordinal(), whole.end.toordinal())
         for edge in (asked.head, asked.tail):
             if edge.start < edge.end:
-                quarter_hours = self._by_quarter_hour(series, edge.start.date())
+                quarter_hours = self._by_quarter_hour(source, edge.start.date())
                 add_to(
                     found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end))
                 )
@@ -183,64 +188,103 @@ class CustomerRows:
         """Sums of a series without groups over each date of a window, oldest first.
 
         Only the first `measures` of it: each costs a little for every date.
+        """
+        found = self.days_of(SERIES[series], asked, range(measures))
+        return list(zip(*found.get((), [[0] * asked.days] * measures), strict=True))
+
+    def group_count(self, source: SeriesSource) -> int:
+        """How many groups of a source there are on any date."""
+        return len(self._by_date(source).groups)
+
+    def days_of(
+        self, source: SeriesSource, asked: Window, measures: Sequence[int]
+    ) -> dict[tuple[Any, ...], list[list[int]]]:
+        """By group of a source, for some of its measures the sums over each date of a window.
 
         Each is the difference of what was before its end and what was before its start, and what
         was before an instant is that of the UTC dates before, and of the early part of its own.
         """
-        by_date = self._by_date(series).groups.get(()) or no_rows(measures)
-        before: list[list[int]] = [[] for _ in range(measures)]
-        for stretch in asked.stretches:
-            of_stretch = by_date.sums_before(stretch.dates, measures)
-            if stretch.time_of_day:
-                early = self._early_in_the_day(series, stretch.time_of_day).groups.get(())
-                if early is not None:
-                    and_next = range(stretch.dates.start, stretch.dates.stop + 1)
-                    of_stretch = [
-                        list(map(add, totals, map(sub, parts[1:], parts)))
-                        for totals, parts in zip(
-                            of_stretch, early.sums_before(and_next, measures), strict=True
-                        )
-                    ]
-            for sums, more in zip(before, of_stretch, strict=True):
-                sums.extend(more * stretch.times)
-        of_dates = [map(sub, sums[1:], sums) for sums in before]
-        return list(zip(*of_dates, strict=True))
+        by_date = self._by_date(source).groups
+        early = [
+            self._early_in_the_day(source, stretch.time_of_day).groups
+            if stretch.time_of_day
+            else None
+            for stretch in asked.stretches
+        ]
+        groups = set(by_date).union(*filter(None, early))
+        return {
+            group: _differences(
+                by_date.get(group),
+                [None if part is None else part.get(group) for part in early],
+                asked,
+                measures,
+            )
+            for group in groups
+        }
 
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """The rows of a query that asks for no window."""
 
         def read(room: int) -> Names:
-            return Names(self._ask(query), max_bytes=room)
+            rows = self._queries.tuples(self._lease, query, customer_id=self._customer_id)
+            return Names(rows, max_bytes=room)
 
         names: Names = self._get((query,), read)
         return names.rows
 
-    def _by_date(self, series: str) -> Series:
-        return self._series(series, "series_by_date")
+    def _by_date(self, source: SeriesSource) -> Series:
+        return self._series(source, source.by_date)
 
-    def _by_quarter_hour(self, series: str, day: date) -> Series:
+    def _by_quarter_hour(self, source: SeriesSource, day: date) -> Series:
         whole_day = window(days=1, tz="UTC", end=day, kept_from=None)
-        return self._series(series, "series_by_quarter_hour", day, window=whole_day)
+        return self._series(source, source.by_quarter_hour, day, window=whole_day)
 
-    def _early_in_the_day(self, series: str, time_of_day: timedelta) -> Series:
-        return self._series(series, "series_early_in_the_day", time_of_day, time_of_day=time_of_day)
+    def _early_in_the_day(self, source: SeriesSource, time_of_day: timedelta) -> Series:
+        return self._series(source, source.early_in_the_day, time_of_day, time_of_day=time_of_day)
 
-    def _series(self, series: str, query: str, *place: object, **asked: Any) -> Series:
+    def _series(
+        self, source: SeriesSource, statement: Callable[[], str], *place: object, **asked: Any
+    ) -> Series:
         def read(room: int) -> Series:
-            rows = self._ask(f"{query}({series})", **asked)
-            return Series(rows, measures=len(SERIES[series].measures), max_bytes=room)
+            rows = self._queries.tuples_of(
+                self._lease, statement(), customer_id=self._customer_id, **asked
+            )
+            return Series(rows, measures=len(source.measures), max_bytes=room)
 
-        found: Series = self._get((query, series, *place), read)
+        found: Series = self._get((statement.__name__, source, *place), read)
         return found
-
-    def _ask(self, query: str, **asked: Any) -> Iterator[tuple[Any, ...]]:
-        return self._queries.tuples(self._lease, query, customer_id=self._customer_id, **asked)
 
     def _get(self, place: tuple[object, ...], read: Callable[[int], Sized]) -> Any:
         snapshot_id = self._lease.snapshot.snapshot_id
-        return self._held.get(
+        return self._cache.get(
             snapshot_id, (self._customer_id, *place), read, may_wait=self._may_wait
         )
+
+
+def _differences(
+    by_date: OfGroup | None,
+    early: list[OfGroup | None],
+    asked: Window,
+    measures: Sequence[int],
+) -> list[list[int]]:
+    """Of one group, for each measure the sums over each date of a window."""
+    before: list[list[int]] = [[] for _ in measures]
+    for stretch, early_part in zip(asked.stretches, early, strict=True):
+        if by_date is None:
+            of_stretch = [[0] * len(stretch.dates) for _ in measures]
+        else:
+            of_stretch = by_date.sums_before(stretch.dates, measures)
+        if early_part is not None:
+            and_next = range(stretch.dates.start, stretch.dates.stop + 1)
+            of_stretch = [
+                list(map(add, totals, map(sub, parts[1:], parts)))
+                for totals, parts in zip(
+                    of_stretch, early_part.sums_before(and_next, measures), strict=True
+                )
+            ]
+        for sums, more in zip(before, of_stretch, strict=True):
+            sums.extend(more * stretch.times)
+    return [list(map(sub, sums[1:], sums)) for sums in before]
 
 
 def _quarter_hour(instant: datetime) -> int:

@@ -19,7 +19,7 @@ ARRAY_BYTES = 100  # of an array, beyond its numbers
 
 
 class TooLarge(Exception):
-    """It cannot be held."""
+    """It does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,15 @@ class OfGroup:
     running: tuple[array[int], ...]
     """For each measure, one number more than there are positions: the last is the sum of all."""
 
-    def sums_before(self, positions: range, measures: int) -> list[list[int]]:
-        """The sums of the first `measures` measures before each of these positions."""
+    def sums_before(self, positions: range, measures: Sequence[int]) -> list[list[int]]:
+        """The sums of some measures, by their numbers, before each of these positions."""
+        chosen = [self.running[number] for number in measures]
         first = bisect_left(self.positions, positions[0])
         last = bisect_left(self.positions, positions[-1], first)
         if last - first == positions[-1] - positions[0]:  # a row at each
-            return [running[first : last + 1].tolist() for running in self.running[:measures]]
+            return [running[first : last + 1].tolist() for running in chosen]
         rows = [bisect_left(self.positions, each, first, last) for each in positions]
-        return [[running[row] for row in rows] for running in self.running[:measures]]
+        return [[running[row] for row in rows] for running in chosen]
 
     def between(self, start: int, end: int) -> Measures | None:
         """Sums from position `start` on and before `end`; None if there is no row."""
@@ -73,11 +74,11 @@ class Series:
             if group_bytes * len(self.groups) + 8 * numbers > max_bytes:
                 raise TooLarge
             group = tuple(row[: -measures - 1])
-            held = self.groups.get(group)
-            if held is None:
-                held = self.groups[group] = no_rows(measures)
-            held.positions.append(row[-measures - 1])
-            for running, measure in zip(held.running, row[-measures:], strict=True):
+            of_group = self.groups.get(group)
+            if of_group is None:
+                of_group = self.groups[group] = no_rows(measures)
+            of_group.positions.append(row[-measures - 1])
+            for running, measure in zip(of_group.running, row[-measures:], strict=True):
                 try:
                     running.append(running[-1] + measure)
                 except OverflowError as error:
@@ -88,15 +89,15 @@ class Series:
     def sums(self, start: int, end: int) -> Sums:
         """Sums from position `start` on and before `end`, of each group with a row there."""
         found = {}
-        for group, held in self.groups.items():
-            sums = held.between(start, end)
+        for group, of_group in self.groups.items():
+            sums = of_group.between(start, end)
             if sums is not None:
                 found[group] = sums
         return found
 
 
-def _bytes_of(held: OfGroup) -> int:
-    return GROUP_BYTES + getsizeof(held.positions) + sum(map(getsizeof, held.running))
+def _bytes_of(of_group: OfGroup) -> int:
+    return GROUP_BYTES + getsizeof(of_group.positions) + sum(map(getsizeof, of_group.running))
 
 
 def add_to(to: Sums, more: Sums) -> None:

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth.callers import authenticate, key_of
 from api.cache.answers import AnsweredQuestion
-from api.cache.customer_rows import NotHeldYet
+from api.cache.customer_rows import NotCachedYet
 from api.errors import NotReady
 from api.services import Services
 
@@ -88,7 +88,7 @@ class CachedAnswers:
         scope["route"] = parsed.route
         try:
             return parsed.answer(Request(scope), customer_id, now)
-        except (NotHeldYet, NotReady):
+        except (NotCachedYet, NotReady):
             return None  # the route says it, or reads what is missing
 
     def _asked_before(

@@ -1,4 +1,4 @@
-"""The metrics of `dbt_project/macros/metrics.sql` as Python functions, for sums held in memory.
+"""The metrics of `dbt_project/macros/metrics.sql` as Python functions, for sums in memory.
 
 The macros are rendered here with another `exact_ratio`, one that writes a call of the function of
 that name below. So a metric still has its one definition, and only the arithmetic has two.

@@ -1,15 +1,16 @@
-"""The answers of `queries/sql`, from rows held in memory: the same rows, no planning.
+"""The answers of `queries/sql`, from cached rows: the same rows, no planning.
 
 One function for each query, under its name. What each column means is said there, and a test
 compares the two for every query in random windows; the ratios are those of `metrics.sql` in both.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from api.cache.customer_rows import CustomerRows
 from api.cache.series import Measures, Sums, regrouped
-from api.queries.engine import MOST_ROWS
+from api.errors import MOST_ROWS
 from api.queries.formulas import Ratio, metric
 from api.snapshots import Row
 from api.windows import Window
@@ -154,11 +155,10 @@ def compliance_summary(rows: CustomerRows, window: Window) -> list[Row]:
     """One row: scans and redactions in all."""
     messages = Usage(*rows.sums("usage", window).get((), ())).message_count
     scans = Scans(*regrouped(rows.sums("compliance", window), 0).get((), ()))
-    redactions = sorted(
-        (-count, entity_type)
-        for (entity_type,), (count,) in rows.sums("redactions", window).items()
-        if count > 0
-    )
+    of_types: Counter[str] = Counter()
+    for (_, entity_type), (count,) in rows.sums("redactions", window).items():
+        of_types[entity_type] += count
+    redactions = sorted((-count, entity_type) for entity_type, count in of_types.items() if count)
     return [
         {
             "total_messages": messages,

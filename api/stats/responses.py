@@ -17,11 +17,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
 from api.cache.answers import AnsweredQuestion, StoredAnswer
-from api.cache.customer_rows import CustomerRows, NotHeld, NotHeldYet
+from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
 from api.cache.parsed_questions import ParsedQuestion
 from api.errors import CacheHit, ErrorBody, NotModified
+from api.metrics.declared import declared
 from api.middleware.cached_answers import has_already, question_of
 from api.parameters import FIRST_DATE, Format, Grouping, Period
+from api.questions.engine import Engine
 from api.services import Services, services_of
 from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
@@ -95,18 +97,20 @@ class Answering:
         services = self._services
         asked = window or self.window
         if query in IN_MEMORY:
-            rows = CustomerRows(
-                services.held,
-                services.queries,
-                self._lease,
-                self._customer_id,
-                may_wait=self._may_wait,
-            )
-            with suppress(NotHeld):
-                return IN_MEMORY[query](rows, asked)
+            with suppress(NotCached):
+                return IN_MEMORY[query](self._customer_rows(), asked)
         if not self._may_wait:
-            raise NotHeldYet
+            raise NotCachedYet
         return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
+
+    def _customer_rows(self) -> CustomerRows:
+        return CustomerRows(
+            self._services.row_cache,
+            self._services.queries,
+            self._lease,
+            self._customer_id,
+            may_wait=self._may_wait,
+        )
 
     def list_of(self, query: str) -> list[Row]:
         """The rows of a query that lists groups: the greatest of them where there are many.
@@ -122,11 +126,25 @@ class Answering:
         if shown < in_all:
             self._truncated = {"X-Truncated": "true", "X-Total-Rows": str(in_all)}
 
-    def change(self, query: str, figures: Figures) -> dict[str, Any]:
-        """The fields of a Change, from two spans of the query; none if none were asked for."""
+    @property
+    def engine(self) -> Engine:
+        """What answers any question about the customer who asks."""
+        return Engine(
+            declared(),
+            self._services.queries,
+            self._lease,
+            self._customer_id,
+            self._customer_rows(),
+            may_wait=self._may_wait,
+        )
+
+    def compared_windows(self) -> tuple[str | None, Window | None, Window | None]:
+        """Why nothing can be compared; the window as far as it is known; and the earlier one.
+
+        Either the reason is None or the windows are.
+        """
         spans = self._spans
-        if spans is None:
-            return {}
+        assert spans is not None, "asked without `compare`"
         account = self.rows("account")[0]
         reason = why_not(
             spans,
@@ -136,11 +154,18 @@ class Answering:
             data_from=account["data_from"],
             first_event_at=in_utc(account["first_event_at"]),
         )
-        now, before = None, None
-        if reason is None:
-            now = self.rows(query, self.window.narrowed(spans.current))[0]
-            before = self.rows(query, self.window.narrowed(spans.previous))[0]
-        return change_of(figures, spans, now, before, reason)
+        if reason is not None:
+            return reason, None, None
+        return None, self.window.narrowed(spans.current), self.window.narrowed(spans.previous)
+
+    def change(self, query: str, figures: Figures) -> dict[str, Any]:
+        """The fields of a Change, from two spans of the query; none if none were asked for."""
+        if self._spans is None:
+            return {}
+        reason, current, previous = self.compared_windows()
+        now = None if current is None else self.rows(query, current)[0]
+        before = None if previous is None else self.rows(query, previous)[0]
+        return change_of(figures, self._spans, now, before, reason)
 
     def json(self, body: BaseModel) -> Response:
         """A JSON object; fields that were not asked for are not in it."""
@@ -157,6 +182,11 @@ class Answering:
             "text/csv; charset=utf-8",
             {"Content-Disposition": f'attachment; filename="{name}.csv"'},
         )
+
+    def written(self, content: bytes, content_type: str, file_name: str | None = None) -> Response:
+        """Content that is written already; a file to save if it has a name."""
+        saved = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+        return self._response(content, content_type, saved if file_name else None)
 
     def _response(
         self, content: bytes, content_type: str, headers: dict[str, str] | None = None
@@ -186,8 +216,11 @@ def answering(
     written_as: Format = Format.json,
     grouped_by: Grouping | None = None,
     compared_with: Comparing = Comparing.none,
+    question: str = "",
 ) -> Iterator[Answering]:
-    """Hold one snapshot while a question is answered, and note what the answer came from.
+    """Lease one snapshot while a question is answered, and note what the answer came from.
+
+    `question` is whatever else makes it another question.
 
     Raises NotModified if the client has this very answer, CacheHit if it is in memory,
     NotReady if there is no snapshot.
@@ -232,6 +265,7 @@ def answering(
             request.url.path,
             written_as,
             grouped_by,
+            question,
             asked.fingerprint,
             None if spans is None else str(spans),
             context_headers["X-Covered-From"],
@@ -283,7 +317,7 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
         )
         if not services.snapshots.is_outdated:
             request.state.may_wait = False
-            with suppress(NotHeldYet):
+            with suppress(NotCachedYet):
                 return endpoint(**arguments)
         request.state.may_wait = True
         return await run_in_threadpool(endpoint, **arguments)

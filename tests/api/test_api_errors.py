@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.queries.series import SeriesSource
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 
@@ -184,11 +185,12 @@ def test_the_limit_holds_for_each_customer_not_each_key(
     assert service.get(SUMMARY, BOREAL).status_code == 200
 
 
-def test_a_failure_of_ours_shows_nothing_of_the_inside(service: Service) -> None:
+def test_a_failure_of_ours_shows_nothing_of_the_inside(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """500 has the shape too, the headers too, and the log has the reason."""
-    service.app.state.services.queries._sql["series_by_date(usage)"] = (
-        "select error('secret_tab'), $customer_id"
-    )
+    broken = "select error('secret_tab'), $customer_id"
+    monkeypatch.setattr(SeriesSource, "by_date", lambda _source: broken)
     answer = service.get(SUMMARY)
     assert assert_error(answer, 500, "INTERNAL_ERROR") == {}
     assert "secret_tab" not in answer.text
@@ -198,20 +200,21 @@ def test_a_failure_of_ours_shows_nothing_of_the_inside(service: Service) -> None
     assert "secret_tab" in line["exception"]
 
 
-def test_a_query_that_runs_too_long_is_stopped(start: StartService, tmp_path: Path) -> None:
+def test_a_query_that_runs_too_long_is_stopped(
+    start: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """503 QUERY_TIMEOUT, and the next query works."""
     publish(tmp_path, sample())
     service = start(query_timeout_seconds=0.2)
-    queries = service.app.state.services.queries
-    good = queries._sql["series_by_date(usage)"]
-    queries._sql["series_by_date(usage)"] = (
+    slow = (
         "select count(*) as n from range(1000000) as a, range(1000000) as b"
         " where a.range * b.range % 7 = 3 and $customer_id > 0"
     )
-    answer = service.get(SUMMARY)
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesSource, "by_date", lambda _source: slow)
+        answer = service.get(SUMMARY)
     assert assert_error(answer, 503, "QUERY_TIMEOUT") == {}
     assert "ETag" not in answer.headers
-    queries._sql["series_by_date(usage)"] = good
     assert service.get(SUMMARY).status_code == 200
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.queries.engine import SERIES, SERIES_QUERIES, SQL_FOLDER, Queries
+from api.queries.engine import SQL_FOLDER, Queries
 from api.settings import ServingSettings
 from api.snapshots import Lease, Snapshots
 from api.windows import Window, covered_from, first_instant, today, window, zone, zone_names
@@ -207,9 +207,7 @@ def test_queries_are_rendered_from_this_checkout() -> None:
 
     All but that of the load buckets, which are the same for everybody.
     """
-    files = {path.stem for path in SQL_FOLDER.glob("*.sql")}
-    series = {f"{query}({name})" for query in SERIES_QUERIES for name in SERIES}
-    assert set(QUERIES.names) == files | series
+    assert set(QUERIES.names) == {path.stem for path in SQL_FOLDER.glob("*.sql")}
     for name in QUERIES.names:
         sql = QUERIES.sql(name)
         assert "{{" not in sql and "{%" not in sql and "{#" not in sql

@@ -6,9 +6,11 @@ from typing import Any
 
 import schemathesis
 
+from api.metrics.declared import declared
 from api.windows import zone_names
 
 TODAY = "2026-03-10"
+PARQUET = "application/vnd.apache.parquet"
 OF_ANOTHER = ("secret-model", "Another Bot", "SECRET", "Boreal")
 
 
@@ -23,6 +25,8 @@ def before_load_schema(context: Any, raw_schema: Any) -> None:
         if "format" in parameters:
             content = operations["get"]["responses"]["200"]["content"]
             content["text/csv"] = {"schema": {"type": "string"}}
+            if "parquet" in parameters["format"]["schema"].get("enum", ()):
+                content[PARQUET] = {"schema": {"type": "string", "format": "binary"}}
 
 
 @schemathesis.hook
@@ -34,6 +38,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if meta is None or meta.generation.mode.value != "positive":
         return
     query = case.query or {}
+    if case.operation.path == "/api/stats/query":
+        _go_together(query)
     end, start = query.get("end", TODAY), query.get("start")
     if not isinstance(end, str):
         return
@@ -45,13 +51,29 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         query["start"] = min(max(start, earliest.isoformat(), "1970-01-01"), end)
 
 
+def _go_together(query: dict[str, Any]) -> None:
+    """A metric, its dimensions, and no more buckets than an answer may have."""
+    known = declared()
+    names = list(known.metrics)
+    name = names[len(repr(query)) % len(names)]
+    fitting = known.dimensions_of(known.metrics[name])
+    query["metrics"] = name
+    query["group_by"] = fitting[len(repr(query)) % len(fitting)]
+    query["order_by"] = query["group_by"]
+    for other in set(known.dimensions) - {query["group_by"]}:
+        query.pop(other, None)
+    if query.get("granularity") in ("hour", "quarter_hour"):
+        query["granularity"] = "month"
+
+
 @schemathesis.check
 def format_says_which_content_it_is(context: Any, response: Any, case: Any) -> None:
-    """An answer is CSV where that was asked for, and JSON everywhere else."""
+    """An answer is CSV or Parquet where that was asked for, and JSON everywhere else."""
     del context
     if response.status_code == 200:
-        is_csv = response.headers["content-type"][0].startswith("text/csv")
-        if is_csv != ((case.query or {}).get("format") == "csv"):
+        format = str((case.query or {}).get("format"))
+        expected = {"csv": "text/csv", "parquet": PARQUET}.get(format, "application/json")
+        if not response.headers["content-type"][0].startswith(expected):
             raise AssertionError(f"{case.query}: {response.headers['content-type']}")
 
 

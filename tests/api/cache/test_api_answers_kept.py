@@ -41,12 +41,12 @@ def test_a_new_snapshot_empties_the_memory_before_anybody_asks(service: Service)
     services = service.app.state.services
     service.get(TABLE)
     service.get(SUMMARY)
-    assert services.answers.size and services.held.size
+    assert services.answers.size and services.row_cache.size
     publish(service.settings.home, sample(), snapshot_id="20260310T120500Z-00000002")
     service.await_snapshot("20260310T120500Z-00000002")
-    assert (services.answers.size, services.held.size) == (0, 0)
+    assert (services.answers.size, services.row_cache.size) == (0, 0)
     assert service.get(SUMMARY).headers["X-Snapshot-Id"] == "20260310T120500Z-00000002"
-    assert services.answers.size and services.held.size
+    assert services.answers.size and services.row_cache.size
 
 
 def test_an_answer_of_the_snapshot_before_is_not_kept() -> None:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cache.customer_rows import CustomerRows, Held, NotHeld, NotHeldYet
+from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet, RowCache
 from api.cache.series import Series
-from api.queries.engine import SERIES, Queries
+from api.queries.engine import Queries
 from api.queries.formulas import metric, metrics
+from api.queries.series import SERIES
 from api.settings import ServingSettings
 from api.snapshots import Lease, Snapshots
 from api.stats.in_memory import ANSWERS, Ratings, Scans, Usage
@@ -74,16 +75,16 @@ def lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lease]:
     home = tmp_path_factory.mktemp("busy")
     busy_marts(home)
     snapshots = Snapshots(ServingSettings(_env_file=None, home=home))
-    with snapshots.lease() as held:
-        yield held
+    with snapshots.lease() as leased:
+        yield leased
     snapshots.close()
 
 
 @pytest.mark.parametrize("query", ANSWERS)
 def test_every_answer_is_the_querys(lease: Lease, query: str) -> None:
     """In random windows of five zones, cut at retention or not: all columns, in order."""
-    queries, held = Queries(), Held(10_000_000)
-    held.turn_to(lease.snapshot.snapshot_id)
+    queries, row_cache = Queries(), RowCache(10_000_000)
+    row_cache.turn_to(lease.snapshot.snapshot_id)
     draw = random.Random(query)
     compared = 0
     for _ in range(150):
@@ -95,7 +96,7 @@ def test_every_answer_is_the_querys(lease: Lease, query: str) -> None:
             kept_from=kept_from,
         )
         customer = draw.randint(1, 4)  # the fourth has no rows
-        rows = CustomerRows(held, queries, lease, customer, may_wait=True)
+        rows = CustomerRows(row_cache, queries, lease, customer, may_wait=True)
         from_memory = ANSWERS[query](rows, asked)
         queried = queries.run(lease, query, customer_id=customer, window=asked)
         assert from_memory == queried, (asked, customer)
@@ -130,8 +131,8 @@ def of_days(days: int) -> Callable[[int], Series]:
 
 def test_memory_is_bounded_and_what_was_used_last_stays() -> None:
     """A series of 100 dates takes about three kilobytes; there is room for about eight."""
-    held = Held(25_000)
-    held.turn_to("s")
+    row_cache = RowCache(25_000)
+    row_cache.turn_to("s")
     read: list[int] = []
 
     def get(snapshot_id: str, number: int) -> None:
@@ -139,21 +140,21 @@ def test_memory_is_bounded_and_what_was_used_last_stays() -> None:
             read.append(number)
             return of_days(100)(room)
 
-        held.get(snapshot_id, (number,), reading, may_wait=True)
+        row_cache.get(snapshot_id, (number,), reading, may_wait=True)
 
     for number in range(50):
         get("s", number)
         get("s", 0)
-        assert held.size <= 25_000
+        assert row_cache.size <= 25_000
     assert read == list(range(50))
     get("s", 1)
     assert read[-1] == 1
-    held.turn_to("later")
-    assert held.size == 0
+    row_cache.turn_to("later")
+    assert row_cache.size == 0
     get("s", 0)  # by one who asked before
-    assert (read[-1], held.size) == (0, 0)
+    assert (read[-1], row_cache.size) == (0, 0)
     get("later", 0)
-    assert 0 < held.size < 5_000
+    assert 0 < row_cache.size < 5_000
 
 
 def test_what_a_series_takes_is_what_it_says() -> None:
@@ -168,20 +169,20 @@ def test_what_a_series_takes_is_what_it_says() -> None:
 
 
 def test_what_does_not_fit_is_queried_and_read_but_once() -> None:
-    """Neither a giant nor sums beyond 64 bits are held; who may not wait is told."""
-    held = Held(25_000)
-    held.turn_to("s")
+    """Neither a giant nor sums beyond 64 bits are cached; who may not wait gets an error."""
+    row_cache = RowCache(25_000)
+    row_cache.turn_to("s")
     for place, too_large in enumerate(
         (of_days(2000), lambda room: Series([(1, 2**63)], measures=1, max_bytes=room))
     ):
-        with pytest.raises(NotHeldYet):
-            held.get("s", (place,), too_large, may_wait=False)
-        with pytest.raises(NotHeld):
-            held.get("s", (place,), too_large, may_wait=True)
-        with pytest.raises(NotHeld):
-            held.get("s", (place,), of_days(1), may_wait=False)
-    with pytest.raises(NotHeld):
-        Held(0).get("s", (1,), of_days(1), may_wait=True)
+        with pytest.raises(NotCachedYet):
+            row_cache.get("s", (place,), too_large, may_wait=False)
+        with pytest.raises(NotCached):
+            row_cache.get("s", (place,), too_large, may_wait=True)
+        with pytest.raises(NotCached):
+            row_cache.get("s", (place,), of_days(1), may_wait=False)
+    with pytest.raises(NotCached):
+        RowCache(0).get("s", (1,), of_days(1), may_wait=True)
 
 
 def test_the_second_question_about_a_customer_reads_nothing(
@@ -205,8 +206,8 @@ def test_a_server_without_room_answers_the_same(
     for path in ("usage/summary", "usage/timeline?tz=Asia/Kathmandu", "agent-types/comparison"):
         path = f"/api/stats/{path}"
         assert without.get(path).content == service.get(path).content
-    assert without.app.state.services.held.size == 0
-    assert service.app.state.services.held.size > 0
+    assert without.app.state.services.row_cache.size == 0
+    assert service.app.state.services.row_cache.size > 0
 
 
 def test_metrics_are_those_of_the_warehouse() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from api.errors import Busy
-from api.queries.engine import MOST_ROWS
+from api.errors import MOST_ROWS, Busy
 from api.queries.turns import MOST_WAITING, Turns
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, DAILY, QUARTER_HOURLY, Marts, publish

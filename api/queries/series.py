@@ -1,0 +1,93 @@
+"""SQL of what is cached of a customer: additive measures by group and position, in order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from api.metrics.declared import Family, declared
+
+DATE_POSITION = "date_diff('day', date '0001-01-01', occurred_date) + 1"
+"""The ordinal of a UTC date: 0001-01-01 is 1."""
+QUARTER_HOUR_POSITION = "cast(epoch(bucket_start) as bigint) // 900"
+"""The number of a quarter hour since 1970."""
+
+
+@dataclass(frozen=True)
+class SeriesSource:
+    """Where a series comes from: a daily mart, the quarter-hourly one for the edges of a window."""
+
+    daily: str
+    """A daily mart, or the quarter-hourly one if no daily mart has all the groups."""
+    quarter_hourly: str
+    groups: tuple[str, ...]
+    measures: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...] = ()
+    """Groups and measures that are no columns of the marts, and their SQL."""
+    where: str | None = None
+
+    def by_date(self) -> str:
+        """By UTC date."""
+        return self._select(self.daily, DATE_POSITION, "")
+
+    def by_quarter_hour(self) -> str:
+        """By quarter hour, between `$window_from` and `$window_to`."""
+        within = "and bucket_start >= $window_from and bucket_start < $window_to"
+        return self._select(self.quarter_hourly, QUARTER_HOUR_POSITION, within)
+
+    def early_in_the_day(self) -> str:
+        """By UTC date, of each only what is before the time of day `$time_of_day`."""
+        early = "and bucket_start < occurred_date + $time_of_day"
+        return self._select(self.quarter_hourly, DATE_POSITION, early)
+
+    def _select(self, mart: str, position: str, condition: str) -> str:
+        columns = dict(self.columns)
+        selected = [
+            f"{columns[name]} as {name}" if name in columns else name
+            for name in (*self.groups, *self.measures)
+        ]
+        rows = (
+            f"select {', '.join([*selected, f'{position} as position'])} from marts.{mart}"
+            f" where customer_id = $customer_id {condition}"
+        )
+        sums = [f"sum({name}) as {name}" for name in self.measures]
+        where = f" where {self.where}" if self.where else ""
+        return (
+            f"select {', '.join([*self.groups, 'position', *sums])} from ({rows}){where}"
+            " group by all order by all"
+        )
+
+
+def source_of(
+    family: Family, groups: Iterable[str], measures: tuple[str, ...] | None = None
+) -> SeriesSource:
+    """The series of a family that has these groups: all of its measures, or some.
+
+    It has the groups of the daily mart that it comes from, which may be more.
+    """
+    wanted = tuple(name for name in family.dimensions if name in set(groups))
+    mart = family.daily_mart(wanted)
+    kept = wanted if mart is None else family.daily[mart]
+    return SeriesSource(
+        daily=family.quarter_hourly if mart is None else mart,
+        quarter_hourly=family.quarter_hourly,
+        groups=kept,
+        measures=family.measures if measures is None else measures,
+        columns=tuple(family.columns.items()),
+        where=family.where,
+    )
+
+
+_USAGE = declared().families["usage"]
+_COMPLIANCE = declared().families["compliance"]
+_REDACTIONS = declared().families["redactions"]
+_FEEDBACK = declared().families["feedback"]
+SERIES = {
+    "usage": source_of(_USAGE, ()),
+    "messages_of_agents": source_of(_USAGE, ("agent_id",), ("message_count",)),
+    "usage_of_agents": source_of(_USAGE, ("agent_id",)),
+    "usage_of_models": source_of(_USAGE, ("model",)),
+    "usage_of_agent_types": source_of(_USAGE, ("agent_type_id", "model")),
+    "compliance": source_of(_COMPLIANCE, ("agent_type_id",)),
+    "redactions": source_of(_REDACTIONS, ("agent_type_id", "entity_type")),
+    "ratings": source_of(_FEEDBACK, ("agent_type_id", "load_bucket")),
+}
+"""What the answers to the guide's questions are made of, by name."""

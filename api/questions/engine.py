@@ -1,0 +1,256 @@
+"""Answers questions: from memory where that has the rows, else by one statement."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
+from api.errors import MOST_ROWS, TooLarge
+from api.metrics.declared import Declared, Metric
+from api.metrics.ratio import Ratio
+from api.queries.engine import Queries
+from api.questions.from_memory import cells_from_memory, totals_from_memory
+from api.questions.question import (
+    Answer,
+    Cells,
+    Figures,
+    Group,
+    Plan,
+    Question,
+    no_figures,
+)
+from api.questions.statement import Statement
+from api.snapshots import Lease
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Answers questions about one customer from one snapshot."""
+
+    declared: Declared
+    queries: Queries
+    lease: Lease
+    customer_id: int
+    rows: CustomerRows
+    may_wait: bool
+    """Whether something may be read; if not, NotCachedYet is raised instead."""
+
+    def answer(self, question: Question) -> Answer:
+        """The figures of a question.
+
+        Raises TooLarge where it has more rows than an answer may have, NotCachedYet where something
+        has to be read and the caller may not wait, and what Lease.tuples raises.
+        """
+        plan = Plan(self.declared, question)
+        with suppress(NotCached):
+            if _is_ranked_by_distinct(plan):
+                raise NotCached  # distinct counts of buckets do not add up to that of the window
+            cells = cells_from_memory(self.rows, plan)
+            totals = totals_from_memory(self.rows, plan)
+            return self._cut(plan, cells, totals)
+        return self.answer_by_statement(question)
+
+    def answer_by_statement(self, question: Question) -> Answer:
+        """The same, never from memory but for what denominators that are not split need."""
+        plan = Plan(self.declared, question)
+        if not self.may_wait:
+            raise NotCachedYet
+        if not plan.whole_measures:
+            answer = self._queried(plan)
+            return _filled(plan, answer)
+        every = Plan(
+            self.declared,
+            replace(
+                question,
+                metrics=(),
+                measures=plan.measures,
+                order_by=None,
+                descending=True,
+                limit=None,
+                offset=0,
+            ),
+        )
+        queried = self._queried(every)
+        if queried.group_count > MOST_ROWS:
+            raise TooLarge(queried.group_count, "groups to compare", MOST_ROWS)
+        return self._cut(plan, queried.cells, queried.totals)
+
+    def _queried(self, plan: Plan) -> Answer:
+        statement = Statement(plan)
+        cells: Cells = defaultdict(dict)
+        others: dict[int, Figures] = {}
+        groups: list[tuple[int, Group]] = []
+        totals = no_figures(plan)
+        group_count, row_count = 0, 0
+        first = 5 + len(plan.question.group_by)
+        figures_of = statement.columns[first:]
+        for row in self.queries.tuples_of(
+            self.lease,
+            statement.sql,
+            customer_id=self.customer_id,
+            parameters=statement.parameters,
+        ):
+            is_total, bucket, place, of_groups, of_rows = row[:5]
+            group, figures = row[5:first], dict(zip(figures_of, row[first:], strict=True))
+            row_count = of_rows
+            if is_total:
+                totals = figures
+                # Without any row, no group was counted.
+                group_count = of_groups or 0
+            elif place is None:
+                others[bucket] = figures
+            else:
+                if group not in cells:
+                    groups.append((place, group))
+                cells[group][bucket] = figures
+        if row_count > MOST_ROWS:
+            raise TooLarge(row_count, "rows", MOST_ROWS)
+        ordered = [group for _, group in sorted(groups, key=lambda each: each[0])]
+        return Answer(
+            plan.buckets.labels, ordered, group_count, cells, others, totals, no_figures(plan)
+        )
+
+    def _cut(self, plan: Plan, cells: Cells, totals: Figures) -> Answer:
+        """The answer, from the figures of all groups."""
+        wholes = self._wholes(plan) if plan.whole_measures else None
+        return _filled(plan, ranked(plan, cells, totals, wholes))
+
+    def _wholes(self, plan: Plan) -> Answer:
+        """The denominators that are not split by some dimensions, by the others."""
+        question = plan.question
+        wholes = self.answer(
+            Question(
+                window=question.window,
+                measures=plan.whole_measures,
+                group_by=tuple(name for name in question.group_by if name not in plan.whole_of),
+                granularity=question.granularity,
+                filters={
+                    name: values
+                    for name, values in question.filters.items()
+                    if name not in plan.whole_of
+                },
+            )
+        )
+        if wholes.group_count > MOST_ROWS:
+            raise TooLarge(wholes.group_count, "groups to compare", MOST_ROWS)
+        return wholes
+
+
+def _is_ranked_by_distinct(plan: Plan) -> bool:
+    question = plan.question
+    return (
+        bool(question.group_by)
+        and not plan.is_one_span
+        and any(each.name == question.ordered_by for each in plan.distincts)
+    )
+
+
+def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> Answer:
+    """The greatest groups of all, and the sums of the others.
+
+    `wholes` has the denominators that are not split by `plan.whole_of`.
+    """
+    question = plan.question
+    kept = [n for n, name in enumerate(question.group_by) if name not in plan.whole_of]
+
+    def whole_of(groups: Iterable[Group], bucket: int | None) -> Figures:
+        """What is not split, of some groups: in one bucket, or of the window."""
+        if wholes is None:
+            return {}
+        sums: Figures = dict.fromkeys(plan.whole_measures, 0)
+        for key in {tuple([group[number] for number in kept]) for group in groups}:
+            of_key = wholes.cells.get(key, {})
+            parts = of_key.values() if bucket is None else filter(None, [of_key.get(bucket)])
+            for part in parts:
+                _add(sums, part, plan.whole_measures)
+        return sums
+
+    def of_window(group: Group) -> Figures:
+        sums = no_figures(plan)
+        for part in cells[group].values():
+            _add(sums, part, (*plan.measures, *(each.name for each in plan.distincts)))
+        return sums | whole_of([group], None)
+
+    if not question.group_by:
+        cells = {(): cells.get((), {})}
+    order = sorted(cells) if question.group_by else [()]
+    order = _in_order(plan, order, of_window)
+    stop = None if question.limit is None else question.offset + question.limit
+    chosen = order[question.offset : stop]
+    if question.limit is None:
+        chosen = chosen[:MOST_ROWS]
+    shown = set(chosen)
+    others: dict[int, Figures] = {}
+    left_out = [group for group in order if group not in shown]
+    for group in left_out:
+        for bucket, part in cells[group].items():
+            _add(others.setdefault(bucket, no_figures(plan)), part, plan.measures)
+    for bucket, figures in others.items():
+        figures.update(whole_of(left_out, bucket))
+    chosen_cells = {
+        group: {
+            bucket: {**part, **whole_of([group], bucket)} for bucket, part in cells[group].items()
+        }
+        for group in chosen
+    }
+    if wholes is not None:
+        totals = {**totals, **{name: wholes.totals[name] for name in plan.whole_measures}}
+    return Answer(
+        plan.buckets.labels, chosen, len(order), chosen_cells, others, totals, no_figures(plan)
+    )
+
+
+def _in_order(
+    plan: Plan, groups: list[Group], of_window: Callable[[Group], Figures]
+) -> list[Group]:
+    """Groups by what the question orders by, nulls last; ties by their values, ascending."""
+    question = plan.question
+    name = question.ordered_by
+    if not question.group_by:
+        return groups
+    if name in question.group_by:
+        number = question.group_by.index(name)
+        return sorted(groups, key=lambda group: group[number], reverse=question.descending)
+    metric = next((each for each in question.metrics if each.name == name), None)
+
+    def value(group: Group) -> Ratio:
+        figures = of_window(group)
+        return figures[name] if metric is None else value_of(metric, figures)
+
+    values = {group: value(group) for group in groups}
+    sign = -1 if question.descending else 1
+    with_value = [group for group in groups if values[group] is not None]
+    without = [group for group in groups if values[group] is None]
+    # Groups are in ascending order already, and sorting is stable.
+    return sorted(with_value, key=lambda group: sign * (values[group] or 0)) + without
+
+
+def _filled(plan: Plan, answer: Answer) -> Answer:
+    """The answer with every bucket, where there are no groups; others without distinct counts."""
+    for figures in answer.others.values():
+        figures.update({each.name: None for each in plan.distincts})
+    question = plan.question
+    if question.group_by or question.offset or question.limit == 0:
+        if answer.row_count > MOST_ROWS:
+            raise TooLarge(answer.row_count, "rows", MOST_ROWS)
+        return answer
+    if len(answer.labels) > MOST_ROWS:
+        raise TooLarge(len(answer.labels), "rows", MOST_ROWS)
+    of_all = answer.cells.get((), {})
+    buckets = {bucket: of_all.get(bucket) or answer.nothing for bucket in range(len(answer.labels))}
+    return replace(answer, groups=[()], group_count=1, cells={(): buckets})
+
+
+def value_of(metric: Metric, figures: Figures) -> Any:
+    """A metric as it is shown, from the figures of a cell."""
+    if metric.kind in ("distinct", "percentile"):
+        return figures[metric.name]
+    sums = {name: figures[name] for name in metric.terms()}
+    return metric.of(sums)  # type: ignore[arg-type]  # sums are whole numbers
+
+
+def _add(to: Figures, more: Figures, names: Iterable[str]) -> None:
+    for name in names:
+        to[name] = (to[name] or 0) + (more[name] or 0)

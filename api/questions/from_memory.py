@@ -1,0 +1,119 @@
+"""The figures of a question from the customer's rows in memory, where they can give them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from operator import add
+from typing import Any
+
+from api.cache.customer_rows import CustomerRows, NotCached
+from api.metrics.declared import Family, Metric
+from api.queries.series import SeriesSource, source_of
+from api.questions.buckets import buckets_of
+from api.questions.question import Cells, Figures, Group, Plan, no_figures
+
+MOST_SUMS = 200_000
+"""Sums that are made in Python for one family; more are left to the database, in a thread."""
+
+_Sums = dict[Group, dict[int, list[int]]]
+"""By group and number of the bucket, sums of some measures."""
+
+
+def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
+    """The figures of all groups, wherever there are rows.
+
+    Raises NotCached where memory can't give them, and NotCachedYet where something has to be read
+    first and the caller may not wait.
+    """
+    if not plan.is_of_days or plan.percentiles:
+        raise NotCached
+    found: Cells = defaultdict(dict)
+    for family, measures in _families_of(plan):
+        for group, buckets in _sums(rows, plan, family, measures, ()).items():
+            for bucket, sums in buckets.items():
+                figures = found[group].setdefault(bucket, no_figures(plan))
+                figures.update(zip(measures, sums, strict=True))
+    for metric in plan.distincts:
+        for group, counts in _distinct(rows, plan, metric).items():
+            for bucket, count in counts.items():
+                found[group].setdefault(bucket, no_figures(plan))[metric.name] = count
+    return found
+
+
+def _families_of(plan: Plan) -> Iterator[tuple[Family, tuple[str, ...]]]:
+    """The families that sums come from, and which of their measures."""
+    taken: dict[str, list[str]] = defaultdict(list)
+    for measure in plan.measures:
+        family = plan.declared.family_of(measure, plan.dimensions)
+        assert family is not None
+        taken[family.name].append(measure)
+    for name, measures in taken.items():
+        yield plan.declared.families[name], tuple(measures)
+
+
+def _distinct(rows: CustomerRows, plan: Plan, metric: Metric) -> dict[Group, dict[int, int]]:
+    """How many values of the counted dimension each group has in each bucket."""
+    assert metric.distinct is not None
+    family = plan.declared.family_of(metric.numerator, (*plan.dimensions, metric.distinct))
+    assert family is not None
+    found: dict[Group, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    sums_of_values = _sums(rows, plan, family, (metric.numerator,), (metric.distinct,))
+    for (*group, _value), buckets in sums_of_values.items():
+        for bucket, (measure,) in buckets.items():
+            found[tuple(group)][bucket] += measure > 0
+    return found
+
+
+def _sums(
+    rows: CustomerRows,
+    plan: Plan,
+    family: Family,
+    measures: tuple[str, ...],
+    more: tuple[str, ...],
+) -> _Sums:
+    """Sums of a family by the groups of the question and `more` dimensions of the family."""
+    dimensions = (*plan.dimensions, *more)
+    # What only counts needs no more than what it counts, which is in memory for that already.
+    source = source_of(family, dimensions, measures if more else None)
+    numbers = [source.measures.index(name) for name in (family.measures[0], *measures)]
+    filters = [
+        (source.groups.index(name), frozenset(values))
+        for name, values in plan.question.filters.items()
+        if name in source.groups
+    ]
+    keys = [
+        None if name == "day_of_week" else source.groups.index(name)
+        for name in (*plan.question.group_by, *more)
+    ]
+    found: _Sums = defaultdict(dict)
+    for group, bucket, weekday, (present, *sums) in _rows_of(rows, plan, source, numbers):
+        if not present or any(group[number] not in values for number, values in filters):
+            continue
+        of_group = found[tuple([weekday if key is None else group[key] for key in keys])]
+        before = of_group.get(bucket)
+        of_group[bucket] = sums if before is None else list(map(add, before, sums))
+    return found
+
+
+def _rows_of(
+    rows: CustomerRows, plan: Plan, source: SeriesSource, numbers: Sequence[int]
+) -> Iterator[tuple[Group, int, int | None, Sequence[int]]]:
+    """Group of the source, number of the bucket, day of the week, and some of its sums."""
+    question = plan.question
+    if plan.is_one_span:
+        for group, sums in rows.sums_of(source, question.window).items():
+            yield group, 0, None, [sums[number] for number in numbers]
+        return
+    if rows.group_count(source) * question.window.days * len(numbers) > MOST_SUMS:
+        raise NotCached
+    dates = buckets_of(question.window, question.granularity, by_hour=False, by_day=True).parts
+    allowed: Sequence[Any] = question.filters.get("day_of_week", range(1, 8))
+    for group, columns in rows.days_of(source, question.window, numbers).items():
+        for date, sums in zip(dates, zip(*columns, strict=True), strict=True):
+            if sums[0] and date.day_of_week in allowed:
+                yield group, date.bucket, date.day_of_week, sums
+
+
+def totals_from_memory(rows: CustomerRows, plan: Plan) -> Figures:
+    """The figures of everything that the filters leave. Raises what `cells_from_memory` raises."""
+    whole = Plan(plan.declared, plan.question.without_groups())
+    return cells_from_memory(rows, whole).get((), {}).get(0) or no_figures(whole)

@@ -1,0 +1,176 @@
+"""A question about one customer, and what it takes to answer it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from api.metrics.declared import Declared, Family, Metric
+from api.metrics.ratio import Ratio
+from api.questions.buckets import MADE_OF_DAYS, Buckets, Granularity, buckets_of
+from api.windows import Window
+
+MOST_DAYS_OF_QUARTER_HOURS = 92
+
+
+@dataclass(frozen=True)
+class Question:
+    """Figures over a window, in groups and buckets, the greatest groups first."""
+
+    window: Window
+    metrics: tuple[Metric, ...] = ()
+    measures: tuple[str, ...] = ()
+    """Sums that are asked for themselves, beside those that metrics are computed from."""
+    group_by: tuple[str, ...] = ()
+    granularity: Granularity = Granularity.all
+    filters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Values allowed, by dimension."""
+    order_by: str | None = None
+    """A metric, measure or dimension that is asked for; None: the first metric or measure."""
+    descending: bool = True
+    limit: int | None = None
+    """How many groups have rows; None for as many as may be. The others are summed up."""
+    offset: int = 0
+
+    @property
+    def ordered_by(self) -> str:
+        """What the groups are ranked by."""
+        if self.order_by is not None:
+            return self.order_by
+        return self.metrics[0].name if self.metrics else self.measures[0]
+
+    def without_groups(self) -> "Question":
+        """The same figures of the whole window, in one group."""
+        return replace(
+            self,
+            group_by=(),
+            granularity=Granularity.all,
+            order_by=None,
+            descending=True,
+            limit=None,
+            offset=0,
+        )
+
+
+Figures = dict[str, Ratio]
+"""Sums by measure; distinct counts and percentiles by metric."""
+
+
+Group = tuple[Any, ...]
+"""The values of the dimensions that a question groups by."""
+Cells = dict[Group, dict[int, Figures]]
+"""Figures by group and number of the bucket, wherever there is data."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The figures of a question."""
+
+    labels: tuple[str | None, ...]
+    """Of the buckets, oldest first; None for the whole window."""
+    groups: list[Group]
+    """Those that have rows, in order."""
+    group_count: int
+    """How many groups there are in all."""
+    cells: Cells
+    """Of the groups that have rows."""
+    others: dict[int, Figures]
+    """What is in no row, by number of the bucket; only where there is something."""
+    totals: Figures
+    nothing: Figures
+    """Those of a group without data."""
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it has: for each bucket without groups, for each with data with them."""
+        return sum(map(len, self.cells.values()))
+
+
+class Plan:
+    """What a question needs: sums, of which families, in which parts of the window."""
+
+    def __init__(self, declared: Declared, question: Question) -> None:
+        self.declared = declared
+        self.question = question
+        asked = (*question.group_by, *question.filters)
+        times = {declared.dimensions[name].time for name in asked} - {None}
+        self.time_dimensions = tuple(
+            name for name in question.group_by if declared.dimensions[name].time is not None
+        )
+        self.by_hour = "hour" in times
+        self.by_day = "day" in times
+        self.dimensions = tuple(
+            dict.fromkeys(name for name in asked if declared.dimensions[name].time is None)
+        )
+        """Dimensions that the rows of the marts have, of groups and filters."""
+        self.distincts = tuple(each for each in question.metrics if each.kind == "distinct")
+        self.percentiles = tuple(each for each in question.metrics if each.kind == "percentile")
+        self.whole_of = tuple(
+            dict.fromkeys(
+                name
+                for metric in question.metrics
+                for name in metric.whole_of
+                if name in self.dimensions
+            )
+        )
+        """Dimensions that some denominators are not split by."""
+        own = [metric.numerator for metric in question.metrics if metric.kind in ("sum", "ratio")]
+        others: list[str] = []
+        for metric in question.metrics:
+            if metric.denominator is not None:
+                split = not set(metric.whole_of) & set(self.dimensions)
+                (own if split else others).append(metric.denominator)
+        self.measures = tuple(dict.fromkeys([*own, *question.measures]))
+        """Sums to make of the question's own rows."""
+        self.whole_measures = tuple(dict.fromkeys(others))
+        """Sums to make of rows that are not split by `whole_of`."""
+
+    @cached_property
+    def buckets(self) -> Buckets:
+        """The parts of the window; those that the filters leave out are not among them."""
+        question = self.question
+        found = buckets_of(
+            question.window, question.granularity, by_hour=self.by_hour, by_day=self.by_day
+        )
+        parts = found.parts
+        for name in ("hour_of_day", "day_of_week"):
+            if name in question.filters:
+                allowed = set(question.filters[name])
+                parts = tuple(part for part in parts if getattr(part, name) in allowed)
+        return Buckets(found.labels, parts)
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether each part is one date in the zone of the question, or all of them."""
+        return self.question.granularity in MADE_OF_DAYS and not self.by_hour
+
+    @property
+    def is_one_span(self) -> bool:
+        """Whether the figures are of the whole window at once."""
+        return self.question.granularity is Granularity.all and not self.by_hour and not self.by_day
+
+    def families(self) -> dict[str, tuple[Family, tuple[str, ...]]]:
+        """The families to read, each with the measures and lists to take from it."""
+        needed: dict[str, tuple[Family, tuple[str, ...]]] = {}
+
+        def need(measure: str, dimensions: tuple[str, ...]) -> None:
+            family = self.declared.family_of(measure, dimensions)
+            assert family is not None, f"{measure} by {dimensions} was not refused"
+            measures = needed.get(family.name, (family, ()))[1]
+            needed[family.name] = (family, tuple(dict.fromkeys([*measures, measure])))
+
+        for measure in self.measures:
+            need(measure, self.dimensions)
+        for metric in self.distincts:
+            assert metric.distinct is not None
+            need(metric.numerator, (*self.dimensions, metric.distinct))
+        for metric in self.percentiles:
+            need(metric.numerator, self.dimensions)
+        return needed
+
+
+def no_figures(plan: Plan) -> Figures:
+    """The figures of a plan where there is no data."""
+    nothing: Figures = dict.fromkeys((*plan.measures, *plan.whole_measures), 0)
+    nothing |= {each.name: 0 for each in plan.distincts}
+    return nothing | {each.name: None for each in plan.percentiles}

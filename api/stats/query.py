@@ -1,0 +1,481 @@
+"""Any question of the declared metrics: groups, buckets, filters, an order, a comparison."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from api.errors import MOST_ROWS, InvalidParameter, TooLarge
+from api.metrics.declared import Dimension, Metric, declared
+from api.metrics.ratio import Ratio
+from api.parameters import (
+    PERIOD_PARAMETERS,
+    AuthenticatedCustomer,
+    ComparedWith,
+    Limit,
+    Offset,
+    Period,
+    no_period,
+    period,
+)
+from api.questions.buckets import Granularity
+from api.questions.engine import value_of
+from api.questions.question import MOST_DAYS_OF_QUARTER_HOURS, Answer, Figures, Group, Question
+from api.stats.changes import change_percent
+from api.stats.responses import ERRORS, Answering, answering, from_memory_or_in_a_thread
+from api.windows import ONE_DAY, Comparing, Window
+
+router = APIRouter(tags=["any question"])
+
+MOST_METRICS = 12
+MOST_GROUPS = 3
+MOST_VALUES = 100
+DIMENSIONS = tuple(declared().dimensions)
+QUERY_PARAMETERS = (
+    "metrics",
+    "group_by",
+    "granularity",
+    *PERIOD_PARAMETERS,
+    "order_by",
+    "limit",
+    "offset",
+    "compare",
+    "format",
+)
+PARQUET = "application/vnd.apache.parquet"
+
+
+class Cells(BaseModel):
+    """The answer to a question."""
+
+    metrics: list[str] = Field(description="As asked for.", examples=[["total_tokens"]])
+    group_by: list[str] = Field(description="As asked for.", examples=[["model"]])
+    granularity: Granularity = Field(description="How long a bucket is.", examples=["day"])
+    tz: str = Field(description="Time zone of dates and labels.", examples=["Asia/Kathmandu"])
+    start: str = Field(description="First date, YYYY-MM-DD.", examples=["2025-11-04"])
+    end: str = Field(description="Last date, YYYY-MM-DD.", examples=["2025-12-03"])
+    rows: list[dict[str, Any]] = Field(
+        description="`bucket` (null without a granularity), each dimension of `group_by`, each "
+        "metric; by bucket, then by rank. Without `group_by` every bucket is there, with it those "
+        "with data.",
+        examples=[[{"bucket": "2025-12-03", "model": "claude-sonnet-4", "total_tokens": 18500}]],
+    )
+    other: list[dict[str, Any]] = Field(
+        description="What is in no row, summed, by bucket; distinct counts are null in it.",
+        examples=[[{"bucket": "2025-12-03", "total_tokens": 1200}]],
+    )
+    totals: dict[str, Any] = Field(
+        description="The metrics over all that the filters leave.",
+        examples=[{"total_tokens": 19700}],
+    )
+    row_count: int = Field(description="Number of `rows`.", examples=[1])
+    truncated: bool = Field(
+        description=f"Whether there were more than {MOST_ROWS} groups and no limit was given: the "
+        "rest is in `other`.",
+        examples=[False],
+    )
+    cost_complete: bool | None = Field(
+        description="Whether the costs in it are complete; null if none was asked for.",
+        examples=[None],
+    )
+    change_reason: str | None = Field(
+        default=None,
+        description="Only with `compare`: why no figure can be compared; null if they can.",
+        examples=[None],
+    )
+
+
+class DeclaredMetric(BaseModel):
+    """A metric that can be asked for."""
+
+    name: str = Field(description="What it is called in a question.", examples=["total_tokens"])
+    unit: str = Field(description="Unit of its values.", examples=["tokens"])
+    additive: bool = Field(description="Whether its values add up.", examples=[True])
+    definition: str = Field(
+        description="What it is.", examples=["Input and output tokens. Σ total_tokens."]
+    )
+    dimensions: list[str] = Field(
+        description="What it can be grouped and filtered by.",
+        examples=[["agent_id", "agent_type_id", "model", "hour_of_day", "day_of_week"]],
+    )
+
+
+class DeclaredDimension(BaseModel):
+    """Something to group and filter by."""
+
+    name: str = Field(description="What it is called in a question.", examples=["model"])
+    description: str = Field(description="What it is.", examples=["The model that answered."])
+
+
+class Declarations(BaseModel):
+    """All that can be asked for."""
+
+    metrics: list[DeclaredMetric] = Field(description="Every metric.")
+    dimensions: list[DeclaredDimension] = Field(description="Every dimension.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it was put, checked."""
+
+    metrics: tuple[Metric, ...]
+    group_by: tuple[str, ...]
+    granularity: Granularity
+    filters: tuple[tuple[str, tuple[Any, ...]], ...]
+    order_by: str
+    descending: bool
+    limit: int | None
+    offset: int
+    compare: Comparing
+    format: str
+
+    def over(self, window: Window) -> Question:
+        """The question about a window."""
+        return Question(
+            window=window,
+            metrics=self.metrics,
+            group_by=self.group_by,
+            granularity=self.granularity,
+            filters=dict(self.filters),
+            order_by=self.order_by,
+            descending=self.descending,
+            limit=self.limit,
+            offset=self.offset,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """All that makes it another question, but its period."""
+        return repr(replace(self, metrics=())) + ",".join(metric.name for metric in self.metrics)
+
+
+def _filter_parameters() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": dimension.name,
+            "in": "query",
+            "required": False,
+            "description": f"Only where it has one of these values. {dimension.description}",
+            "schema": {
+                "type": "array",
+                "maxItems": MOST_VALUES,
+                "items": {"type": "string"},
+            },
+            "style": "form",
+            "explode": True,
+        }
+        for dimension in declared().dimensions.values()
+    ]
+
+
+def asked_question(
+    request: Request,
+    metrics: Annotated[
+        str,
+        Query(
+            description=f"1 to {MOST_METRICS} names of /api/stats/metrics, with commas between.",
+            examples=["total_tokens,total_messages"],
+        ),
+    ],
+    group_by: Annotated[
+        str,
+        Query(
+            description=f"Up to {MOST_GROUPS} dimensions, with commas between.", examples=["model"]
+        ),
+    ] = "",
+    granularity: Annotated[
+        Granularity, Query(description="How long a bucket is, in `tz`.")
+    ] = Granularity.all,
+    order_by: Annotated[
+        str,
+        Query(
+            description="A metric or dimension that is asked for, with `-` before it from the "
+            "greatest down. Default: the first metric, greatest first. Nulls come last, ties by "
+            "the dimensions, ascending.",
+            examples=["-total_tokens"],
+        ),
+    ] = "",
+    limit: Limit = None,
+    offset: Offset = 0,
+    compare: ComparedWith = Comparing.none,
+    format: Annotated[
+        str,
+        Query(
+            description="`csv` or `parquet`: the rows only, numbers as numbers.",
+            json_schema_extra={"enum": ["json", "csv", "parquet"]},
+        ),
+    ] = "json",
+) -> Asked:
+    """The question that the parameters put. Raises InvalidParameter, which says what goes."""
+    known = declared()
+    names = _names("metrics", metrics, known.metrics, MOST_METRICS)
+    groups = _names("group_by", group_by, known.dimensions, MOST_GROUPS)
+    if not names:
+        raise InvalidParameter("metrics", _one_of(known.metrics))
+    filters = tuple(
+        (name, _values(known.dimensions[name], request.query_params.getlist(name)))
+        for name in known.dimensions
+        if name in request.query_params
+    )
+    _go_together(names, (*groups, *(name for name, _ in filters)))
+    descending = order_by.startswith("-") or not order_by
+    ordered_by = order_by.removeprefix("-") or names[0]
+    if ordered_by not in (*names, *groups):
+        raise InvalidParameter(
+            "order_by", f"one of {', '.join((*names, *groups))}, with or without -"
+        )
+    if format not in ("json", "csv", "parquet"):
+        raise InvalidParameter("format", "json, csv or parquet")
+    return Asked(
+        metrics=tuple(known.metrics[name] for name in names),
+        group_by=groups,
+        granularity=granularity,
+        filters=filters,
+        order_by=ordered_by,
+        descending=descending,
+        limit=limit,
+        offset=offset,
+        compare=compare,
+        format=format,
+    )
+
+
+def _one_of(names: Any) -> str:
+    return f"names among {', '.join(names)}"
+
+
+def _names(parameter: str, text: str, known: Any, most: int) -> tuple[str, ...]:
+    """The names between commas, each known and once."""
+    names = tuple(text.split(",")) if text else ()
+    for name in names:
+        if name not in known:
+            raise InvalidParameter(parameter, _one_of(known), problem=f"has {name[:64]!r} in it")
+        if names.count(name) > 1:
+            raise InvalidParameter(parameter, "each name once", problem=f"has {name} twice")
+    if len(names) > most:
+        raise InvalidParameter(parameter, f"{most} names at most")
+    return names
+
+
+def _values(dimension: Dimension, texts: list[str]) -> tuple[Any, ...]:
+    """Values of a filter. One that the dimension can't have stays out: nothing is like it."""
+    if len(texts) > MOST_VALUES:
+        raise InvalidParameter(dimension.name, f"{MOST_VALUES} values at most")
+    if not dimension.is_integer:
+        return tuple(dict.fromkeys(texts))
+    numbers = [int(text) for text in texts if text.isascii() and text.isdecimal()]
+    canonical = [number for number in numbers if str(number) in texts and number < 2**63]
+    return tuple(dict.fromkeys(canonical))
+
+
+def _go_together(names: Sequence[str], dimensions: Sequence[str]) -> None:
+    known = declared()
+    for name in names:
+        metric = known.metrics[name]
+        if known.goes_with(metric, dimensions):
+            continue
+        fitting = known.dimensions_of(metric)
+        wrong = next((each for each in dimensions if each not in fitting), None)
+        problem = (
+            f"has {name}, which does not go with {wrong}"
+            if wrong is not None
+            else f"has {name}, which does not go with {' and '.join(dimensions)} at once"
+        )
+        raise InvalidParameter("metrics", f"{name} with {', '.join(fitting)}", problem=problem)
+
+
+@router.get(
+    "/api/stats/query",
+    response_model=Cells,
+    responses=ERRORS,
+    openapi_extra={"parameters": _filter_parameters()},
+)
+@from_memory_or_in_a_thread
+def query(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[
+        Period,
+        Depends(period(default_days=30, parameters=QUERY_PARAMETERS, repeatable=DIMENSIONS)),
+    ],
+    question: Annotated[Asked, Depends(asked_question)],
+) -> Response:
+    """Any metrics in any groups and buckets, with what is in no row and the totals beside them."""
+    quarter_hours = question.granularity is Granularity.quarter_hour
+    if quarter_hours and asked.days > MOST_DAYS_OF_QUARTER_HOURS:
+        raise TooLarge(asked.days * 96, "quarter hours", MOST_DAYS_OF_QUARTER_HOURS * 96)
+    with answering(
+        request, customer_id, asked, question=question.fingerprint, compared_with=question.compare
+    ) as answer:
+        answered = answer.engine.answer(question.over(answer.window))
+        rows = list(_rows(question, answered))
+        if question.format == "csv":
+            columns = _columns(question)
+            return answer.csv("query", columns, rows)
+        if question.format == "parquet":
+            return answer.written(_parquet(question, rows), PARQUET, "query.parquet")
+        first = asked.end - ONE_DAY * (asked.days - 1)
+        body: dict[str, Any] = {
+            "metrics": [metric.name for metric in question.metrics],
+            "group_by": list(question.group_by),
+            "granularity": question.granularity,
+            "tz": asked.tz,
+            "start": first.isoformat(),
+            "end": asked.end.isoformat(),
+            "rows": rows,
+            "other": [
+                {"bucket": answered.labels[bucket], **_shown(question, answered.others[bucket])}
+                for bucket in sorted(answered.others)
+            ],
+            "totals": _shown(question, answered.totals),
+            "row_count": len(rows),
+            "truncated": question.limit is None
+            and answered.group_count - question.offset > MOST_ROWS,
+            "cost_complete": None,
+        }
+        if question.compare is not Comparing.none:
+            body |= _compared(question, answer, body, answered)
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        return answer.written(text.encode(), "application/json")
+
+
+def _columns(question: Asked) -> list[str]:
+    return ["bucket", *question.group_by, *(metric.name for metric in question.metrics)]
+
+
+def _rows(question: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
+    """By bucket, then by rank."""
+    of_buckets: list[list[tuple[Group, Figures]]] = [[] for _ in answer.labels]
+    for group in answer.groups:
+        for bucket, figures in answer.cells[group].items():
+            of_buckets[bucket].append((group, figures))
+    for label, cells in zip(answer.labels, of_buckets, strict=True):
+        for group, figures in cells:
+            dimensions = dict(zip(question.group_by, group, strict=True))
+            yield {"bucket": label, **dimensions, **_shown(question, figures)}
+
+
+def _shown(question: Asked, figures: Figures) -> dict[str, Ratio]:
+    return {metric.name: value_of(metric, figures) for metric in question.metrics}
+
+
+def _compared(
+    question: Asked, answer: Answering, body: dict[str, Any], answered: Answer
+) -> dict[str, Any]:
+    """`previous` and `change_percent` of the totals and of rows that are of the whole period."""
+    reason, current, previous = answer.compared_windows()
+    every = replace(question, granularity=Granularity.all, limit=None, offset=0)
+    now = _of_span(answer, every, current)
+    before = _of_span(answer, every, previous)
+
+    def change(of_now: Figures | None, of_before: Figures | None) -> dict[str, Any]:
+        return {
+            "previous": None if of_before is None else _shown(question, of_before),
+            "change_percent": {
+                metric.name: None
+                if of_now is None or of_before is None
+                else _change(metric, of_before, of_now)
+                for metric in question.metrics
+            },
+        }
+
+    def cell(of_span: Answer | None, group: Group) -> Figures | None:
+        """A group without data in a comparable span had nothing."""
+        if of_span is None:
+            return None
+        return of_span.cells.get(group, {}).get(0) or of_span.nothing
+
+    of_now = None if now is None else now.totals
+    of_before = None if before is None else before.totals
+    totals = body["totals"] | change(of_now, of_before)
+    if question.granularity is Granularity.all:
+        for row, group in zip(body["rows"], answered.groups, strict=True):
+            row |= change(cell(now, group), cell(before, group))
+    return {"totals": totals, "change_reason": reason}
+
+
+def _of_span(answer: Answering, question: Asked, window: Window | None) -> Answer | None:
+    """All groups of a span; None without one."""
+    if window is None:
+        return None
+    answered = answer.engine.answer(question.over(window))
+    if answered.group_count > MOST_ROWS:
+        raise TooLarge(answered.group_count, "groups to compare", MOST_ROWS)
+    return answered
+
+
+def _change(metric: Metric, before: Figures, now: Figures) -> Ratio:
+    """By how much a metric changed, from its values before they were rounded."""
+
+    def parts(figures: Figures) -> tuple[int, int] | None:
+        if metric.denominator is not None:
+            return int(figures[metric.numerator] or 0), int(figures[metric.denominator] or 0)
+        value = value_of(metric, figures)
+        return None if value is None else (int(value), 1)
+
+    of_before, of_now = parts(before), parts(now)
+    if of_before is None or of_now is None:
+        return None
+    return change_percent(of_before, of_now)
+
+
+def _parquet(question: Asked, rows: list[dict[str, Any]]) -> bytes:
+    """The rows as a Parquet file: whole numbers as bigint, others as double."""
+    known = declared()
+    types = {"bucket": "varchar"}
+    types |= {
+        name: "bigint" if known.dimensions[name].is_integer else "varchar"
+        for name in question.group_by
+    }
+    for metric in question.metrics:
+        types[metric.name] = "double" if metric.digits else "bigint"
+        if any((row[metric.name] or 0) >= 2**63 for row in rows):
+            types[metric.name] = "decimal(38, 0)"
+    columns = ", ".join(
+        f'unnest(${number}::{kind}[]) as "{name}"'
+        for number, (name, kind) in enumerate(types.items(), start=1)
+    )
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        file = Path(folder) / "rows.parquet"
+        connection.execute(
+            f"copy (select {columns}) to '{file}' (format parquet, compression zstd)",
+            [[row[name] for row in rows] for name in types],
+        )
+        return file.read_bytes()
+
+
+@router.get("/api/stats/metrics", response_model=Declarations, responses=ERRORS)
+@from_memory_or_in_a_thread
+def metrics(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(no_period)],
+) -> Response:
+    """Every metric and dimension that a question may have, and which go together."""
+    known = declared()
+    with answering(request, customer_id, asked) as answer:
+        return answer.json(
+            Declarations(
+                metrics=[
+                    DeclaredMetric(
+                        name=metric.name,
+                        unit=metric.unit,
+                        additive=metric.is_additive,
+                        definition=metric.definition,
+                        dimensions=known.dimensions_of(metric),
+                    )
+                    for metric in known.metrics.values()
+                ],
+                dimensions=[
+                    DeclaredDimension(name=each.name, description=each.description)
+                    for each in known.dimensions.values()
+                ],
+            )
+        )
