@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +15,8 @@ from api.parameters import AuthenticatedCustomer, Period, period
 from api.server.workers import serve
 from api.settings import ServingSettings
 from api.stats import agent_types, usage
-from api.stats.in_memory import ANSWERS
 from api.stats.responses import Answering, answering
+from api.stats.shapes import FIRST_PAGE, SHAPES
 from benchmarks.api_stores import Polars, Postgres, RowsOfStore, Sqlite, Store
 
 PROGRAM = "from benchmarks.api_server import main; main()"
@@ -36,7 +37,7 @@ QUESTIONS: dict[str, tuple[str, str, Answer]] = {
     ),
     "timeline": (
         "/api/stats/usage/timeline?days=90&tz=Asia/Kathmandu",
-        "usage_timeline_of_local_days",
+        "usage_timeline",
         lambda answer, _asked, rows: answer.json(
             usage.UsageTimeline(
                 labels=[row["label"] for row in rows],
@@ -103,7 +104,8 @@ def _add_route(app: FastAPI, peer: str, question: str, store: Store, names: dict
     def answered(request: Request, customer_id: AuthenticatedCustomer, asked: Asked) -> Response:
         with answering(request, customer_id, asked) as answer:
             rows: Any = RowsOfStore(store, names, customer_id)
-            return respond(answer, asked, ANSWERS[query](rows, answer.window))
+            engine = replace(answer.engine, rows=rows)
+            return respond(answer, asked, SHAPES[query](engine, answer.window, FIRST_PAGE).rows)
 
     async def answered_at_once(
         request: Request, customer_id: AuthenticatedCustomer, asked: Asked

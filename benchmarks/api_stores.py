@@ -16,8 +16,9 @@ import duckdb
 import polars
 import psycopg
 
-from api.cache.series import Measures, Sums
-from api.queries.series import SERIES, SeriesSource
+from api.cache.series import Sums
+from api.metrics.declared import declared
+from api.queries.series import SeriesSource
 from api.windows import Window
 
 CUSTOMER_QUARTER_HOURLY = "customer_quarter_hourly"
@@ -46,14 +47,18 @@ class RowsOfStore:
         self._names = names
         self._customer_id = customer_id
 
-    def sums(self, series: str, asked: Window) -> Sums:
+    def sums_of(self, source: SeriesSource, asked: Window) -> Sums:
         """Sums over a window of whole UTC days."""
         whole = asked.whole_days
-        return self._store.daily(
-            SERIES[series], self._customer_id, whole.start.date(), whole.end.date()
-        )
+        return self._store.daily(source, self._customer_id, whole.start.date(), whole.end.date())
 
-    def sums_of_days(self, _series: str, asked: Window, *, measures: int) -> list[Measures]:
+    def group_count(self, _source: SeriesSource) -> int:
+        """So few that the days of each may be asked for."""
+        return 1
+
+    def days_of(
+        self, _source: SeriesSource, asked: Window, measures: Sequence[int]
+    ) -> dict[tuple[Any, ...], list[list[int]]]:
         """Messages and tokens of each date of a zone whose clocks do not change."""
         start = int(asked.from_instant.timestamp())
         end = int(asked.to_instant.timestamp())
@@ -65,7 +70,8 @@ class RowsOfStore:
             )
         }
         first = (start - offset) // 86400
-        return [found.get(day, (0,) * measures) for day in range(first, first + asked.days)]
+        days = [found.get(day, (0, 0)) for day in range(first, first + asked.days)]
+        return {(): [[day[number] for day in days] for number in measures]}
 
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """Names, which cost nothing."""
@@ -193,7 +199,10 @@ class Polars:
 
 def tables() -> list[str]:
     """The tables that the questions need, by name."""
-    return [*sorted({source.daily for source in SERIES.values()}), CUSTOMER_QUARTER_HOURLY]
+    return [
+        *sorted({mart for family in declared().families.values() for mart in family.daily}),
+        CUSTOMER_QUARTER_HOURLY,
+    ]
 
 
 def table_query(table: str) -> str:

@@ -27,28 +27,17 @@ DOCS = CHECKOUT / "docs"
 
 _SOURCE = "<!-- Written by docs/reference_pages.py: `make docs` writes it anew. -->\n"
 
-# Where a metric's parts are: a mart that has all of them, for an example that runs.
-_EXAMPLE_MARTS = {
-    "response_time_ms_sum": "model_daily",
-    "timed_output_tokens": "model_daily",
-    "total_tokens": "model_daily",
-    "rating_sum": "load_bucket_daily",
-}
-
-
-# Parts that go by another name in the marts.
-_MEASURES = {"total_messages": "message_count"}
-
 
 def metrics_page(metrics: list[Metric]) -> str:
     """`docs/metrics.md`: what each ratio means, and how to call it."""
     parts = [
         "# Metrics\n",
         _SOURCE,
-        "Every ratio and average is defined once, in `dbt_project/macros/metrics.sql`. dbt and\n"
-        "the API render that file, and the published file has each metric as a macro in schema\n"
+        "Every measure and metric is declared once, in `dbt_project/metrics.yml`. The API answers\n"
+        "by it, and the published file has each ratio and percentile as a macro in schema\n"
         "`marts`: the number of a query is the number of the API.\n",
-        "- A metric takes **sums** over the rows asked about, never other ratios or averages.\n"
+        "- A ratio takes **sums** over the rows asked about, never other ratios or averages; a\n"
+        "  percentile takes the lists of all of them, as one list.\n"
         "- With no data, a count or a sum is 0, and a ratio or an average is null.\n"
         "- Rounding is half away from zero, once, at the end, and exact.\n"
         "- The sums and counts that metrics are made of are described in [marts.md](marts.md).\n",
@@ -56,11 +45,9 @@ def metrics_page(metrics: list[Metric]) -> str:
         + "".join(f"| [`{each.name}`](#{each.name}) | {each.description} |\n" for each in metrics),
     ]
     for each in metrics:
-        sums = ", ".join(f"sum({_MEASURES.get(name, name)})" for name in each.parameters)
         parts.append(f"## `{each.name}`\n\n{each.description}\n")
-        mart = _EXAMPLE_MARTS.get(each.parameters[0])
-        if mart:
-            parts.append(f"```sql\nselect marts.{each.name}({sums}) from marts.{mart}\n```\n")
+        if each.example:
+            parts.append(f"```sql\n{each.example}\n```\n")
         else:
             parts.append(
                 f"```sql\nmarts.{each.signature}\n```\n\n"

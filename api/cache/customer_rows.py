@@ -14,9 +14,9 @@ from operator import add, sub
 from sys import getsizeof
 from typing import Any, Protocol
 
-from api.cache.series import Measures, OfGroup, Series, Sums, TooLarge, add_to
+from api.cache.series import OfGroup, Series, Sums, TooLarge, add_to
 from api.queries.engine import Queries
-from api.queries.series import SERIES, SeriesSource
+from api.queries.series import SeriesSource
 from api.snapshots import Lease
 from api.windows import EPOCH, QUARTER_HOUR, Window, window
 
@@ -168,10 +168,6 @@ class CustomerRows:
         self._lease = lease
         self._customer_id = customer_id
 
-    def sums(self, series: str, asked: Window) -> Sums:
-        """Sums over a window by group: whole UTC days from daily rows, edges from quarter hours."""
-        return self.sums_of(SERIES[series], asked)
-
     def sums_of(self, source: SeriesSource, asked: Window) -> Sums:
         """Sums over a window by the groups of a source, with a row in it."""
         whole = asked.whole_days
@@ -183,14 +179,6 @@ class CustomerRows:
                     found, quarter_hours.sums(_quarter_hour(edge.start), _quarter_hour(edge.end))
                 )
         return found
-
-    def sums_of_days(self, series: str, asked: Window, *, measures: int) -> list[Measures]:
-        """Sums of a series without groups over each date of a window, oldest first.
-
-        Only the first `measures` of it: each costs a little for every date.
-        """
-        found = self.days_of(SERIES[series], asked, range(measures))
-        return list(zip(*found.get((), [[0] * asked.days] * measures), strict=True))
 
     def group_count(self, source: SeriesSource) -> int:
         """How many groups of a source there are on any date."""

@@ -4,7 +4,7 @@ Ratio = int | float | None
 
 
 def exact_ratio(numerator: int, denominator: int, digits: int, scale: int = 1) -> Ratio:
-    """What `macros/engines/exact_ratio.sql` computes.
+    """A ratio as it is shown.
 
     scale * numerator / denominator, rounded half away from zero to so many decimals: an int for
     none of them, else a float. None for a denominator of 0. Neither may be negative.
@@ -14,3 +14,32 @@ def exact_ratio(numerator: int, denominator: int, digits: int, scale: int = 1) -
     unit: int = 10**digits
     rounded = (2 * numerator * scale * unit + denominator) // (2 * denominator)
     return rounded if digits == 0 else float(rounded) / unit
+
+
+def ratio_sql(numerator: str, denominator: str, digits: int, scale: int = 1) -> str:
+    """The same as an SQL expression, of two integer expressions: a bigint, or a double.
+
+    By integer division in hugeint, because a double would put 0.125 or 2.675 on either side of the
+    half at random. (Beyond 2^53 units of the last decimal a double has no room for more.)
+    """
+    kind = "bigint" if digits == 0 else "double"
+    unit = f" / {10**digits}.0::double" if digits else ""
+    return (
+        f"case\n    when {denominator} > 0\n        then cast(\n"
+        f"            {_units(numerator, denominator, scale * 10**digits)}\n"
+        f"            as {kind}\n        ){unit}\nend"
+    )
+
+
+def ratio_order_sql(numerator: str, denominator: str, digits: int, scale: int = 1) -> str:
+    """What it is in units of its last decimal, as an SQL expression: to order by."""
+    return (
+        f"case when {denominator} > 0 then {_units(numerator, denominator, scale * 10**digits)} end"
+    )
+
+
+def _units(numerator: str, denominator: str, factor: int) -> str:
+    return (
+        f"(2 * cast({numerator} as hugeint) * {factor} + {denominator})"
+        f" // (2 * cast({denominator} as hugeint))"
+    )

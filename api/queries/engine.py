@@ -9,15 +9,11 @@ from typing import Any
 import jinja2
 from jinja2.runtime import Macro
 
-from api.errors import MOST_ROWS
 from api.queries.turns import Turns
 from api.snapshots import Lease, Row
 from api.windows import Window
 
 SQL_FOLDER = Path(__file__).resolve().parent / "sql"
-MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros"
-METRICS_FILE = MACROS / "metrics.sql"
-EXACT_RATIO_FILE = MACROS / "engines" / "exact_ratio.sql"
 PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
@@ -31,12 +27,10 @@ class Queries:
             autoescape=False, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
         )
         macros = "".join(
-            path.read_text(encoding="utf-8")
-            for path in (EXACT_RATIO_FILE, METRICS_FILE, *sorted(SQL_FOLDER.glob("*.jinja")))
+            path.read_text(encoding="utf-8") for path in sorted(SQL_FOLDER.glob("*.jinja"))
         )
         # Compiled once, as what every query may call: in front of each query they would be compiled
         # with each, which took nine tenths of the start of a worker.
-        environment.globals["most_rows"] = MOST_ROWS
         compiled = environment.from_string(macros).module
         environment.globals |= {
             name: macro for name, macro in vars(compiled).items() if isinstance(macro, Macro)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from api.metrics.declared import Family, declared
+from api.metrics.declared import Family
 
 DATE_POSITION = "date_diff('day', date '0001-01-01', occurred_date) + 1"
 """The ordinal of a UTC date: 0001-01-01 is 1."""
@@ -74,20 +74,3 @@ def source_of(
         columns=tuple(family.columns.items()),
         where=family.where,
     )
-
-
-_USAGE = declared().families["usage"]
-_COMPLIANCE = declared().families["compliance"]
-_REDACTIONS = declared().families["redactions"]
-_FEEDBACK = declared().families["feedback"]
-SERIES = {
-    "usage": source_of(_USAGE, ()),
-    "messages_of_agents": source_of(_USAGE, ("agent_id",), ("message_count",)),
-    "usage_of_agents": source_of(_USAGE, ("agent_id",)),
-    "usage_of_models": source_of(_USAGE, ("model",)),
-    "usage_of_agent_types": source_of(_USAGE, ("agent_type_id", "model")),
-    "compliance": source_of(_COMPLIANCE, ("agent_type_id",)),
-    "redactions": source_of(_REDACTIONS, ("agent_type_id", "entity_type")),
-    "ratings": source_of(_FEEDBACK, ("agent_type_id", "load_bucket")),
-}
-"""What the answers to the guide's questions are made of, by name."""

@@ -1,6 +1,6 @@
 """The parts of a window that figures are given for: quarter hours, hours, days, weeks, months."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
@@ -77,6 +77,22 @@ _LABELS: dict[Granularity, Callable[[date], str | None]] = {
     Granularity.week: lambda day: (day - ONE_DAY * (day.isoweekday() - 1)).isoformat(),
     Granularity.month: lambda day: day.replace(day=1).isoformat(),
 }
+
+
+def dates_in_buckets(
+    asked: Window, granularity: Granularity
+) -> tuple[tuple[str | None, ...], Sequence[int]]:
+    """Labels of the buckets that are made of dates, and the number of the bucket of each date."""
+    if granularity is Granularity.day:
+        return tuple(asked.labels), range(asked.days)
+    if granularity is Granularity.all:
+        return (None,), (0,) * asked.days
+    last = asked.end.toordinal()
+    label_of = _LABELS[granularity]
+    of_dates = [label_of(date.fromordinal(n)) for n in range(last - asked.days + 1, last + 1)]
+    labels = tuple(dict.fromkeys(of_dates))
+    numbers = {label: number for number, label in enumerate(labels)}
+    return labels, [numbers[label] for label in of_dates]
 
 
 def _days(asked: Window) -> Iterator[tuple[date, datetime, datetime]]:

@@ -1,7 +1,7 @@
 """Answers questions: from memory where that has the rows, else by one statement."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,7 @@ from api.questions.question import (
 )
 from api.questions.statement import Statement
 from api.snapshots import Lease
+from api.windows import Window
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class Engine:
             if _is_ranked_by_distinct(plan):
                 raise NotCached  # distinct counts of buckets do not add up to that of the window
             cells = cells_from_memory(self.rows, plan)
-            totals = totals_from_memory(self.rows, plan)
+            totals = no_figures(plan)
+            if question.with_totals:
+                totals = totals_from_memory(self.rows, plan)
             return self._cut(plan, cells, totals)
         return self.answer_by_statement(question)
 
@@ -76,6 +79,48 @@ class Engine:
         if queried.group_count > MOST_ROWS:
             raise TooLarge(queried.group_count, "groups to compare", MOST_ROWS)
         return self._cut(plan, queried.cells, queried.totals)
+
+    def cells_in_memory(self, question: Question) -> Cells | None:
+        """The figures of all groups from memory; None where it can't give them."""
+        with suppress(NotCached):
+            return cells_from_memory(self.rows, Plan(self.declared, question))
+        return None
+
+    def queried(self, name: str, window: Window) -> Iterator[tuple[Any, ...]]:
+        """The rows of one of the written queries about a window."""
+        if not self.may_wait:
+            raise NotCachedYet
+        return self.queries.tuples_of(
+            self.lease, self.queries.sql(name), customer_id=self.customer_id, window=window
+        )
+
+    def reference(self, name: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of a written query that asks for no window, from memory if they fit."""
+        with suppress(NotCached):
+            return self.rows.rows(name)
+        if not self.may_wait:
+            raise NotCachedYet
+        return list(self.queries.tuples(self.lease, name, customer_id=self.customer_id))
+
+    def reference_of(self, name: str, ids: Sequence[int]) -> Sequence[tuple[Any, ...]]:
+        """The same, of some ids, which are the first column."""
+        with suppress(NotCached):
+            return self.rows.rows(name)
+        if not self.may_wait:
+            raise NotCachedYet
+        of_all = self.queries.sql(name)
+        return list(
+            self.queries.tuples_of(
+                self.lease,
+                f"select * from ({of_all}) as named (id) where list_contains($ids::bigint[], id)",
+                customer_id=self.customer_id,
+                parameters={"ids": list(ids)},
+            )
+        )
+
+    def names(self, name: str, ids: Sequence[int]) -> dict[Any, Any]:
+        """Names by id, of these ids at least."""
+        return {row[0]: row[1] for row in self.reference_of(name, ids)}
 
     def _queried(self, plan: Plan) -> Answer:
         statement = Statement(plan)
@@ -105,12 +150,11 @@ class Engine:
                 if group not in cells:
                     groups.append((place, group))
                 cells[group][bucket] = figures
-        if row_count > MOST_ROWS:
-            raise TooLarge(row_count, "rows", MOST_ROWS)
+        most = plan.question.most_rows
+        if row_count > most:
+            raise TooLarge(row_count, "rows", most)
         ordered = [group for _, group in sorted(groups, key=lambda each: each[0])]
-        return Answer(
-            plan.buckets.labels, ordered, group_count, cells, others, totals, no_figures(plan)
-        )
+        return Answer(plan.labels, ordered, group_count, cells, others, totals, no_figures(plan))
 
     def _cut(self, plan: Plan, cells: Cells, totals: Figures) -> Answer:
         """The answer, from the figures of all groups."""
@@ -168,6 +212,8 @@ def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> 
         return sums
 
     def of_window(group: Group) -> Figures:
+        if wholes is None and plan.is_one_span:
+            return cells[group][0]
         sums = no_figures(plan)
         for part in cells[group].values():
             _add(sums, part, (*plan.measures, *(each.name for each in plan.distincts)))
@@ -180,7 +226,7 @@ def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> 
     stop = None if question.limit is None else question.offset + question.limit
     chosen = order[question.offset : stop]
     if question.limit is None:
-        chosen = chosen[:MOST_ROWS]
+        chosen = chosen[: question.most_rows]
     shown = set(chosen)
     others: dict[int, Figures] = {}
     left_out = [group for group in order if group not in shown]
@@ -189,17 +235,14 @@ def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> 
             _add(others.setdefault(bucket, no_figures(plan)), part, plan.measures)
     for bucket, figures in others.items():
         figures.update(whole_of(left_out, bucket))
-    chosen_cells = {
-        group: {
-            bucket: {**part, **whole_of([group], bucket)} for bucket, part in cells[group].items()
-        }
-        for group in chosen
-    }
+    chosen_cells = {group: cells[group] for group in chosen}
+    if wholes is not None:
+        for group, of_group in chosen_cells.items():
+            for bucket, part in of_group.items():
+                part.update(whole_of([group], bucket))
     if wholes is not None:
         totals = {**totals, **{name: wholes.totals[name] for name in plan.whole_measures}}
-    return Answer(
-        plan.buckets.labels, chosen, len(order), chosen_cells, others, totals, no_figures(plan)
-    )
+    return Answer(plan.labels, chosen, len(order), chosen_cells, others, totals, no_figures(plan))
 
 
 def _in_order(
@@ -233,8 +276,8 @@ def _filled(plan: Plan, answer: Answer) -> Answer:
         figures.update({each.name: None for each in plan.distincts})
     question = plan.question
     if question.group_by or question.offset or question.limit == 0:
-        if answer.row_count > MOST_ROWS:
-            raise TooLarge(answer.row_count, "rows", MOST_ROWS)
+        if answer.row_count > question.most_rows:
+            raise TooLarge(answer.row_count, "rows", question.most_rows)
         return answer
     if len(answer.labels) > MOST_ROWS:
         raise TooLarge(len(answer.labels), "rows", MOST_ROWS)
@@ -245,10 +288,11 @@ def _filled(plan: Plan, answer: Answer) -> Answer:
 
 def value_of(metric: Metric, figures: Figures) -> Any:
     """A metric as it is shown, from the figures of a cell."""
-    if metric.kind in ("distinct", "percentile"):
-        return figures[metric.name]
-    sums = {name: figures[name] for name in metric.terms()}
-    return metric.of(sums)  # type: ignore[arg-type]  # sums are whole numbers
+    if metric.kind == "sum":
+        return figures[metric.numerator]
+    if metric.kind == "ratio":
+        return metric.of(figures)  # type: ignore[arg-type]  # sums are whole numbers
+    return figures[metric.name]
 
 
 def _add(to: Figures, more: Figures, names: Iterable[str]) -> None:

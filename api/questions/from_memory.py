@@ -3,12 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import add
-from typing import Any
 
 from api.cache.customer_rows import CustomerRows, NotCached
 from api.metrics.declared import Family, Metric
 from api.queries.series import SeriesSource, source_of
-from api.questions.buckets import buckets_of
+from api.questions.buckets import dates_in_buckets
 from api.questions.question import Cells, Figures, Group, Plan, no_figures
 
 MOST_SUMS = 200_000
@@ -28,10 +27,15 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
         raise NotCached
     found: Cells = defaultdict(dict)
     for family, measures in _families_of(plan):
+        is_complete = len(measures) == len(plan.measures) and not plan.distincts
         for group, buckets in _sums(rows, plan, family, measures, ()).items():
+            of_group = found[group]
             for bucket, sums in buckets.items():
-                figures = found[group].setdefault(bucket, no_figures(plan))
-                figures.update(zip(measures, sums, strict=True))
+                if is_complete:
+                    of_group[bucket] = dict(zip(measures, sums, strict=True))
+                else:
+                    figures = of_group.setdefault(bucket, no_figures(plan))
+                    figures.update(zip(measures, sums, strict=True))
     for metric in plan.distincts:
         for group, counts in _distinct(rows, plan, metric).items():
             for bucket, count in counts.items():
@@ -85,32 +89,53 @@ def _sums(
         for name in (*plan.question.group_by, *more)
     ]
     found: _Sums = defaultdict(dict)
-    for group, bucket, weekday, (present, *sums) in _rows_of(rows, plan, source, numbers):
-        if not present or any(group[number] not in values for number, values in filters):
-            continue
-        of_group = found[tuple([weekday if key is None else group[key] for key in keys])]
-        before = of_group.get(bucket)
-        of_group[bucket] = sums if before is None else list(map(add, before, sums))
-    return found
-
-
-def _rows_of(
-    rows: CustomerRows, plan: Plan, source: SeriesSource, numbers: Sequence[int]
-) -> Iterator[tuple[Group, int, int | None, Sequence[int]]]:
-    """Group of the source, number of the bucket, day of the week, and some of its sums."""
-    question = plan.question
     if plan.is_one_span:
-        for group, sums in rows.sums_of(source, question.window).items():
-            yield group, 0, None, [sums[number] for number in numbers]
-        return
-    if rows.group_count(source) * question.window.days * len(numbers) > MOST_SUMS:
+        for group, sums in rows.sums_of(source, plan.question.window).items():
+            if sums[numbers[0]] and not any(group[n] not in values for n, values in filters):
+                key = tuple([group[n] for n in keys if n is not None])
+                _add(found[key], 0, [sums[n] for n in numbers[1:]])
+        return found
+    for group, buckets, weekdays, columns in _dates_of(rows, plan, source, numbers):
+        if any(group[n] not in values for n, values in filters):
+            continue
+        if weekdays is None:
+            of_group = found[tuple([group[n] for n in keys if n is not None])]
+            for bucket, present, *date_sums in zip(buckets, *columns, strict=True):
+                if present:
+                    _add(of_group, bucket, date_sums)
+            continue
+        for bucket, weekday, present, *date_sums in zip(buckets, weekdays, *columns, strict=True):
+            if present and weekday is not None:
+                key = tuple([weekday if n is None else group[n] for n in keys])
+                _add(found[key], bucket, date_sums)
+    return {group: of_group for group, of_group in found.items() if of_group}
+
+
+def _add(to: dict[int, list[int]], bucket: int, sums: list[int]) -> None:
+    before = to.get(bucket)
+    to[bucket] = sums if before is None else list(map(add, before, sums))
+
+
+def _dates_of(
+    rows: CustomerRows, plan: Plan, source: SeriesSource, numbers: Sequence[int]
+) -> Iterator[tuple[Group, Sequence[int], Sequence[int | None] | None, list[list[int]]]]:
+    """By group of the source: for each date its bucket, day of the week, and some sums.
+
+    The days of the week are None as long as none is asked for; one that is filtered out is None.
+    """
+    question = plan.question
+    asked = question.window
+    if rows.group_count(source) * asked.days * len(numbers) > MOST_SUMS:
         raise NotCached
-    dates = buckets_of(question.window, question.granularity, by_hour=False, by_day=True).parts
-    allowed: Sequence[Any] = question.filters.get("day_of_week", range(1, 8))
-    for group, columns in rows.days_of(source, question.window, numbers).items():
-        for date, sums in zip(dates, zip(*columns, strict=True), strict=True):
-            if sums[0] and date.day_of_week in allowed:
-                yield group, date.bucket, date.day_of_week, sums
+    _, buckets = dates_in_buckets(asked, question.granularity)
+    weekdays: list[int | None] | None = None
+    if plan.by_day:
+        first = asked.end.toordinal() - asked.days
+        allowed = set(question.filters.get("day_of_week", range(1, 8)))
+        of_dates = [(first + step) % 7 + 1 for step in range(asked.days)]
+        weekdays = [day if day in allowed else None for day in of_dates]
+    for group, columns in rows.days_of(source, asked, numbers).items():
+        yield group, buckets, weekdays, columns
 
 
 def totals_from_memory(rows: CustomerRows, plan: Plan) -> Figures:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from api.errors import MOST_ROWS
 from api.metrics.declared import Declared, Family, Metric
 from api.metrics.ratio import Ratio
-from api.questions.buckets import MADE_OF_DAYS, Buckets, Granularity, buckets_of
+from api.questions.buckets import MADE_OF_DAYS, Buckets, Granularity, buckets_of, dates_in_buckets
 from api.windows import Window
 
 MOST_DAYS_OF_QUARTER_HOURS = 92
@@ -31,6 +32,10 @@ class Question:
     limit: int | None = None
     """How many groups have rows; None for as many as may be. The others are summed up."""
     offset: int = 0
+    most_rows: int = MOST_ROWS
+    """Rows that the answer may have."""
+    with_totals: bool = True
+    """Whether the totals are asked for; if not, those of the answer are none."""
 
     @property
     def ordered_by(self) -> str:
@@ -138,6 +143,13 @@ class Plan:
                 allowed = set(question.filters[name])
                 parts = tuple(part for part in parts if getattr(part, name) in allowed)
         return Buckets(found.labels, parts)
+
+    @cached_property
+    def labels(self) -> tuple[str | None, ...]:
+        """Of the buckets, oldest first."""
+        if self.question.granularity in MADE_OF_DAYS:
+            return dates_in_buckets(self.question.window, self.question.granularity)[0]
+        return self.buckets.labels
 
     @property
     def is_of_days(self) -> bool:

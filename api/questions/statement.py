@@ -3,16 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from api.errors import MOST_ROWS
 from api.metrics.declared import Family, Metric
+from api.metrics.ratio import ratio_order_sql
 from api.questions.question import Plan
-
-EXACT_RATIO = (
-    "case when {denominator} > 0 then"
-    " (2 * cast({numerator} as hugeint) * {unit} + {denominator})"
-    " // (2 * cast({denominator} as hugeint)) end"
-)
-"""A ratio in units of its last decimal: as it is shown, for an order."""
 
 
 class Statement:
@@ -72,7 +65,7 @@ class Statement:
         self.columns += tuple(each.name for each in (*plan.distincts, *plan.percentiles))
         self.sql = (
             f"with {self._parts()}{', '.join(steps)} select {', '.join(self.columns)} from counted"
-            f" where is_total or row_count <= {MOST_ROWS}"
+            f" where is_total or row_count <= {question.most_rows}"
             " order by is_total, bucket, place nulls last"
         )
 
@@ -170,7 +163,7 @@ class Statement:
         question = self._plan.question
         self.parameters["skipped"] = question.offset
         self.parameters["last_place"] = question.offset + (
-            MOST_ROWS if question.limit is None else question.limit
+            question.most_rows if question.limit is None else question.limit
         )
         shown = "case when {place} > $skipped and {place} <= $last_place then {place} end"
         if not self._groups:
@@ -206,11 +199,7 @@ class Statement:
         grouped += f" from placed group by {groups}), "
         if by is not None and by.kind == "ratio":
             return (
-                EXACT_RATIO.format(
-                    numerator=by.numerator,
-                    denominator=by.denominator,
-                    unit=by.scale * 10**by.digits,
-                ),
+                ratio_order_sql(by.numerator, str(by.denominator), by.digits, by.scale),
                 grouped,
             )
         return (by.numerator if by is not None and by.kind == "sum" else name), grouped

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.queries.formulas import Ratio, exact_ratio
+from api.metrics.ratio import Ratio, exact_ratio
 from api.snapshots import Row
 from api.windows import ComparedSpans, utc_midnight, zone
 

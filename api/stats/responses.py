@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
 from api.cache.answers import AnsweredQuestion, StoredAnswer
-from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
+from api.cache.customer_rows import CustomerRows, NotCachedYet
 from api.cache.parsed_questions import ParsedQuestion
 from api.errors import CacheHit, ErrorBody, NotModified
 from api.metrics.declared import declared
@@ -27,7 +27,7 @@ from api.questions.engine import Engine
 from api.services import Services, services_of
 from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
-from api.stats.in_memory import ANSWERS as IN_MEMORY
+from api.stats.shapes import FIRST_PAGE, SHAPES, Page
 from api.windows import (
     QUARTER_HOUR,
     ComparedSpans,
@@ -93,15 +93,14 @@ class Answering:
         return window(days=asked.days, tz=asked.tz, end=asked.end, kept_from=None)
 
     def rows(self, query: str, window: Window | None = None) -> list[Row]:
-        """The rows of the query with this name, about the customer who asks."""
-        services = self._services
+        """The rows of the shape or query with this name, about the customer who asks."""
         asked = window or self.window
-        if query in IN_MEMORY:
-            with suppress(NotCached):
-                return IN_MEMORY[query](self._customer_rows(), asked)
+        if query in SHAPES:
+            return SHAPES[query](self.engine, asked, FIRST_PAGE).rows
         if not self._may_wait:
             raise NotCachedYet
-        return services.queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
+        queries = self._services.queries
+        return queries.run(self._lease, query, customer_id=self._customer_id, window=asked)
 
     def _customer_rows(self) -> CustomerRows:
         return CustomerRows(
@@ -112,14 +111,17 @@ class Answering:
             may_wait=self._may_wait,
         )
 
-    def list_of(self, query: str) -> list[Row]:
-        """The rows of a query that lists groups: the greatest of them where there are many.
+    def list_of(self, shape: str, page: Page = FIRST_PAGE) -> list[Row]:
+        """The rows of a shape that lists groups: those of the page, the greatest where it is none.
 
-        Then the answer says so, and how many there are. Dates are never too many.
+        The answer says how many there are, where it has fewer.
         """
-        rows = self.rows(query)
-        self.say_if_truncated(len(rows), rows[0].get("rows_in_all", 0) if rows else 0)
-        return rows
+        found = SHAPES[shape](self.engine, self.window, page)
+        if page.limit is None:
+            self.say_if_truncated(len(found.rows), max(0, found.in_all - page.offset))
+        if len(found.rows) < found.in_all:
+            self._truncated["X-Total-Rows"] = str(found.in_all)
+        return found.rows
 
     def say_if_truncated(self, shown: int, in_all: int) -> None:
         """Let the answer's headers say that it has fewer rows than there are, where it has."""

@@ -153,10 +153,7 @@ def usage_timeline(
 ) -> Response:
     """Messages and tokens of each date, oldest first; a date without usage has zeros."""
     with answering(request, customer_id, asked, written_as=format) as answer:
-        of_utc_days = answer.window.is_of_utc_days
-        rows = answer.rows(
-            "usage_timeline_of_utc_days" if of_utc_days else "usage_timeline_of_local_days"
-        )
+        rows = answer.rows("usage_timeline")
         if format is Format.csv:
             return answer.csv("usage-timeline", ["label", "messages", "tokens"], rows)
         return answer.json(

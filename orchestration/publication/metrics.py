@@ -1,34 +1,21 @@
-"""The ratios and averages of `dbt_project/macros/metrics.sql`, as data.
+"""The declared ratios and percentiles as SQL macros of the published file.
 
-The same text is rendered by dbt and by the API; here it becomes SQL macros of the published file,
-so that an analyst's average is the API's average, and the page of metrics.
+So an analyst's average is the API's average.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
-from orchestration.settings import CHECKOUT
-
-MACROS = CHECKOUT / "dbt_project" / "macros"
-METRICS_FILE = MACROS / "metrics.sql"
-# What the metrics are made of, in the SQL of the published file.
-EXACT_RATIO_FILE = MACROS / "engines" / "exact_ratio.sql"
-
-_MACRO = re.compile(
-    r"\{#(?P<comment>(?:(?!#\}).)*)#\}\s*"
-    r"\{% macro (?P<name>\w+)\((?P<parameters>[^)]*)\)",
-    re.DOTALL,
-)
+from api.metrics.declared import Declared, declared
+from api.metrics.declared import Metric as DeclaredMetric
+from api.metrics.ratio import ratio_sql
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A ratio or an average. Each of `parameters` is a sum; `sql` is an expression over them."""
+    """A macro. Each of `parameters` is a sum, or a list of response-time buckets of many rows."""
 
     name: str
     parameters: tuple[str, ...]
@@ -39,17 +26,46 @@ class Metric:
     def signature(self) -> str:
         return f"{self.name}({', '.join(self.parameters)})"
 
+    @property
+    def example(self) -> str | None:
+        """A query that calls it over a mart with all its parts; None where no mart has them all."""
+        for family in declared().families.values():
+            if set(self.parameters) <= {*family.measures, *family.lists} and not family.columns:
+                arguments = ", ".join(
+                    f"flatten(list({name}))" if name in family.lists else f"sum({name})"
+                    for name in self.parameters
+                )
+                mart = next(iter(family.daily), family.quarter_hourly)
+                return f"select marts.{self.name}({arguments}) from marts.{mart}"
+        return None
 
-def read_metrics(path: Path = METRICS_FILE) -> list[Metric]:
-    """Every metric, in the order of the file."""
-    metrics_source = path.read_text()
-    source = EXACT_RATIO_FILE.read_text() + metrics_source
-    environment = Environment(autoescape=False, undefined=StrictUndefined)
-    metrics = []
-    for match in _MACRO.finditer(metrics_source):
-        name = match["name"]
-        parameters = tuple(part.strip() for part in match["parameters"].split(","))
-        call = "{{ " + f"{name}({', '.join(map(repr, parameters))})" + " }}"
-        sql = environment.from_string(source + call).render().strip()
-        metrics.append(Metric(name, parameters, " ".join(match["comment"].split()), sql))
-    return metrics
+
+def read_metrics(source: Declared | None = None) -> list[Metric]:
+    """Every ratio and percentile, in the order of the declaration, then other names of theirs."""
+    source = source or declared()
+    macros = [macro for metric in source.metrics.values() for macro in _macros(metric)]
+    by_name = {macro.name: macro for macro in macros}
+    for alias, name in source.aliases.items():
+        known = by_name[name]
+        description = f"{name}, under another name."
+        macros.append(Metric(alias, known.parameters, description, known.sql))
+    return macros
+
+
+def _macros(metric: DeclaredMetric) -> Iterator[Metric]:
+    if metric.denominator is not None:
+        sql = ratio_sql(metric.numerator, metric.denominator, metric.digits, metric.scale)
+        decimals = {0: "Whole number", 1: "1 decimal"}.get(
+            metric.digits, f"{metric.digits} decimals"
+        )
+        description = f"{metric.description} Unit: {metric.unit}. {decimals}."
+        yield Metric(metric.name, metric.terms(), description, sql)
+    elif metric.kind == "percentile":
+        times = metric.numerator
+        place = f"(len({times}) * {metric.percent} + 99) // 100"
+        sql = (
+            "(select middle_ms from marts.response_time_buckets"
+            f" where response_time_bucket = list_sort({times})[{place}])"
+        )
+        description = f"{metric.description} Of a list of all buckets. Unit: {metric.unit}."
+        yield Metric(metric.name, (times,), description, sql)

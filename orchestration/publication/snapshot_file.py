@@ -434,11 +434,13 @@ def _describe(
 
 def _add_metrics(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring the metrics along, as macros."""
+    before = str(connection.execute("select current_database()").fetchall()[0][0])
+    # Tables in a macro are looked up when it is made, by the names that they have in the file.
+    connection.execute("use snapshot")
     for metric in read_metrics():
-        connection.execute(f"create macro snapshot.marts.{metric.signature} as {metric.sql}")
-        connection.execute(
-            f"comment on macro snapshot.marts.{metric.name} is {literal(metric.description)}"
-        )
+        connection.execute(f"create macro marts.{metric.signature} as {metric.sql}")
+        connection.execute(f"comment on macro marts.{metric.name} is {literal(metric.description)}")
+    connection.execute(f"use {quoted(before)}")
 
 
 def _utc(instant: datetime | None) -> str | None:

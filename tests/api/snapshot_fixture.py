@@ -118,12 +118,14 @@ def usage(
     response_times: Sequence[int] = (),
     **measures: int,
 ) -> tuple[Any, ...]:
-    """A usage row; total_tokens is input + output, and measures not given are 0.
+    """A usage row; total_tokens is input + output, response_time_count the number of
+    `response_times`, and other measures not given are 0.
 
     `response_times` in ms are below 100: each is a bucket of its own, with the same number.
     """
     total = measures.get("input_tokens", 0) + measures.get("output_tokens", 0)
-    values = {**dict.fromkeys(USAGE, 0), "total_tokens": total, **measures}
+    defaults = {"total_tokens": total, "response_time_count": len(response_times)}
+    values = {**dict.fromkeys(USAGE, 0), **defaults, **measures}
     kept = sorted(response_times)
     return (customer, agent, agent_type, model, kept, *(values[name] for name in USAGE), bucket)
 

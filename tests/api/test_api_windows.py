@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.cache.customer_rows import CustomerRows, RowCache
+from api.metrics.declared import declared
 from api.queries.engine import SQL_FOLDER, Queries
+from api.questions.engine import Engine
 from api.settings import ServingSettings
 from api.snapshots import Lease, Snapshots
+from api.stats.shapes import FIRST_PAGE, SHAPES
 from api.windows import Window, covered_from, first_instant, today, window, zone, zone_names
 from snapshot_fixture import Marts, publish, usage
 
@@ -171,13 +175,20 @@ def lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lease]:
 
 
 QUERIES = Queries()
+NO_CACHE = RowCache(0)
+
+
+def engine_of(lease: Lease) -> Engine:
+    """The engine for customer 1, without anything in memory: every figure is queried."""
+    rows = CustomerRows(NO_CACHE, QUERIES, lease, 1, may_wait=True)
+    return Engine(declared(), QUERIES, lease, 1, rows, may_wait=True)
 
 
 @settings(max_examples=150, deadline=None)
 @given(asked=windows)
 def test_daily_rows_and_edges_equal_a_plain_sum(lease: Lease, asked: Window) -> None:
     """Any window, through the real SQL, equals Python's sum over the quarter hours in it."""
-    (row,) = QUERIES.run(lease, "usage_summary", customer_id=1, window=asked)
+    (row,) = SHAPES["usage_summary"](engine_of(lease), asked, FIRST_PAGE).rows
     assert row["total_messages"] == sum(
         count
         for at, count in EVENTS
@@ -189,17 +200,13 @@ def test_daily_rows_and_edges_equal_a_plain_sum(lease: Lease, asked: Window) -> 
 @given(asked=windows)
 def test_each_day_of_a_timeline_equals_a_plain_sum(lease: Lease, asked: Window) -> None:
     """Each label, too, from quarter hours or from daily rows."""
-    names = ["usage_timeline_of_local_days"]
-    if asked.is_of_utc_days:
-        names.append("usage_timeline_of_utc_days")
     expected = [
         sum(c for at, c in EVENTS if span.start <= at.replace(tzinfo=UTC) < span.end)
         for span in asked.spans
     ]
-    for name in names:
-        rows = QUERIES.run(lease, name, customer_id=1, window=asked)
-        assert [row["label"] for row in rows] == asked.labels
-        assert [row["messages"] for row in rows] == expected
+    rows = SHAPES["usage_timeline"](engine_of(lease), asked, FIRST_PAGE).rows
+    assert [row["label"] for row in rows] == asked.labels
+    assert [row["messages"] for row in rows] == expected
 
 
 def test_queries_are_rendered_from_this_checkout() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.metrics.declared import declared
 from orchestration.publication.descriptions import read_descriptions
 from orchestration.publication.metrics import read_metrics
 from orchestration.warehouse import dbt
@@ -120,6 +121,8 @@ def test_the_api_exposure_names_every_mart_that_the_api_reads(manifest: dict[str
     read = {
         table for name in queries.names for table in re.findall(r"marts\.(\w+)", queries.sql(name))
     }
+    for family in declared().families.values():
+        read |= {family.quarter_hourly, *family.daily}
     exposure = manifest["exposures"]["exposure.agentstats.stats_api"]
     exposed = {unique_id.split(".")[-1] for unique_id in exposure["depends_on"]["nodes"]}
     # Read outside the queries: whose data is kept how long.
@@ -130,12 +133,10 @@ def test_metrics_are_macros_of_the_file(demo: PublishedDemo) -> None:
     """Each metric can be called in the file, and gives null without data."""
     with demo.connect() as connection:
         for metric in read_metrics():
-            parts = ", ".join("sum(message_count)" for _ in metric.parameters)
-            found = connection.execute(
-                f"select marts.{metric.name}({parts}) from marts.customer_daily"
-            ).fetchall()
+            example = metric.example or f"select marts.{metric.name}(sum(n), sum(2 * n)) from one"
+            found = connection.execute(f"with one as (select 1 as n) {example}").fetchall()
             empty = connection.execute(
-                f"select marts.{metric.name}({parts}) from marts.customer_daily where false"
+                f"with one as (select 1 as n) {example} where false"
             ).fetchall()
             comment = connection.execute(
                 "select comment from duckdb_functions() where schema_name = 'marts' "

@@ -126,7 +126,7 @@ print(json.dumps({
 }))
 """
     calls = [
-        f"{metric.name}({', '.join(str(number) for number in (125, 40)[: len(metric.parameters)])})"
+        f"{metric.name}({'125, 40' if len(metric.parameters) == 2 else '[7, 3]'})"
         for metric in read_metrics()
     ]
     found = json.loads(_run(python, script, str(demo.snapshot), *calls))

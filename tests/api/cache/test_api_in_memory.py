@@ -1,110 +1,19 @@
 """Answers from rows in memory are those of the queries, and memory is bounded."""
 
 import gc
-import random
 import tracemalloc
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet, RowCache
+from api.cache.customer_rows import NotCached, NotCachedYet, RowCache
 from api.cache.series import Series
-from api.queries.engine import Queries
-from api.queries.formulas import metric, metrics
-from api.queries.series import SERIES
-from api.settings import ServingSettings
-from api.snapshots import Lease, Snapshots
-from api.stats.in_memory import ANSWERS, Ratings, Scans, Usage
-from api.windows import window
+from api.snapshots import Lease
 from service_fixture import Service, StartService
-from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, delivery, publish, sample
-
-LAST = date(2026, 3, 12)
-ZONES = ["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati", "Australia/Lord_Howe"]
-
-
-def busy_marts(home: Path) -> None:
-    """Random rows of three customers over 130 days around a change of the clocks."""
-    marts = Marts(
-        customers=[(1, "A", "pro", 90), (2, "B", "enterprise", None)],
-        deliveries=[
-            delivery("audit_events", 3, "2026-03-01 00:15", accepted=1, newest="2026-03-02")
-        ],
-    )
-    path = publish(home, marts, snapshot_id="busy")
-    draw = random.Random(17)
-    with duckdb.connect(str(path)) as connection:
-        for mart, (dimensions, measures) in QUARTER_HOURLY.items():
-            for _ in range(600):
-                day = datetime(2026, 3, 13) - timedelta(days=draw.randint(1, 130))
-                bucket = day + timedelta(minutes=15 * draw.choice([0, 1, 20, 47, 70, 73, 94, 95]))
-                values: list[object] = []
-                for column in dimensions.split(", "):
-                    name, kind = column.strip().split(" ", 1)
-                    if name == "customer_id":
-                        values.append(draw.randint(1, 3))
-                    elif kind == "bigint":
-                        values.append(draw.randint(1, 4))
-                    elif name == "load_bucket":
-                        values.append(draw.choice(["low", "medium", "high", "unknown"]))
-                    elif kind == "varchar":
-                        values.append(draw.choice(["B", "a", "Ünïcode", "unknown"]))
-                    else:
-                        values.append([])
-                values += [draw.choice([0, 1, 3, 10**12]) for _ in measures]
-                places = ", ".join("?" for _ in [*values, bucket, day])
-                connection.execute(
-                    f"insert into marts.{mart} values ({places})", [*values, bucket, day]
-                )
-        for name, (source, keys, measures) in DAILY.items():
-            sums = ", ".join(f"cast(sum({measure}) as bigint) as {measure}" for measure in measures)
-            connection.execute(
-                f"create or replace table marts.{name} as select {keys}, {sums}, occurred_date"
-                f" from marts.{source} group by {keys}, occurred_date"
-            )
-
-
-@pytest.fixture(scope="module")
-def lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lease]:
-    """A hold on the busy snapshot."""
-    home = tmp_path_factory.mktemp("busy")
-    busy_marts(home)
-    snapshots = Snapshots(ServingSettings(_env_file=None, home=home))
-    with snapshots.lease() as leased:
-        yield leased
-    snapshots.close()
-
-
-@pytest.mark.parametrize("query", ANSWERS)
-def test_every_answer_is_the_querys(lease: Lease, query: str) -> None:
-    """In random windows of five zones, cut at retention or not: all columns, in order."""
-    queries, row_cache = Queries(), RowCache(10_000_000)
-    row_cache.turn_to(lease.snapshot.snapshot_id)
-    draw = random.Random(query)
-    compared = 0
-    for _ in range(150):
-        kept_from = draw.choice([None, LAST - timedelta(days=draw.randint(0, 60))])
-        asked = window(
-            days=draw.choice([1, 2, 3, 7, 30, 90, 140]),
-            tz="UTC" if query.endswith("of_utc_days") else draw.choice(ZONES),
-            end=LAST - timedelta(days=draw.choice([0, 0, 1, 4, 5, 40])),
-            kept_from=kept_from,
-        )
-        customer = draw.randint(1, 4)  # the fourth has no rows
-        rows = CustomerRows(row_cache, queries, lease, customer, may_wait=True)
-        from_memory = ANSWERS[query](rows, asked)
-        queried = queries.run(lease, query, customer_id=customer, window=asked)
-        assert from_memory == queried, (asked, customer)
-        assert [[type(row[name]) for name in sorted(row)] for row in from_memory] == [
-            [type(row[name]) for name in sorted(row)] for row in queried
-        ]
-        compared += sum(map(len, queried))
-    assert compared > 150
+from snapshot_fixture import publish, sample
 
 
 @given(
@@ -208,18 +117,3 @@ def test_a_server_without_room_answers_the_same(
         assert without.get(path).content == service.get(path).content
     assert without.app.state.services.row_cache.size == 0
     assert service.app.state.services.row_cache.size > 0
-
-
-def test_metrics_are_those_of_the_warehouse() -> None:
-    """Each macro became a function; what they compute is compared with the SQL of the answers."""
-    assert set(metrics()) >= {"avg_response_time_ms", "toxic_rate_percent", "average_rating"}
-    assert metric("average_rating", 1, 8) == 0.13
-    assert metric("average_rating", 0, 0) is None
-    assert metric("tokens_per_second", 9 * 10**18, 10**18) == 9000.0
-
-
-def test_measures_are_named_alike() -> None:
-    """The tuples that answers are made from have the columns that a series reads, in order."""
-    assert SERIES["usage"].measures == Usage._fields
-    assert SERIES["compliance"].measures == Scans._fields
-    assert SERIES["ratings"].measures == Ratings._fields

@@ -1,16 +1,14 @@
-"""The ratios of metrics.sql: exact, rounded half away from zero, null without data."""
+"""The declared ratios in SQL: exact, rounded half away from zero, null without data."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
 import duckdb
-import jinja2
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from api.queries.engine import EXACT_RATIO_FILE, METRICS_FILE
+from orchestration.publication.metrics import read_metrics
 
-MACROS = EXACT_RATIO_FILE.read_text() + METRICS_FILE.read_text()
 SCALE_AND_DIGITS = {
     "avg_response_time_ms": (1, 0),
     "tokens_per_second": (1000, 1),
@@ -26,12 +24,10 @@ SCALE_AND_DIGITS = {
 
 def computed(metric: str, numerator: int, denominator: int) -> object:
     """The value of a metric of two sums, typed as DuckDB types sums."""
-    expression = jinja2.Environment().from_string(
-        MACROS + "{{ " + metric + "('numerator', 'denominator') }}"
-    )
+    (macro,) = [each for each in read_metrics() if each.name == metric]
+    first, second = macro.parameters
     ((value,),) = duckdb.execute(
-        f"select {expression.render()} from (select ?::hugeint as numerator,"
-        " ?::hugeint as denominator)",
+        f"select {macro.sql} from (select ?::hugeint as {first}, ?::hugeint as {second})",
         [numerator, denominator],
     ).fetchall()
     return value
