@@ -30,10 +30,13 @@ from api.stats import (
     agent_types,
     compliance,
     data_quality,
+    explain,
     feedback,
     latency,
     query,
+    receipt,
     retention,
+    timelines,
     usage,
 )
 
@@ -112,6 +115,9 @@ def create_app(
         retention,
         account,
         query,
+        explain,
+        receipt,
+        timelines,
     )
     for family in families:
         app.include_router(family.router)

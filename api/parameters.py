@@ -40,6 +40,7 @@ ALLOWED = {
     "by": "agent, model, agent-type or day",
     "compare": "previous, week, month or none",
     "metrics": "names of /api/stats/metrics, with commas between",
+    "metric": "a name of /api/stats/metrics",
     "group_by": "names of dimensions of /api/stats/metrics, with commas between",
     "order_by": "a metric or dimension that is asked for, with or without - before it",
     "granularity": "all, quarter_hour, hour, day, week or month",
@@ -48,7 +49,10 @@ ALLOWED = {
 }
 PERIOD_PARAMETERS = ("days", "start", "tz", "end")
 TABLE_PARAMETERS = (*PERIOD_PARAMETERS, "format")
-GROUPED_PARAMETERS = (*PERIOD_PARAMETERS, "by")
+PAGE_PARAMETERS = ("limit", "offset")
+LIST_PARAMETERS = (*PERIOD_PARAMETERS, *PAGE_PARAMETERS)
+LISTED_TABLE_PARAMETERS = (*TABLE_PARAMETERS, *PAGE_PARAMETERS)
+GROUPED_PARAMETERS = (*LIST_PARAMETERS, "by")
 COMPARED_PARAMETERS = (*PERIOD_PARAMETERS, "compare")
 
 api_key_header = APIKeyHeader(

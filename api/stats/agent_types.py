@@ -6,10 +6,18 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from api.parameters import AuthenticatedCustomer, Period, period
+from api.parameters import (
+    LIST_PARAMETERS,
+    AuthenticatedCustomer,
+    Limit,
+    Offset,
+    Period,
+    period,
+)
 from api.snapshots import Row
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.stats.shapes import Page
 
 router = APIRouter(tags=["agent types"])
 
@@ -87,10 +95,12 @@ class AgentTypeComparison(BaseModel):
 def agent_type_comparison(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=30))],
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=LIST_PARAMETERS))],
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Performance, compliance and satisfaction of each agent type, most messages first."""
-    with answering(request, customer_id, asked) as answer:
+    with answering(request, customer_id, asked, page=Page(limit, offset)) as answer:
         return answer.json(compared(asked.days, answer.list_of("agent_type_comparison")))
 
 

@@ -8,16 +8,19 @@ from pydantic import BaseModel, Field
 
 from api.parameters import (
     COMPARED_PARAMETERS,
-    TABLE_PARAMETERS,
+    LISTED_TABLE_PARAMETERS,
     AuthenticatedCustomer,
     ComparedWith,
     Format,
+    Limit,
+    Offset,
     Period,
     TableFormat,
     period,
 )
 from api.stats.changes import Change, Figure, count
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.stats.shapes import Page
 from api.windows import Comparing
 
 router = APIRouter(tags=["compliance"])
@@ -139,11 +142,15 @@ def compliance_summary(
 def compliance_by_agent_type(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=LISTED_TABLE_PARAMETERS))],
     format: TableFormat = Format.json,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Toxic messages and redactions of each agent type, most messages first."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
+    with answering(
+        request, customer_id, asked, written_as=format, page=Page(limit, offset)
+    ) as answer:
         rows = answer.list_of("compliance_by_agent_type")
         if format is Format.csv:
             columns = list(AgentTypeCompliance.model_fields)

@@ -8,10 +8,12 @@ from pydantic import BaseModel, Field
 
 from api.parameters import (
     COMPARED_PARAMETERS,
-    TABLE_PARAMETERS,
+    LISTED_TABLE_PARAMETERS,
     AuthenticatedCustomer,
     ComparedWith,
     Format,
+    Limit,
+    Offset,
     Period,
     TableFormat,
     period,
@@ -20,6 +22,7 @@ from api.snapshots import Row
 from api.stats.changes import Change, Figure, count
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.stats.shapes import Page
 from api.windows import Comparing
 
 router = APIRouter(tags=["feedback"])
@@ -135,11 +138,15 @@ def feedback_summary(
 def feedback_by_agent_type(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
+    asked: Annotated[Period, Depends(period(default_days=30, parameters=LISTED_TABLE_PARAMETERS))],
     format: TableFormat = Format.json,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Ratings of each agent type, in all and by load, most ratings first."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
+    with answering(
+        request, customer_id, asked, written_as=format, page=Page(limit, offset)
+    ) as answer:
         rows = answer.list_of("feedback_by_agent_type")
         for row in rows:
             row["rating_degrades_at_load"] = degrades_at_load(row)

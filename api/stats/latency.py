@@ -11,10 +11,13 @@ from api.parameters import (
     AuthenticatedCustomer,
     GroupedBy,
     Grouping,
+    Limit,
+    Offset,
     Period,
     period,
 )
 from api.stats.responses import ERRORS, answering
+from api.stats.shapes import Page
 
 router = APIRouter(tags=["usage"])
 
@@ -110,9 +113,11 @@ def usage_latency(
     customer_id: AuthenticatedCustomer,
     asked: Annotated[Period, Depends(period(default_days=7, parameters=GROUPED_PARAMETERS))],
     by: GroupedBy = Grouping.agent,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Percentiles of the response times of each agent, model or agent type with a message, most
     response times first, or of each date, oldest first."""
-    with answering(request, customer_id, asked, grouped_by=by) as answer:
+    with answering(request, customer_id, asked, grouped_by=by, page=Page(limit, offset)) as answer:
         query, kind = LATENCY[by]
         return answer.json_list(kind, kind.validate_python(answer.list_of(query)))

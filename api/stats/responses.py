@@ -63,6 +63,7 @@ class Answering:
         window: Window,
         kept_from: date | None,
         spans: ComparedSpans | None,
+        page: Page,
         etag: str,
         may_wait: bool,
     ) -> None:
@@ -73,6 +74,7 @@ class Answering:
         self._etag = etag
         self._kept_from = kept_from
         self._spans = spans
+        self._page = page
         self._truncated: dict[str, str] = {}
         self.window = window
 
@@ -111,11 +113,12 @@ class Answering:
             may_wait=self._may_wait,
         )
 
-    def list_of(self, shape: str, page: Page = FIRST_PAGE) -> list[Row]:
+    def list_of(self, shape: str) -> list[Row]:
         """The rows of a shape that lists groups: those of the page, the greatest where it is none.
 
         The answer says how many there are, where it has fewer.
         """
+        page = self._page
         found = SHAPES[shape](self.engine, self.window, page)
         if page.limit is None:
             self.say_if_truncated(len(found.rows), max(0, found.in_all - page.offset))
@@ -171,7 +174,9 @@ class Answering:
 
     def json(self, body: BaseModel) -> Response:
         """A JSON object; fields that were not asked for are not in it."""
-        return self._response(body.model_dump_json(exclude_unset=True).encode(), "application/json")
+        return self._response(
+            body.model_dump_json(exclude_unset=True, by_alias=True).encode(), "application/json"
+        )
 
     def json_list(self, kind: TypeAdapter[Any], body: Sequence[BaseModel]) -> Response:
         """A JSON array."""
@@ -219,10 +224,11 @@ def answering(
     grouped_by: Grouping | None = None,
     compared_with: Comparing = Comparing.none,
     question: str = "",
+    page: Page = FIRST_PAGE,
 ) -> Iterator[Answering]:
     """Lease one snapshot while a question is answered, and note what the answer came from.
 
-    `question` is whatever else makes it another question.
+    `question` is whatever else makes it another question, `page` says which rows of a list.
 
     Raises NotModified if the client has this very answer, CacheHit if it is in memory,
     NotReady if there is no snapshot.
@@ -268,6 +274,7 @@ def answering(
             written_as,
             grouped_by,
             question,
+            (page.limit, page.offset),
             asked.fingerprint,
             None if spans is None else str(spans),
             context_headers["X-Covered-From"],
@@ -298,6 +305,7 @@ def answering(
             window=asked,
             kept_from=kept_from,
             spans=spans,
+            page=page,
             etag=etag,
             may_wait=getattr(request.state, "may_wait", True),
         )

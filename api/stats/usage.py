@@ -8,16 +8,20 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api.parameters import (
     COMPARED_PARAMETERS,
+    LISTED_TABLE_PARAMETERS,
     TABLE_PARAMETERS,
     AuthenticatedCustomer,
     ComparedWith,
     Format,
+    Limit,
+    Offset,
     Period,
     TableFormat,
     period,
 )
 from api.stats.changes import Change, Figure, count
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
+from api.stats.shapes import Page
 from api.windows import Comparing
 
 router = APIRouter(tags=["usage"])
@@ -108,7 +112,22 @@ class ModelUsage(BaseModel):
     )
 
 
+class AgentTypeUsage(BaseModel):
+    """Usage of one agent type."""
+
+    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
+    agent_type_name: str = Field(
+        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
+    )
+    message_count: int = Field(description="Agent responses.", examples=[850])
+    total_tokens: int = Field(description="Input and output tokens.", examples=[325000])
+    total_input_tokens: int = Field(description="Input tokens.", examples=[210000])
+    total_output_tokens: int = Field(description="Output tokens.", examples=[115000])
+    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1720])
+
+
 AGENTS = TypeAdapter(list[AgentUsage])
+AGENT_TYPES = TypeAdapter(list[AgentTypeUsage])
 MODELS = TypeAdapter(list[ModelUsage])
 
 
@@ -132,11 +151,15 @@ def usage_summary(
 def usage_by_agent(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=7, parameters=TABLE_PARAMETERS))],
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=LISTED_TABLE_PARAMETERS))],
     format: TableFormat = Format.json,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Usage of each agent with a message, most tokens first."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
+    with answering(
+        request, customer_id, asked, written_as=format, page=Page(limit, offset)
+    ) as answer:
         rows = answer.list_of("usage_by_agent")
         if format is Format.csv:
             return answer.csv("usage-by-agent", list(AgentUsage.model_fields), rows)
@@ -170,12 +193,36 @@ def usage_timeline(
 def usage_by_model(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=7, parameters=TABLE_PARAMETERS))],
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=LISTED_TABLE_PARAMETERS))],
     format: TableFormat = Format.json,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Usage of each model with a message, most tokens first."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
+    with answering(
+        request, customer_id, asked, written_as=format, page=Page(limit, offset)
+    ) as answer:
         rows = answer.list_of("usage_by_model")
         if format is Format.csv:
             return answer.csv("usage-by-model", list(ModelUsage.model_fields), rows)
         return answer.json_list(MODELS, [ModelUsage(**row) for row in rows])
+
+
+@router.get("/api/stats/usage/by-agent-type", response_model=list[AgentTypeUsage], responses=ERRORS)
+@from_memory_or_in_a_thread
+def usage_by_agent_type(
+    request: Request,
+    customer_id: AuthenticatedCustomer,
+    asked: Annotated[Period, Depends(period(default_days=7, parameters=LISTED_TABLE_PARAMETERS))],
+    format: TableFormat = Format.json,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """Usage of each agent type with a message, most tokens first."""
+    with answering(
+        request, customer_id, asked, written_as=format, page=Page(limit, offset)
+    ) as answer:
+        rows = answer.list_of("usage_by_agent_type")
+        if format is Format.csv:
+            return answer.csv("usage-by-agent-type", list(AgentTypeUsage.model_fields), rows)
+        return answer.json_list(AGENT_TYPES, [AgentTypeUsage(**row) for row in rows])

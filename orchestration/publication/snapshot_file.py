@@ -95,6 +95,7 @@ _INFO_TYPES = {
     "duckdb_version": "varchar",
     "engine": "varchar",
     "toxicity_threshold": "double",
+    "recounted_at": "timestamp",
 }
 
 
@@ -129,6 +130,7 @@ class Info:
     duckdb_version: str
     engine: str
     toxicity_threshold: float
+    recounted_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from api.settings import ServingSettings
 TIERS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "retention_policies.csv"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
+RECOUNTED_AT = datetime(2026, 3, 10, 3, 0)
 
 ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
 USAGE = (
@@ -99,6 +100,8 @@ class Marts:
     """customer, agent type, name, model"""
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)
     """stream, customer, reason, is dated, 6 counts, newest event, bucket_start: see `delivery`"""
+    recounts: list[tuple[Any, ...]] = field(default_factory=list)
+    """stream, customer, what does not add up, date"""
     deletions: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, table, cutoff, rows, oldest and newest deleted, deleted at"""
 
@@ -237,6 +240,12 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
         )
         _table(
             connection,
+            "reconciliation",
+            "stream varchar, customer_id bigint, difference bigint, occurred_date date",
+            marts.recounts,
+        )
+        _table(
+            connection,
             "retention_ledger",
             "customer_id bigint, table_name varchar, cutoff timestamp, rows_deleted bigint,"
             " oldest_deleted timestamp, newest_deleted timestamp, deleted_at timestamp",
@@ -259,8 +268,8 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             connection,
             "snapshot_info",
             "snapshot_id varchar, published_at timestamp, data_as_of timestamp,"
-            " schema_version integer, agentstats_version varchar",
-            [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0")],
+            " schema_version integer, agentstats_version varchar, recounted_at timestamp",
+            [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0", RECOUNTED_AT)],
         )
         connection.execute("commit")
 

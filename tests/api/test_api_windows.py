@@ -212,11 +212,11 @@ def test_each_day_of_a_timeline_equals_a_plain_sum(lease: Lease, asked: Window) 
 def test_queries_are_rendered_from_this_checkout() -> None:
     """Every query is about one customer and has no Jinja left in it.
 
-    All but that of the load buckets, which are the same for everybody.
+    All but those of the load buckets and the snapshot, which are the same for everybody.
     """
     assert set(QUERIES.names) == {path.stem for path in SQL_FOLDER.glob("*.sql")}
     for name in QUERIES.names:
         sql = QUERIES.sql(name)
         assert "{{" not in sql and "{%" not in sql and "{#" not in sql
-        assert "customer_id = $customer_id" in sql or name == "load_buckets"
+        assert "customer_id = $customer_id" in sql or name in ("load_buckets", "snapshot")
         assert Path(name).name == name

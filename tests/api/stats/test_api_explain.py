@@ -1,0 +1,168 @@
+"""`/api/stats/explain`: exact parts, by every order in which the causes can change."""
+
+from fractions import Fraction
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.stats.explain import CAUSES, ModelUse, causes_of, in_whole_numbers
+from service_fixture import Service, StartService
+from snapshot_fixture import ACME, BOREAL, Marts, publish, usage
+
+PATH = "/api/stats/explain"
+Span = dict[str, tuple[int, int, int]]
+COUNTED = {
+    "total_messages": (0,),
+    "total_tokens": (1, 2),
+    "total_input_tokens": (1,),
+    "total_output_tokens": (2,),
+}
+"""Which numbers of a model's use make up a metric."""
+
+spans = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.tuples(st.integers(1, 50), st.integers(0, 10**6), st.integers(0, 10**6)),
+    max_size=4,
+)
+
+
+def by_every_order(metric: str, before: Span, after: Span) -> dict[str, Fraction]:
+    """The mean of what each cause adds, by walking through all orders, one model after another."""
+    models = sorted({*before, *after})
+    sides = [before, after]
+    totals = [sum(use[0] for use in side.values()) for side in sides]
+
+    def value(states: dict[str, int]) -> Fraction:
+        found = Fraction(0)
+        for model in models:
+            mix = states.get("model_mix", 0)
+            if not totals[mix]:
+                mix = 1 - mix
+            share = Fraction(sides[mix].get(model, (0, 0, 0))[0], totals[mix])
+            each = Fraction(metric == "total_messages")
+            for number, side in ((1, "input"), (2, "output")):
+                cause = f"{side}_tokens_per_message"
+                if cause in CAUSES[metric]:
+                    use = sides[states[cause]].get(model) or sides[1 - states[cause]][model]
+                    each += Fraction(use[number], use[0])
+            found += totals[states["messages"]] * share * each
+        return found
+
+    names = CAUSES[metric]
+    sums = dict.fromkeys(names, Fraction(0))
+    orders = list(permutations(names))
+    for order in orders:
+        states = dict.fromkeys(names, 0)
+        for cause in order:
+            here = value(states)
+            states[cause] = 1
+            sums[cause] += value(states) - here
+    return {name: total / len(orders) for name, total in sums.items()}
+
+
+@pytest.mark.parametrize("metric", CAUSES)
+@settings(max_examples=100, deadline=None)
+@given(before=spans, after=spans)
+def test_causes_are_the_mean_over_all_orders_and_add_up(
+    metric: str, before: Span, after: Span
+) -> None:
+    """Models come, go and stay; a span may be empty."""
+    found = causes_of(
+        metric,
+        {model: ModelUse(*use) for model, use in before.items()},
+        {model: ModelUse(*use) for model, use in after.items()},
+    )
+    assert found == by_every_order(metric, before, after)
+    earlier, later = (
+        sum(use[number] for number in COUNTED[metric] for use in span.values())
+        for span in (before, after)
+    )
+    assert sum(found.values()) == later - earlier
+    shown = in_whole_numbers(found)
+    assert sum(shown.values()) == later - earlier
+    assert all(abs(shown[name] - found[name]) < 1 for name in found)
+
+
+def test_the_example_of_the_docs() -> None:
+    """10 messages of 100 tokens, then 20 of 150: worked out by hand in docs/api.md."""
+    found = causes_of(
+        "total_input_tokens", {"m": ModelUse(10, 1000, 0)}, {"m": ModelUse(20, 3000, 0)}
+    )
+    assert found == {"messages": 1250, "model_mix": 0, "input_tokens_per_message": 750}
+
+
+def test_whole_numbers_go_to_the_largest_remainders() -> None:
+    """Of equal ones to the first."""
+    thirds = {name: Fraction(1, 3) for name in "abc"}
+    assert in_whole_numbers(thirds) == {"a": 1, "b": 0, "c": 0}
+    parts = {"a": Fraction(-7, 2), "b": Fraction(5, 4), "c": Fraction(1, 4)}
+    assert in_whole_numbers(parts) == {"a": -3, "b": 1, "c": 0}
+
+
+def weeks(tmp_path: Path) -> None:
+    """A week of 10 messages of 100 tokens, and one of 20 of 150, before 2026-03-10 12:00."""
+    publish(
+        tmp_path,
+        Marts(
+            customers=[(ACME, "Acme", "pro", 90), (BOREAL, "Boreal", "pro", 90)],
+            usage=[
+                usage(ACME, 1, 5, "m", "2026-02-01 00:00", message_count=1),
+                usage(ACME, 1, 5, "m", "2026-02-25 09:00", message_count=10, input_tokens=1000),
+                usage(ACME, 1, 5, "m", "2026-03-04 09:00", message_count=20, input_tokens=3000),
+                usage(BOREAL, 1, 5, "other", "2026-03-04 09:00", message_count=7, input_tokens=1),
+            ],
+        ),
+    )
+
+
+def test_an_answer_adds_up(start: StartService, tmp_path: Path) -> None:
+    """The figures are those of the summary's comparison."""
+    weeks(tmp_path)
+    service = start()
+    body = service.get(f"{PATH}?metric=total_tokens&days=7").json()
+    assert body == {
+        "metric": "total_tokens",
+        "from": 1000,
+        "to": 3000,
+        "change": 2000,
+        "causes": [
+            {"cause": "messages", "change": 1250},
+            {"cause": "model_mix", "change": 0},
+            {"cause": "input_tokens_per_message", "change": 750},
+            {"cause": "output_tokens_per_message", "change": 0},
+        ],
+        "reason": None,
+    }
+    summary = service.get("/api/stats/usage/summary?days=7&compare=previous").json()
+    figures = [summary[span]["total_tokens"] for span in ("previous", "compared")]
+    assert figures == [1000, 3000]
+
+
+def test_what_cannot_be_compared_says_why(start: StartService, tmp_path: Path) -> None:
+    """Nothing of it is a number then."""
+    weeks(tmp_path)
+    body = start().get(f"{PATH}?metric=total_messages&days=60").json()
+    assert body["reason"] == "data begins 2026-02-01"
+    assert (body["from"], body["to"], body["change"], body["causes"]) == (None, None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ("", "metric"),
+        ("metric=average_rating", "metric"),
+        ("metric=total_tokens&compare=none", "compare"),
+        ("metric=total_tokens&format=csv", "format"),
+        ("metric=total_tokens&metric=total_tokens", "metric"),
+    ],
+)
+def test_what_does_not_go_is_refused(service: Service, parameters: str, named: str) -> None:
+    """422, with the parameter."""
+    answer = service.get(f"{PATH}?{parameters}")
+    assert answer.status_code == 422
+    details: dict[str, Any] = answer.json()["details"]
+    assert details["parameter"] == named
