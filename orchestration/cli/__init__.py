@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -16,11 +18,30 @@ from orchestration.errors import FAILED, AgentstatsError
 
 app = typer.Typer(
     name="agentstats",
-    help="Usage and metrics warehouse for fleets of AI agents.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"agentstats {metadata.version('agentstats')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say which version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Usage and metrics warehouse for fleets of AI agents."""
+
+
 for command in (
     jobs.demo,
     jobs.run,

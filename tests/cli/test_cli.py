@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -173,6 +174,12 @@ def test_reconcile_says_how_to_come_by_marts_where_there_are_none(home: Path) ->
     assert proof.returncode == 1
     assert "`agentstats run hourly` builds them" in proof.stderr.replace("\n", " ")
     assert "Traceback" not in proof.stderr
+
+
+def test_the_version_is_that_of_the_package(home: Path) -> None:
+    """And nothing else, with 0."""
+    said = agentstats(home, "--version")
+    assert (said.returncode, said.stdout) == (0, f"agentstats {version('agentstats')}\n")
 
 
 def test_a_key_without_a_name_is_refused(home: Path) -> None:
