@@ -1,7 +1,7 @@
 """`agentstats erase`: everything of one customer, everywhere, and the proof of it.
 
-The erasure is booked first, so that from then on landing refuses whatever is delivered again; each
-part after that can be done twice, so an erasure that was cut off is finished by asking again.
+The erasure is recorded first, so that from then on landing refuses whatever is delivered again;
+each part after that can be done twice, so one that was cut off is finished by asking again.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _erase(
     pipeline.land(settings, ledger)
     clear_unknown(settings, ledger)
     kept_from = midnight(settings.clock()) + timedelta(days=1)
-    announced = _booked(settings, customer_id, EVERYTHING, kept_from, run_id, rows=0)
+    announced = _recorded(settings, customer_id, EVERYTHING, kept_from, run_id, rows=0)
     ledger.record_deletions([announced])
 
     def tell(progress: Progress) -> None:
@@ -140,7 +140,7 @@ def _erase(
     )
 
 
-def _booked(
+def _recorded(
     settings: Settings,
     customer_id: int,
     table: str,

@@ -32,7 +32,7 @@ from orchestration.source.pull import Pull
 from orchestration.source.pull import pull as pull_from_source
 from orchestration.storage.database import connect
 from orchestration.storage.durable import make_folder
-from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.full_disk import reports_no_room
 from orchestration.storage.ledger import Ledger, Load
 from orchestration.warehouse import dbt, rollups, warehouse_file
 from orchestration.warehouse.culprits import find_culprits
@@ -83,7 +83,7 @@ class RollUp:
         """Whether a model or test failed, and neither disk nor memory did."""
         messages = [node.message or "" for node in self.failed]
         return bool(messages) and not any(
-            "IO Error" in text or "Out of Memory" in text or tells_of_no_room(text)
+            "IO Error" in text or "Out of Memory" in text or reports_no_room(text)
             for text in messages
         )
 
@@ -164,12 +164,12 @@ def _roll_up_anew(settings: Settings, ledger: Ledger, *, full_refresh: bool) -> 
     try:
         done = _roll_up(settings, ledger, full_refresh=full_refresh)
     except duckdb.Error as error:
-        if not rollups.tells_of_damage(settings, str(error)):
+        if not rollups.reports_damage(settings, str(error)):
             raise
         damage = str(error)
     else:
         messages = [node.message or "" for node in done.failed]
-        damage = next((text for text in messages if rollups.tells_of_damage(settings, text)), "")
+        damage = next((text for text in messages if rollups.reports_damage(settings, text)), "")
         if not damage:
             return done
     rollups.set_aside(settings, damage)
@@ -228,7 +228,7 @@ def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:
     """Delete landed files whose load is verified in the lake, and which are old enough or hold
     what is past its retention.
 
-    Verified: every lake file of the load is there with the bytes that the ledger booked. Returns
+    Verified: every lake file of the load is there with the bytes that the ledger recorded. Returns
     the files deleted, relative to the landing folder.
     """
     archive = settings.landing / LOADED_FOLDER

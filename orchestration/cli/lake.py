@@ -1,4 +1,4 @@
-"""Commands about the lake's files: whether they are what was booked, and giving one up."""
+"""Commands about the lake's files: whether they are what was recorded, and giving one up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verify(as_json: AsJson = False) -> None:
     else:
         out.print(
             f"{verification.ok} of {verification.files} files of the lake "
-            f"({verification.bytes} bytes) are what the ledger booked."
+            f"({verification.bytes} bytes) are what the ledger recorded."
         )
         print_table(
             "Files that are not",
@@ -39,7 +39,7 @@ def verify(as_json: AsJson = False) -> None:
     if verification.found:
         err.print(
             "Restore what is damaged or missing from the backup of lake/. Where there is none, "
-            "`agentstats lake forget FILE` books the loss; its events may be dropped again.",
+            "`agentstats lake forget FILE` records the loss; its events may be dropped again.",
         )
         raise typer.Exit(1)
 
@@ -53,7 +53,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give up lake files that are damaged or missing: book the loss, and have their dates rebuilt
+    """Give up lake files that are damaged or missing: record the loss, and have their dates rebuilt
     by the next run."""
     from orchestration.lake.forgetting import forget as forget_files
     from orchestration.lake.forgetting import loss_of
@@ -72,7 +72,7 @@ def forget(
                 ["stream", "customer_id", "occurred_date", "measure", "lost"],
                 [dataclasses.astuple(amount) for amount in lost.amounts],
             )
-        if not yes and not typer.confirm("Book this as lost?", err=True):
+        if not yes and not typer.confirm("Record this as lost?", err=True):
             raise typer.Exit(1)
         forget_files(settings, ledger, lost)
     if as_json:
@@ -83,8 +83,8 @@ def forget(
             }
         )
     err.print(
-        "Booked. The next run rebuilds what is left of the dates; `agentstats reconcile` shows the "
-        "loss. What was delivered may be dropped again.",
+        "Recorded. The next run rebuilds what is left of the dates; `agentstats reconcile` shows "
+        "the loss. What was delivered may be dropped again.",
     )
 
 

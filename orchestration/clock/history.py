@@ -42,7 +42,7 @@ def dagster_history(
     context: dg.AssetExecutionContext, writer: Writer
 ) -> dg.MaterializeResult[None]:
     """Forget the runs that ended long ago, with their events and logs."""
-    # Dagster books its runs by the wall clock, whatever AGENTSTATS_NOW says.
+    # Dagster records its runs by the wall clock, whatever AGENTSTATS_NOW says.
     before = time.time() - writer.settings.dagster_history_days * 86_400
     forgotten = forget_runs(context.instance, before=before)
     forget_events_without_run(context.instance, before=before)

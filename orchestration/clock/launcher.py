@@ -17,9 +17,9 @@ from orchestration.clock.run_worker import Life
 
 log = structlog.get_logger()
 
-# A run is booked as started a moment before its process shows itself.
+# A run is recorded as started a moment before its process shows itself.
 SECONDS_TO_SHOW_ITSELF = 60
-# What a run that is told to stop has, to book its end; shorter than Dagster's own patience.
+# What a run that is told to stop has, to record its end; shorter than Dagster's own patience.
 GRACE_SECONDS = 20
 # What a run that is over its time may take besides, before it is killed without a word.
 OVERDUE_SECONDS = 60

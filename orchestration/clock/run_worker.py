@@ -44,7 +44,7 @@ def alive(dagster_home: Path, run_id: str) -> Iterator[None]:
 
 
 def alive_until_exit(dagster_home: Path, run_id: str) -> None:
-    """Show that the run's process lives, to its very end: Dagster books the run's end last."""
+    """Show that the run's process lives, to its very end: Dagster records the run's end last."""
     path = _path(dagster_home, run_id)
     if path not in _held:
         _held[path] = _hold(dagster_home, run_id)

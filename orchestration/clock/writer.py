@@ -63,7 +63,7 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger; asking for it takes the writer's place and books the start of the run."""
+        """The ledger; asking for it takes the writer's place and records the start of the run."""
         if self._ledger is None:
             self._ledger = self._take_place(self.settings)
         return self._ledger
@@ -123,10 +123,10 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         pipeline.clear_scratch(settings)
         ledger = self._held.enter_context(closing(Ledger(settings.ledger_path)))
         ledger.start_run(run_id=self._run_id, job=self._job, pid=os.getpid(), at=settings.clock())
-        self._held.callback(self._book_end, ledger, settings)
+        self._held.callback(self._record_end, ledger, settings)
         return ledger
 
-    def _book_end(self, ledger: Ledger, settings: Settings) -> None:
+    def _record_end(self, ledger: Ledger, settings: Settings) -> None:
         ledger.end_run(
             self._run_id,
             succeeded=self._has_succeeded,

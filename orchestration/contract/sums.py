@@ -1,4 +1,4 @@
-"""The sums that are booked when rows are written to the lake, and recounted from it.
+"""The sums that are recorded when rows are written to the lake, and recounted from it.
 
 Counts alone would not show a number that has changed on its way.
 """

@@ -1,9 +1,9 @@
-"""Taking the doomed rows out of the lake, one step at a time.
+"""Deleting rows from the lake, one step at a time.
 
 A file whose rows all go is dropped; of a mixed one, what stays is written to a file of another
-name. Then one transaction of the ledger lets the new files count instead of the old ones and books
-the deletion, and the old files are unlinked. Wherever that is cut off, the lake is as the ledger
-says, what the ledger does not know is removed by the next run, and that finishes the plan.
+name. Then one transaction of the ledger lets the new files count instead of the old ones and
+records the deletion, and the old files are unlinked. Wherever that is cut off, the lake is as the
+ledger says, what is not in the ledger is removed by the next run, and that finishes the plan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import duckdb
 import structlog
 
 from orchestration.contract.streams import STREAMS_BY_NAME
-from orchestration.lake.deletion_plan import Plan, Rule, Step, is_doomed, prepare
+from orchestration.lake.deletion_plan import Plan, Rule, Step, is_to_be_deleted, prepare
 from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER, REJECTED_FOLDER, write_file
 from orchestration.settings import Settings
@@ -108,12 +108,14 @@ def _delete(
 ) -> int:
     paths = verified_paths(settings.lake, ledger, [file for file, _ in step.files])
     deletions = _find(connection, settings, rule, step, paths, run_id)
-    doomed = dict(connection.execute("select file, count(*) from doomed group by file").fetchall())
+    to_delete = dict(
+        connection.execute("select file, count(*) from to_delete group by file").fetchall()
+    )
     added: list[tuple[LakeFile, int]] = []
     mixed = {
         file.path: new_name(file)
         for file, _ in step.files
-        if doomed.get(str(settings.lake / file.path), 0) < file.rows
+        if to_delete.get(str(settings.lake / file.path), 0) < file.rows
     }
     ledger.announce_rewrite({new: [old] for old, new in mixed.items()})
     for (file, load_seq), pattern in zip(step.files, paths, strict=True):
@@ -124,14 +126,14 @@ def _delete(
             f"select * exclude (file_row_number) "
             f"from read_parquet({literal(pattern)}, file_row_number = true, "
             "hive_partitioning = false) where file_row_number not in "
-            f"(select row from doomed where file = {literal(path)}) order by file_row_number"
+            f"(select row from to_delete where file = {literal(path)}) order by file_row_number"
         )
         written = write_file(
             connection, rest, mixed[file.path], file.folder, file.occurred_date, settings.lake
         )
-        if sum(new.rows for new in written) + doomed.get(path, 0) != file.rows:
+        if sum(new.rows for new in written) + to_delete.get(path, 0) != file.rows:
             raise LakeDamaged(
-                f"{path} has other rows than the ledger booked ({file.rows}); it was left as it "
+                f"{path} has other rows than the ledger recorded ({file.rows}); it was left as it "
                 "is. Restore ledger.db and lake/ from the same backup, and run this again"
             )
         added += [(new, load_seq) for new in written]
@@ -155,7 +157,7 @@ def _find(
     lake_paths: Sequence[str],
     run_id: str,
 ) -> list[Deletion]:
-    """Fill `doomed` (file, row) for the step's files; what goes, by customer."""
+    """Fill `to_delete` (file, row) for the step's files; what goes, by customer."""
     reader = (
         "read_parquet($paths, filename = 'file', file_row_number = true, hive_partitioning = false)"
     )
@@ -169,7 +171,7 @@ def _find(
     day = f"date '{step.occurred_date}'" if step.occurred_date else "null"
     connection.execute(
         f"""
-        create or replace temp table doomed as
+        create or replace temp table to_delete as
         select
             lake_row.file,
             lake_row.file_row_number as row,
@@ -178,13 +180,13 @@ def _find(
             cast({time} as timestamp) as instant
         from {reader} as lake_row
         left join cutoff on lake_row.customer_id = cutoff.customer_id
-        where {is_doomed(rule, step.folder, day)}
+        where {is_to_be_deleted(rule, step.folder, day)}
         """,
         paths,
     )
     groups = connection.execute(
         "select customer_id, count(*), count(distinct identity), min(instant), max(instant) "
-        "from doomed group by customer_id order by customer_id"
+        "from to_delete group by customer_id order by customer_id"
     ).fetchall()
     return [
         Deletion(

@@ -49,20 +49,20 @@ class TooMuch(AgentstatsError):
 class Rule:
     """Whose rows go: those older than `kept_from` of their customer.
 
-    `kept_from_of_nobody` is the cutoff of rows whose customer could not be read. A rule that
+    `kept_from_without_customer` is the cutoff of rows whose customer could not be read. A rule that
     `takes_all` takes everything of the customers in `kept_from`, whatever its time, reference rows
     too; `cutoff` is then what the ledger says was kept from.
     """
 
     cause: Cause
     kept_from: dict[int, datetime]
-    kept_from_of_nobody: datetime
+    kept_from_without_customer: datetime
     takes_all: bool = False
 
     def cutoff_of(self, customer_id: int | None) -> datetime:
         """What the ledger says of the customer."""
         if customer_id is None:
-            return self.kept_from_of_nobody
+            return self.kept_from_without_customer
         return self.kept_from[customer_id]
 
 
@@ -163,16 +163,18 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
         prepare(connection, rule)
         for folder in ledger.lake_folders():
             files = ledger.lake_files_in(folder)
-            doomed_paths: set[str] = set()
+            paths_to_delete_from: set[str] = set()
             if folder == REJECTED_FOLDER:
                 refused_in_lake, refused = _refused(connection, settings, ledger, rule, files)
-            for path, customer_id, rows in _doomed_rows(
+            for path, customer_id, rows in _rows_to_delete(
                 connection, settings, ledger, rule, folder, files
             ):
-                doomed_paths.add(path)
+                paths_to_delete_from.add(path)
                 group = (customer_id, folder)
                 rows_by_group[group] = rows_by_group.get(group, 0) + rows
-            steps += _steps(folder, [file for file in files if file[0].path in doomed_paths])
+            steps += _steps(
+                folder, [file for file in files if file[0].path in paths_to_delete_from]
+            )
         policies = read_policies(connection, customer_files(settings, ledger))
         without_policy = _customers_without_policy(connection, settings, ledger, policies)
     return Plan(
@@ -193,39 +195,39 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, rule: Rule) -> None:
-    """Make the table `cutoff` that `is_doomed` reads."""
+    """Make the table `cutoff` that `is_to_be_deleted` reads."""
     kept_from = rule.kept_from
     if rule.takes_all:
         kept_from = dict.fromkeys(kept_from, FOREVER)
     fill_cutoffs(connection, "cutoff", kept_from)
 
 
-def is_doomed(rule: Rule, folder: str, occurred_date: str) -> str:
+def is_to_be_deleted(rule: Rule, folder: str, occurred_date: str) -> str:
     """SQL: whether a `lake_row`, left-joined with `cutoff`, goes.
 
     A date's rows of one customer go together: their date decides. A rejected row is of the time it
     tells, if that is before it was rejected. A name has no time: it goes only with its customer.
     """
-    of_nobody = _NEVER if rule.takes_all else rule.kept_from_of_nobody
+    without_customer = _NEVER if rule.takes_all else rule.kept_from_without_customer
     if folder == REJECTED_FOLDER:
         instant = (
             "least(lake_row.rejected_at, coalesce(lake_row.occurred_at, lake_row.rejected_at))"
         )
         if rule.takes_all:
             # They may be the customer's, as far as anybody can tell.
-            of_nobody = FOREVER
+            without_customer = FOREVER
     elif folder in STREAMS_BY_NAME and STREAMS_BY_NAME[folder].is_reference:
         instant = "timestamp '0001-01-01'" if rule.takes_all else "cast(null as timestamp)"
     else:
         instant = f"cast({occurred_date} as timestamp)"
-    nobody = literal(of_nobody.replace(tzinfo=None).isoformat(sep=" "))
+    nobody = literal(without_customer.replace(tzinfo=None).isoformat(sep=" "))
     return (
         f"coalesce({instant} < case when lake_row.customer_id is null then timestamp {nobody} "
         "else cutoff.kept_from end, false)"
     )
 
 
-def _doomed_rows(
+def _rows_to_delete(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
     ledger: Ledger,
@@ -253,7 +255,7 @@ def _doomed_rows(
         from read_parquet($paths, filename = 'file', hive_partitioning = false) as lake_row
         inner join lake_file on lake_row.file = lake_file.file
         left join cutoff on lake_row.customer_id = cutoff.customer_id
-        where {is_doomed(rule, folder, "lake_file.occurred_date")}
+        where {is_to_be_deleted(rule, folder, "lake_file.occurred_date")}
         group by lake_file.path, lake_row.customer_id
         """,
         {"paths": verified_paths(settings.lake, ledger, [file for file, _ in files])},
@@ -270,7 +272,7 @@ def _refused(
     """(rows that landing refused as expired, those of them that go)."""
     rows: list[tuple[int, int]] = connection.execute(
         f"""
-        select count(*), count(*) filter ({is_doomed(rule, REJECTED_FOLDER, "null")})
+        select count(*), count(*) filter ({is_to_be_deleted(rule, REJECTED_FOLDER, "null")})
         from read_parquet($paths, hive_partitioning = false) as lake_row
         left join cutoff on lake_row.customer_id = cutoff.customer_id
         where lake_row.reason = 'expired'

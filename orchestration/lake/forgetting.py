@@ -1,7 +1,7 @@
 """`agentstats lake forget`: giving up files that are damaged or lost, so that it adds up again.
 
-What was lost is what landing booked as accepted and written, and no other file of the lake holds.
-It is booked once, by customer and date; then the files count no more, their dates are rebuilt by
+What was lost is what landing recorded as accepted and written, and no other file of the lake holds.
+It is recorded once, by customer and date; then the files count no more, their dates are rebuilt by
 the next run, and what was lost may be delivered again, as anything new.
 """
 
@@ -65,7 +65,9 @@ def loss_of(settings: Settings, ledger: Ledger, paths: Sequence[str]) -> Forgott
     faulty = {fault.file.path for fault in faults}
     for file in files:
         if file.path not in faulty:
-            raise NotToForget(f"{file.path} is what the ledger booked: there is nothing to give up")
+            raise NotToForget(
+                f"{file.path} is what the ledger recorded: there is nothing to give up"
+            )
     amounts: list[LossAmount] = []
     with closing(connect(settings)) as connection:
         for stream, day in _places(files):
@@ -74,7 +76,7 @@ def loss_of(settings: Settings, ledger: Ledger, paths: Sequence[str]) -> Forgott
 
 
 def forget(settings: Settings, ledger: Ledger, lost: Forgotten) -> None:
-    """Book the loss, and move what is left of the files to the quarantine."""
+    """Record the loss, and move what is left of the files to the quarantine."""
     files = [fault.file for fault in lost.faults]
     ledger.record_losses(
         [(fault.file, fault.state) for fault in lost.faults],
@@ -116,7 +118,7 @@ def _amounts(
     day: date,
     faulty: set[str],
 ) -> list[LossAmount]:
-    """What landing booked for the stream and date, less what is there and what was lost before."""
+    """What landing recorded for stream and date, less what is there and what was lost before."""
 
     def whole(folder: str) -> list[str]:
         files = [file for file in ledger.lake_files_of(folder, [day]) if file.path not in faulty]
@@ -133,10 +135,10 @@ def _amounts(
                 amounts[key] = amounts.get(key, 0) + sign * int(amount)
 
     rows = "read_parquet($paths, hive_partitioning = false)"
-    booked = ", ".join(f"sum(written_{measure})" for measure in MEASURES)
+    recorded = ", ".join(f"sum(written_{measure})" for measure in MEASURES)
     add(
         1,
-        f"select customer_id, sum(accepted), {booked} from {rows} "
+        f"select customer_id, sum(accepted), {recorded} from {rows} "
         f"where stream = '{stream.name}' and reason is null group by customer_id",
         whole(COUNTS_FOLDER),
     )

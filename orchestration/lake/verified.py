@@ -1,4 +1,4 @@
-"""A lake file is read only while it has the bytes that the ledger booked.
+"""A lake file is read only while it has the bytes that the ledger recorded.
 
 Whoever reads the lake takes its paths from `verified_paths`. A file is hashed once while a ledger
 is open, which is one run, and again where its size, its times or its inode have changed since.
@@ -29,7 +29,7 @@ State = Literal["damaged", "missing"]
 
 
 class LakeDamaged(AgentstatsError):
-    """A lake file is not what the ledger booked; the message says which, and what to do."""
+    """A lake file is not what the ledger recorded; the message says which, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Fault:
 
 def verified_paths(lake: Path, ledger: Ledger, files: Iterable[LakeFile]) -> list[str]:
     """Where the files are, as DuckDB's readers are told, once each was found to have the bytes that
-    the ledger booked.
+    the ledger recorded.
 
     Raises `LakeDamaged`, which names those that have not.
     """
@@ -59,15 +59,15 @@ def refuse_faults(lake: Path, faults: Sequence[Fault]) -> None:
     named = "; ".join(f"{lake / fault.file.path} {fault.problem}" for fault in faults[:_NAMED])
     more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
     raise LakeDamaged(
-        f"the lake is not what the ledger booked: {named}{more}. Nothing was read from it, and it "
-        "was left as it is. Restore it from the backup of lake/; where there is none, `agentstats "
-        "lake forget FILE` books the loss, and its events may be dropped again. `agentstats lake "
-        "verify` lists every such file"
+        f"the lake is not what the ledger recorded: {named}{more}. Nothing was read from it, and "
+        "it was left as it is. Restore it from the backup of lake/; where there is none, "
+        "`agentstats lake forget FILE` records the loss, and its events may be dropped again. "
+        "`agentstats lake verify` lists every such file"
     )
 
 
 def find_faults(lake: Path, ledger: Ledger, files: Sequence[LakeFile]) -> list[Fault]:
-    """Those of the files that are missing, or are not what the ledger booked."""
+    """Those of the files that are missing, or are not what the ledger recorded."""
     unseen = [file for file in files if not _is_known_whole(lake, ledger, file)]
     if sum(file.bytes for file in unseen) < _BYTES_WORTH_A_THREAD:
         looked_at = [_look(lake, file) for file in unseen]
@@ -99,10 +99,10 @@ def _look(lake: Path, file: LakeFile) -> FoundWhole | Fault:
             there = os.fstat(opened.fileno())
             if there.st_size != file.bytes:
                 return Fault(
-                    file, "damaged", f"has {there.st_size} bytes, and {file.bytes} were booked"
+                    file, "damaged", f"has {there.st_size} bytes, and {file.bytes} were recorded"
                 )
             if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-                return Fault(file, "damaged", "does not have the bytes that were booked")
+                return Fault(file, "damaged", "does not have the bytes that were recorded")
     except (FileNotFoundError, NotADirectoryError):
         return Fault(file, "missing", "is missing")
     except OSError as error:
@@ -119,7 +119,7 @@ def _seen(sha256: str, there: os.stat_result) -> FoundWhole:
 @dataclass(frozen=True)
 class Found:
     """A file that is not as it should be, relative to the lake. `folder`, `occurred_date` and
-    `rows` are of what the ledger booked, and None of a file that it does not know."""
+    `rows` are of what the ledger recorded, and None of a file that it does not know."""
 
     path: str
     state: Literal["damaged", "missing", "unknown"]
@@ -131,7 +131,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Verification:
-    """Every file of the lake and of the ledger: `ok` of `files` booked, and all others by name."""
+    """Every file of lake and ledger: `ok` of `files` recorded, and all others by name."""
 
     files: int
     bytes: int
@@ -140,7 +140,7 @@ class Verification:
 
 
 def verify_lake(lake: Path, ledger: Ledger) -> Verification:
-    """Hash every file that the ledger booked, and look for others. Nothing is changed."""
+    """Hash every file that the ledger recorded, and look for others. Nothing is changed."""
     files = ledger.lake_files()
     faults = find_faults(lake, ledger, files)
     known = {file.path for file in files}

@@ -26,7 +26,7 @@ from orchestration.landing.reading import BROKEN, read_rows, reason
 from orchestration.landing.verdict import dates_of, judge
 from orchestration.settings import Settings
 from orchestration.storage.database import connect
-from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.full_disk import reports_no_room
 from orchestration.storage.ledger import Load
 from orchestration.storage.sql import literal
 
@@ -201,7 +201,7 @@ def _can_be_read(connection: duckdb.DuckDBPyConnection, lake_files: Sequence[str
 
 
 def _is_no_room(error: BaseException) -> bool:
-    return tells_of_no_room(str(error))
+    return reports_no_room(str(error))
 
 
 def _sendable(error: Exception) -> Exception:

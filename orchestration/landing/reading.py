@@ -13,7 +13,7 @@ from orchestration.landing.files import LandedFile, UnreadableFile, without_cont
 from orchestration.landing.rows import RowSource, ways_to_read
 from orchestration.landing.verdict import check_rows, has_strange_rows
 from orchestration.settings import Settings
-from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.full_disk import reports_no_room
 
 # Whatever reading a broken file can raise.
 BROKEN = (
@@ -43,7 +43,7 @@ def read_rows(
                         continue
                     check(rows, now=now)
                 except duckdb.Error as error:
-                    if tells_of_no_room(str(error)):
+                    if reports_no_room(str(error)):
                         raise
                     # Some record is not well formed: find out which, and keep the others.
                 else:
@@ -53,7 +53,7 @@ def read_rows(
             assert rows
             check(rows, now=now)
     except BROKEN as error:
-        if tells_of_no_room(str(error)):
+        if reports_no_room(str(error)):
             raise
         raise UnreadableFile(reason(error, file)) from error
     return rows

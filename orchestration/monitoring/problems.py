@@ -9,7 +9,7 @@ from typing import Any
 from orchestration.contract.shown import inert_line
 from orchestration.contract.streams import STREAMS
 from orchestration.settings import Settings
-from orchestration.storage.full_disk import tells_of_no_room
+from orchestration.storage.full_disk import reports_no_room
 from orchestration.storage.ledger import Load
 
 # Fewer rejected rows than this are judged only where nothing else came.
@@ -41,7 +41,7 @@ def in_its_words(error: BaseException) -> str:
         )
     # SQLAlchemy, below Dagster, adds its query and where to read about it.
     problem = str(description or getattr(error, "orig", None) or error) or type(error).__name__
-    if tells_of_no_room(problem):
+    if reports_no_room(problem):
         return f"{problem}: make room on the disk, and run it again; nothing is lost"
     if "disk I/O error" in problem:
         # So says SQLite of a disk that is full, too.

@@ -134,12 +134,12 @@ def _holds_expired(
         read_rows(connection, files.recognise(path, stream), settings)
     except files.UnreadableFile:
         # It was loaded once, by other limits; nobody can tell any more whose rows are in it.
-        return loaded_at < rule.kept_from_of_nobody
+        return loaded_at < rule.kept_from_without_customer
     if stream.is_reference:
         is_expired = "reason = 'expired'"
     else:
         is_expired = "occurred_at < retention.kept_from"
-        if loaded_at < rule.kept_from_of_nobody:
+        if loaded_at < rule.kept_from_without_customer:
             is_expired += " or customer_id is null or occurred_at is null"
     return bool(
         connection.execute(

@@ -68,7 +68,7 @@ def delete_expired(
     return Deleted(
         plan,
         rows,
-        remove_failed_files(settings, rule.kept_from_of_nobody),
+        remove_failed_files(settings, rule.kept_from_without_customer),
         remove_exports(settings, rule.kept_from),
         clean_quarantine(settings, ledger, rule, run_id=run_id),
     )

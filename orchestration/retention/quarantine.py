@@ -12,7 +12,7 @@ import duckdb
 import structlog
 
 from orchestration.contract.streams import STREAMS_BY_NAME
-from orchestration.lake.deletion_plan import Rule, is_doomed, prepare
+from orchestration.lake.deletion_plan import Rule, is_to_be_deleted, prepare
 from orchestration.lake.writing import COUNTS_FOLDER, PARQUET_OPTIONS, REJECTED_FOLDER
 from orchestration.settings import Settings
 from orchestration.storage.database import connect, pattern_of
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def clean_quarantine(settings: Settings, ledger: Ledger, rule: Rule, *, run_id: str) -> list[str]:
-    """Take the rows that go out of quarantined files, as out of the lake, and book it.
+    """Take the rows that go out of quarantined files, as out of the lake, and record it.
 
     A file that cannot be read goes whole: with an erasure, or when its date, or the time at which
     it was last written, is past the shortest retention. Returns the files that went or were written
@@ -48,7 +48,9 @@ def clean_quarantine(settings: Settings, ledger: Ledger, rule: Rule, *, run_id: 
                 is_read = folder in _FOLDERS
             except duckdb.Error:
                 is_changed = is_read = False
-            if not is_read and (rule.takes_all or _written_at(path) < rule.kept_from_of_nobody):
+            if not is_read and (
+                rule.takes_all or _written_at(path) < rule.kept_from_without_customer
+            ):
                 path.unlink()
                 is_changed = True
             if is_changed:
@@ -68,7 +70,7 @@ def _take_out(
 ) -> bool:
     """Write the file without the rows that go, or unlink it. Returns whether there were any."""
     rows = f"read_parquet({literal(pattern_of(path))}, hive_partitioning = false)"
-    goes = is_doomed(rule, folder, "cast(lake_row.occurred_at as date)")
+    goes = is_to_be_deleted(rule, folder, "cast(lake_row.occurred_at as date)")
     joined = f"from {rows} as lake_row left join cutoff using (customer_id)"
     found = connection.execute(
         f"select lake_row.customer_id, count(*) {joined} where {goes} group by 1 order by 1"

@@ -14,6 +14,6 @@ _NO_ROOM = (
 )
 
 
-def tells_of_no_room(message: str) -> bool:
+def reports_no_room(message: str) -> bool:
     """Whether an error says that there was no room for what was to be written."""
     return any(words in message for words in _NO_ROOM)

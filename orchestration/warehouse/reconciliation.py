@@ -132,7 +132,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
     """Recount every event in the lake; compare with the marts and with what landing counted.
 
     Raises `NothingRolledUp` before the first roll-up, `LakeDamaged` where the lake is not what
-    the ledger booked, `DbtFailed` where the recount itself fails.
+    the ledger recorded, `DbtFailed` where the recount itself fails.
     """
     if not rollups.has_rolled_up(settings):
         raise NothingRolledUp(
@@ -219,21 +219,21 @@ def _file_differences(
     counts_are_lost = any(file.folder == COUNTS_FOLDER for file in ledger.lost_files())
     for stream in EVENT_STREAMS:
         for outcome in ("accepted", "duplicates", "rejected"):
-            booked = sum(getattr(load, outcome) for load in loads if load.stream == stream.name)
+            recorded = sum(getattr(load, outcome) for load in loads if load.stream == stream.name)
             counted = totals.get(stream.name, {}).get(outcome, 0)
-            # What is deleted takes its counts with it; the book of deliveries stays as it was.
+            # What is deleted takes its counts with it; the count of deliveries stays as it was.
             gone = 0
             if outcome == "accepted":
                 gone = deleted.get(stream.name, 0)
                 gone += sum(loss.lost for loss in lost_before if loss.stream == stream.name)
                 gone -= sum(min(loss.lost, 0) for loss in lost if loss.stream == stream.name)
-            missing = booked - counted - gone
+            missing = recorded - counted - gone
             may_be_gone = outcome != "accepted" and (deleted or counts_are_lost)
             if missing < 0 or (missing > 0 and not may_be_gone):
                 found.append(
                     FileDifference(
                         stream.name,
-                        f"{booked} {outcome} by the ledger, {counted} by customer and date"
+                        f"{recorded} {outcome} by the ledger, {counted} by customer and date"
                         + (f", {gone} deleted or lost" if gone else ""),
                     )
                 )

@@ -124,7 +124,7 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         return connect(settings, path)
 
 
-def tells_of_damage(settings: Settings, message: str) -> bool:
+def reports_damage(settings: Settings, message: str) -> bool:
     """Whether an error says that the warehouse's file is not what was written to it: DuckDB opens a
     file whose end is missing, say, and fails where something comes to read it."""
     is_cut_off = "Could not read enough bytes" in message and str(settings.warehouse) in message
@@ -247,7 +247,7 @@ def hand_over(
     What is to be rebuilt differs from what is published from now on: by these dates, or, where
     everything is rebuilt or recounted, as a whole.
     Returns what dbt will read: these files, and no others. Raises `LakeDamaged` where one of them
-    is not what the ledger booked; nothing is handed over then.
+    is not what the ledger recorded; nothing is handed over then.
     """
     touched = [
         {"stream": stream, "occurred_date": day.isoformat()}

@@ -24,7 +24,7 @@ def nothing() -> None:
 
 @dg.job
 def job_of_a_test() -> None:
-    """A job that is booked, and never run."""
+    """A job that is recorded, and never run."""
     nothing()
 
 
@@ -37,7 +37,7 @@ def instance(installation: Installation) -> Iterator[dg.DagsterInstance]:
 
 
 def _health(instance: dg.DagsterInstance, *, seconds_ago: float, allowed: int = 600) -> object:
-    """What the launcher says of the run, booked as started so long ago."""
+    """What the launcher says of the run, recorded as started so long ago."""
     run = instance.create_run_for_job(
         job_of_a_test, run_id=RUN_ID, tags={"dagster/max_runtime": str(allowed)}
     )
@@ -49,7 +49,7 @@ def _health(instance: dg.DagsterInstance, *, seconds_ago: float, allowed: int = 
 
 
 def test_a_run_that_has_just_started_is_given_time(instance: dg.DagsterInstance) -> None:
-    """Its process shows itself a moment after it was booked."""
+    """Its process shows itself a moment after it was recorded."""
     assert _health(instance, seconds_ago=1) is WorkerStatus.RUNNING
 
 
@@ -75,7 +75,7 @@ def test_a_process_that_works_is_left_alone(instance: dg.DagsterInstance) -> Non
 
 
 def test_a_process_that_is_overdue_is_killed(instance: dg.DagsterInstance) -> None:
-    """It may hold a lock on Dagster's own storage, so that nothing can be booked before that."""
+    """It may hold a lock on Dagster's own storage, so that nothing can be recorded before that."""
     with worker(Path(instance.root_directory), "deaf") as process:
         seconds = 600 + OVERDUE_SECONDS + 1
         assert _health(instance, seconds_ago=seconds) is WorkerStatus.FAILED

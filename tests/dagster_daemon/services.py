@@ -92,7 +92,7 @@ def receiver() -> Iterator[Receiver]:
 
 @dataclass
 class Dagster:
-    """Dagster for one home folder: its processes, and what it has booked."""
+    """Dagster for one home folder: its processes, and what it has recorded."""
 
     settings: dict[str, str]
     home: Path

@@ -105,8 +105,10 @@ def test_the_counts_are_those_of_a_recount_row_by_row(
         assert found == per_date(truth, datetime.fromisoformat(NOW))
         with installation.ledger() as ledger:
             for name in set(MEASURES) - {"delivered"}:
-                booked = sum(getattr(load, name) for load in ledger.loads() if load.stream in rows)
-                assert booked == sum(sums[name] for sums in found.values()), name
+                recorded = sum(
+                    getattr(load, name) for load in ledger.loads() if load.stream in rows
+                )
+                assert recorded == sum(sums[name] for sums in found.values()), name
 
 
 def test_a_row_that_has_no_usable_time_counts_when_it_was_delivered(

@@ -1,4 +1,4 @@
-"""The lake's files: read only while they are what the ledger booked; never unlinked unknown."""
+"""The lake's files: read only while they are what the ledger recorded; never unlinked unknown."""
 
 from __future__ import annotations
 
@@ -359,7 +359,7 @@ def test_what_is_given_up_is_booked_and_adds_up(
     whole = runner.invoke(app, ["lake", "forget", of_a[0], "customers/no.parquet"])
     assert whole.exit_code == 1 and isinstance(whole.exception, NotToForget)
     asked = runner.invoke(app, ["lake", "forget", str(settings.lake / of_a[0])], input="n\n")
-    assert asked.exit_code == 1 and "Book this as lost?" in asked.output
+    assert asked.exit_code == 1 and "Record this as lost?" in asked.output
     forgotten = runner.invoke(app, ["lake", "forget", *of_a, counts, "--yes", "--json"])
     assert forgotten.exit_code == 0, forgotten.output
     report = forgotten.stdout[forgotten.stdout.index("{") :]

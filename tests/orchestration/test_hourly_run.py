@@ -171,8 +171,8 @@ def test_nothing_is_published_when_a_data_test_fails(
         "copy (select * replace (-5 as output_tokens, cast(null as bigint) as response_time_ms) "
         f"from read_parquet('{file}')) to '{file}' (format parquet)"
     )
-    with closing(sqlite3.connect(installation.settings.ledger_path)) as book, book:
-        book.execute(
+    with closing(sqlite3.connect(installation.settings.ledger_path)) as connection, connection:
+        connection.execute(
             "update lake_file set sha256 = ?, bytes = ? where path = ?",
             (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size, path),
         )

@@ -145,8 +145,8 @@ def test_a_customer_is_covered_from_the_later_of_first_data_and_retention(
     # Erasure takes it with everything else.
     erased = CliRunner().invoke(app, ["erase", "--customer", "1", "--json"])
     assert erased.exit_code == 0, erased.output
-    with installation.ledger() as book:
-        assert 1 not in {times.customer_id for times in book.event_times()}
+    with installation.ledger() as ledger:
+        assert 1 not in {times.customer_id for times in ledger.event_times()}
     installation.set_clock("2026-03-26T12:00:00Z")
     again = "2026-03-26T00:00:00Z"
     installation.drop("customers", "again.ndjson", [_customer(1, "pro", updated_at=again)])

@@ -15,7 +15,7 @@ from orchestration.lake.compaction import compact
 from orchestration.retention.nightly import delete_expired
 from orchestration.settings import read_settings
 from orchestration.storage.ledger import Ledger
-from orchestration.storage.ledger.deletions import DeletionBook
+from orchestration.storage.ledger.deletions import DeletionRecords
 
 EFFECTS = {"os.rename", "os.remove", "os.rmdir"}
 
@@ -41,14 +41,14 @@ class Countdown:
 def main() -> None:
     countdown = Countdown(int(sys.argv[1]))
     settings = read_settings()
-    replace_lake_files = DeletionBook.replace_lake_files
+    replace_lake_files = DeletionRecords.replace_lake_files
 
     def cut_off_around(*arguments: object, **named: object) -> None:
         countdown.count()
         replace_lake_files(*arguments, **named)  # type: ignore[arg-type]  # passed on as they came
         countdown.count()
 
-    DeletionBook.replace_lake_files = cut_off_around  # type: ignore[method-assign]  # to count it
+    DeletionRecords.replace_lake_files = cut_off_around  # type: ignore[method-assign]  # to count it
     with closing(Ledger(settings.ledger_path)) as ledger:
         sys.addaudithook(countdown.see)
         delete_expired(settings, ledger, run_id=f"cut-off-{sys.argv[1]}")

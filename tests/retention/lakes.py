@@ -85,7 +85,7 @@ class Lake:
     def agrees_with_ledger(self) -> bool:
         """Whether lake and ledger name the same files, with the same number of rows."""
         with closing(Ledger(self.settings.ledger_path)) as ledger:
-            booked = {
+            recorded = {
                 file.path: file.rows
                 for folder in ledger.lake_folders()
                 for file, _ in ledger.lake_files_in(folder)
@@ -97,4 +97,4 @@ class Lake:
                 ).fetchall()[0][0]
                 for path in (self.home / "lake").rglob("*.parquet")
             }
-        return booked == there
+        return recorded == there

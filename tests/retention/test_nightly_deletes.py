@@ -316,7 +316,7 @@ def test_more_than_the_allowed_share_stops(
 
 
 def test_a_damaged_lake_file_stops_the_deletion(installation: Installation) -> None:
-    """A file with other bytes than were booked is named and left as it is."""
+    """A file with other bytes than were recorded is named and left as it is."""
     drop_needles(installation, 1, "2026-03-01T08:00:00Z")
     installation.run()
     (path,) = (installation.settings.lake / "audit_events").rglob("*.parquet")

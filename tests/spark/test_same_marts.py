@@ -36,7 +36,7 @@ def twins(
 
 
 def test_all_marts_are_identical(twins: Twins) -> None:
-    """Row by row and type by type, the books of deliveries included."""
+    """Row by row and type by type, the counts of deliveries included."""
     assert twins.differences() == []
 
 

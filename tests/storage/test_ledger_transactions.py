@@ -1,4 +1,4 @@
-"""What a signal leaves of the ledger that comes while something is booked."""
+"""What a signal leaves of the ledger that comes while something is recorded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Interrupted:
 @pytest.mark.parametrize("statement", ["begin immediate", "commit"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_signal_leaves_no_transaction_open(tmp_path: Path, statement: str, after: bool) -> None:
-    """So that the run can still be booked as interrupted."""
+    """So that the run can still be recorded as interrupted."""
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.start_run(run_id="a", job="hourly", pid=1, at=NOW)
     whole = ledger._connection

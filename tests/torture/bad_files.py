@@ -37,7 +37,7 @@ from torture.steps import ROOT
 STREAM = "agent_usage_events"
 NOW = "2026-03-01T12:00:00Z"
 # Well below the default, to show that it is this that bounds a landing. What Python itself and
-# buffers outside of DuckDB's books take comes on top.
+# buffers that DuckDB does not count take comes on top.
 MEMORY_LIMIT = "1GB"
 PEAK_MIB = 1800
 ROWS = [usage_event(number, input_tokens=number) for number in range(300)]
@@ -284,7 +284,7 @@ def _damaged(outcome: Outcome, folder: Path, count: int, seed: int) -> int:
             lost += len(rows) - (loads[name]["accepted"] if name in loads else 0)
         outcome.claim(
             len(loads) == len(numbers) + len(good),
-            f"seed {seed}, files {numbers}: {len(loads)} of {len(numbers) + len(good)} were booked",
+            f"seed {seed}, files {numbers}: {len(loads)} of {len(numbers) + len(good)} recorded",
         )
         wrong = [name for name, load in loads.items() if not _adds_up(load)]
         outcome.claim(not wrong, f"seed {seed}: these do not add up: {wrong}")
@@ -469,7 +469,7 @@ def _growing(outcome: Outcome, home: Path) -> None:
     landed = land_in_child(home)
     stop.set()
     growing.join()
-    outcome.claim(landed.loads == {}, f"a growing file was booked: {landed.loads}")
+    outcome.claim(landed.loads == {}, f"a growing file was recorded: {landed.loads}")
     load = land_in_child(home).loads["a.csv"]
     outcome.figures["a growing file, rows then loaded"] = load["accepted"]
     outcome.claim(load["accepted"] == rows, f"{load['accepted']} rows of {rows}")

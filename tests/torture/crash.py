@@ -231,7 +231,7 @@ def left_behind(home: Path) -> list[str]:
         known = ledger.lake_paths()
         newest = ledger.runs(1)[0]
         running = [run.run_id for run in ledger.runs(100) if run.status == "running"]
-        booked = ledger.loads_not_moved()
+        recorded = ledger.loads_not_moved()
     finally:
         ledger.close()
     in_lake = {
@@ -240,7 +240,7 @@ def left_behind(home: Path) -> list[str]:
     left += [f"lake file that the ledger does not know: {name}" for name in in_lake - known]
     left += [f"lake file that is missing: {name}" for name in known - in_lake]
     left += [f"run that is said to be running: {run}" for run in running]
-    left += [f"load that was not moved: {load.source_file}" for load in booked]
+    left += [f"load that was not moved: {load.source_file}" for load in recorded]
     if newest.status != "succeeded":
         left.append(f"the newest run is {newest.status}")
     current = current_snapshot(settings.snapshots)

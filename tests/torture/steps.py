@@ -186,7 +186,7 @@ class _Steps:
         return call
 
     def _watch_ledger(self) -> None:
-        from orchestration.storage.ledger import book
+        from orchestration.storage.ledger import connection as ledger_connection
 
         around = self.around
 
@@ -200,7 +200,9 @@ class _Steps:
         def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
             return sqlite3.connect(*arguments, **options, factory=Connection)
 
-        vars(book)["sqlite3"] = SimpleNamespace(**{**vars(sqlite3), "connect": connect})
+        vars(ledger_connection)["sqlite3"] = SimpleNamespace(
+            **{**vars(sqlite3), "connect": connect}
+        )
 
     def _watch_databases(self) -> None:
         import duckdb

@@ -185,10 +185,10 @@ def test_each_kind_of_difference_fails_the_run_before_it_publishes(
         )
         # As if it had been landed so: with other bytes than the ledger's it would not be read.
         select = "select sha256, bytes, path from lake_file where path = ?"
-        booked = tuple(ledger._connection.execute(select, (path,)).fetchone())
-        book = "update lake_file set sha256 = ?, bytes = ? where path = ?"
+        recorded = tuple(ledger._connection.execute(select, (path,)).fetchone())
+        update = "update lake_file set sha256 = ?, bytes = ? where path = ?"
         less = (lake / path).read_bytes()
-        ledger._connection.execute(book, (hashlib.sha256(less).hexdigest(), len(less), path))
+        ledger._connection.execute(update, (hashlib.sha256(less).hexdigest(), len(less), path))
         ledger._connection.execute(
             "update lake_file set folder = 'elsewhere' "
             "where folder = 'delivery_counts' and path like '%feedback%'"
@@ -234,7 +234,7 @@ def test_each_kind_of_difference_fails_the_run_before_it_publishes(
     # Mended, it adds up again.
     (lake / path).write_bytes(content)
     with installation.ledger() as ledger:
-        ledger._connection.execute(book, booked)
+        ledger._connection.execute(update, recorded)
         ledger._connection.execute(
             "update lake_file set folder = 'delivery_counts' where folder = 'elsewhere'"
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orchestration.storage.ledger.book import Book, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, to_text
 
 
-class AttemptBook(Book):
+class AttemptRecords(LedgerConnection):
     """How often each file that waits was begun, and never came to an end."""
 
     def begin_attempt(

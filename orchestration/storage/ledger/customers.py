@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestration.storage.ledger.book import Book, from_text, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, from_text, to_text
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def insert_event_times(connection: sqlite3.Connection, times: Iterable[EventTime
     )
 
 
-class CustomerBook(Book):
+class CustomerRecords(LedgerConnection):
     """The customers of whom an event was ever accepted."""
 
     def event_times(self) -> list[EventTimes]:

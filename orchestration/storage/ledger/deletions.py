@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from orchestration.storage.ledger.book import Book, from_text, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, from_text, to_text
 from orchestration.storage.ledger.lake import LakeFile, insert_lake_files, insert_touches
 
 Cause = Literal["retention", "erasure"]
@@ -45,7 +45,7 @@ class Replacement:
     added: Sequence[tuple[LakeFile, int]]
 
 
-class DeletionBook(Book):
+class DeletionRecords(LedgerConnection):
     """What was deleted, oldest first."""
 
     def record_deletions(self, deletions: Sequence[Deletion]) -> None:

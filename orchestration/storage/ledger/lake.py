@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from orchestration.storage.ledger.book import Book
+from orchestration.storage.ledger.connection import LedgerConnection
 
 _COLUMNS = "path, folder, occurred_date, rows, bytes, sha256"
 
@@ -86,7 +86,7 @@ def lake_files_of_load(connection: sqlite3.Connection, load_seq: int) -> list[La
     return [_lake_file(row) for row in rows]
 
 
-class LakeBook(Book):
+class LakeRecords(LedgerConnection):
     """The lake's files, and its changes in the order in which they came."""
 
     @cached_property

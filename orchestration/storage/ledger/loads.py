@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from orchestration.storage.ledger.book import Book, from_text, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, from_text, to_text
 from orchestration.storage.ledger.customers import EventTimes, insert_event_times
 from orchestration.storage.ledger.lake import (
     LakeFile,
@@ -70,7 +70,7 @@ class Load:
         }
 
 
-class LoadBook(Book):
+class LoadRecords(LedgerConnection):
     """The loads, oldest first."""
 
     def record_load(self, load: Load) -> int:

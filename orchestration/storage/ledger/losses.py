@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from orchestration.storage.ledger.book import from_text, to_text
-from orchestration.storage.ledger.deletions import DeletionBook
+from orchestration.storage.ledger.connection import from_text, to_text
+from orchestration.storage.ledger.deletions import DeletionRecords
 from orchestration.storage.ledger.lake import LakeFile, insert_touches
 
 
@@ -37,7 +37,7 @@ class LostFile:
     forgotten_at: datetime
 
 
-class LossBook(DeletionBook):
+class LossRecords(DeletionRecords):
     """What was lost, oldest first."""
 
     def record_losses(
@@ -48,7 +48,7 @@ class LossBook(DeletionBook):
         touched: Sequence[tuple[str, date | None]],
         at: datetime,
     ) -> None:
-        """Let files (each with its state) count no more, and book what was in all of them; the
+        """Let files (each with its state) count no more, and record what was in all of them; the
         places `touched` are rebuilt by the next run. All or nothing."""
         with self._transaction() as connection:
             for file, state in files:

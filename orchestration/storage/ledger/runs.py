@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestration.storage.ledger.book import Book, from_text, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, from_text, to_text
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Run:
     detail: Mapping[str, object]
 
 
-class RunBook(Book):
+class RunRecords(LedgerConnection):
     """The runs, newest first."""
 
     def start_run(self, *, run_id: str, job: str, pid: int, at: datetime) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestration.storage.ledger.book import Book, to_text
+from orchestration.storage.ledger.connection import LedgerConnection, to_text
 
 
-class SourceBook(Book):
+class SourceRecords(LedgerConnection):
     """One row for each stream that is read from PostgreSQL; `orchestration.source.cursor` says
     what is in it."""
 

@@ -21,7 +21,7 @@ class LedgerUnusable(AgentstatsError):
     """The ledger is damaged or lost; the message says what to do. Nothing was changed."""
 
 
-class Book:
+class LedgerConnection:
     """Open `ledger.db`, made if it is not there; the parts of the ledger are written on it.
 
     Raises `LedgerUnusable`.
