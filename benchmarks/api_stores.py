@@ -42,6 +42,8 @@ class Store(Protocol):
 class RowsOfStore:
     """Sums of one customer from a store, as `api.cache.customer_rows.CustomerRows` gives them."""
 
+    may_wait = True
+
     def __init__(self, store: Store, names: dict[str, Sequence[Any]], customer_id: int) -> None:
         self._store = store
         self._names = names

@@ -162,7 +162,8 @@ class CustomerRows:
     def __init__(
         self, cache: RowCache, queries: Queries, lease: Lease, customer_id: int, *, may_wait: bool
     ) -> None:
-        self._may_wait = may_wait
+        self.may_wait = may_wait
+        """Whether whoever asks may wait."""
         self._cache = cache
         self._queries = queries
         self._lease = lease
@@ -245,7 +246,7 @@ class CustomerRows:
     def _get(self, place: tuple[object, ...], read: Callable[[int], Sized]) -> Any:
         snapshot_id = self._lease.snapshot.snapshot_id
         return self._cache.get(
-            snapshot_id, (self._customer_id, *place), read, may_wait=self._may_wait
+            snapshot_id, (self._customer_id, *place), read, may_wait=self.may_wait
         )
 
 

@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import add
 
-from api.cache.customer_rows import CustomerRows, NotCached
+from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
 from api.metrics.declared import Family, Metric
 from api.queries.series import SeriesSource, source_of
 from api.questions.buckets import dates_in_buckets
 from api.questions.question import Cells, Figures, Group, Plan, no_figures
 
 MOST_SUMS = 200_000
-"""Sums that are made in Python for one family; more are left to the database, in a thread."""
+"""Sums that are made in Python for one family; more are left to the database."""
+MOST_SUMS_AT_ONCE = 20_000
+"""Those that are made on the event loop, in some milliseconds; more are made in a thread."""
 
 _Sums = dict[Group, dict[int, list[int]]]
 """By group and number of the bucket, sums of some measures."""
@@ -21,7 +23,7 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
     """The figures of all groups, wherever there are rows.
 
     Raises NotCached where memory can't give them, and NotCachedYet where something has to be read
-    first and the caller may not wait.
+    first, or they take long, and the caller may not wait.
     """
     if not plan.is_of_days or plan.percentiles:
         raise NotCached
@@ -88,6 +90,12 @@ def _sums(
         None if name == "day_of_week" else source.groups.index(name)
         for name in (*plan.question.group_by, *more)
     ]
+    dates = 1 if plan.is_one_span else plan.question.window.days
+    sums_to_make = rows.group_count(source) * dates * len(numbers)
+    if sums_to_make > MOST_SUMS:
+        raise NotCached
+    if sums_to_make > MOST_SUMS_AT_ONCE and not rows.may_wait:
+        raise NotCachedYet
     found: _Sums = defaultdict(dict)
     if plan.is_one_span:
         for group, sums in rows.sums_of(source, plan.question.window).items():
@@ -125,8 +133,6 @@ def _dates_of(
     """
     question = plan.question
     asked = question.window
-    if rows.group_count(source) * asked.days * len(numbers) > MOST_SUMS:
-        raise NotCached
     _, buckets = dates_in_buckets(asked, question.granularity)
     weekdays: list[int | None] | None = None
     if plan.by_day:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.cache.customer_rows import CustomerRows, NotCached, RowCache
+from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet, RowCache
 from api.metrics.declared import declared
 from api.queries.engine import Queries
 from api.questions.buckets import Granularity
@@ -52,9 +52,13 @@ class Asked:
         self._cache = RowCache(50_000_000)
         self._cache.turn_to(lease.snapshot.snapshot_id)
 
+    def rows(self, customer: int, *, may_wait: bool = True) -> CustomerRows:
+        """One customer's rows in memory."""
+        return CustomerRows(self._cache, self._queries, self._lease, customer, may_wait=may_wait)
+
     def engine(self, customer: int) -> Engine:
         """The engine for one customer."""
-        rows = CustomerRows(self._cache, self._queries, self._lease, customer, may_wait=True)
+        rows = self.rows(customer)
         return Engine(declared(), self._queries, self._lease, customer, rows, may_wait=True)
 
 
@@ -234,3 +238,25 @@ def test_every_answer_is_the_same_from_memory_and_queried(asked: Asked, shape: s
         ]
         compared += sum(map(len, queried.rows))
     assert compared > 40
+
+
+def test_what_takes_long_is_not_made_on_the_event_loop(asked: Asked) -> None:
+    """The same answer comes from a thread: many sums of a year, and any that has to be queried."""
+    question = Question(
+        window(days=59, tz="UTC", end=LAST, kept_from=None),
+        metrics=(declared().metrics["total_tokens"],),
+        group_by=("model",),
+        granularity=Granularity.day,
+    )
+    engine = asked.engine(1)
+    answer = engine.answer(question)
+    at_once = replace(engine, may_wait=False, rows=asked.rows(1, may_wait=False))
+    assert at_once.answer(question) == answer
+    years = replace(question, window=window(days=2557, tz="UTC", end=LAST, kept_from=None))
+    in_a_thread = engine.answer(years)
+    with pytest.raises(NotCachedYet):
+        at_once.answer(years)
+    assert in_a_thread.totals == engine.answer_by_statement(years).totals
+    hours = replace(question, granularity=Granularity.hour)
+    with pytest.raises(NotCachedYet):
+        at_once.answer(hours)
