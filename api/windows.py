@@ -162,6 +162,19 @@ class Window:
         """The same zone and end, from another instant to another: for sums, not for labels."""
         return Window(days=1, tz=self.tz, end=self.end, boundaries=(span.start, span.end))
 
+    def of_dates(self, span: Span) -> "Window":
+        """The same zone, and the dates of another span; its last date may end early."""
+        rules = zone(self.tz)
+        first = span.start.astimezone(rules).date()
+        boundaries = [span.start]
+        while boundaries[-1] < span.end:
+            following = first_instant(first + ONE_DAY * len(boundaries), rules)
+            boundaries.append(min(following, span.end))
+        days = max(1, len(boundaries) - 1)
+        boundaries += [span.end] * (days + 1 - len(boundaries))
+        end = first + ONE_DAY * (days - 1)
+        return Window(days=days, tz=self.tz, end=end, boundaries=tuple(boundaries))
+
     @cached_property
     def head(self) -> Span:
         """The part before the first UTC midnight of the window; the whole if it holds none."""

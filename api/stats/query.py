@@ -369,35 +369,46 @@ def _shown(question: Asked, figures: Figures) -> dict[str, Ratio]:
 def _compared(
     question: Asked, answer: Answering, body: dict[str, Any], answered: Answer
 ) -> dict[str, Any]:
-    """`previous` and `change_percent` of the totals and of rows that are of the whole period."""
-    reason, current, previous = answer.compared_windows()
-    every = replace(question, granularity=Granularity.all, limit=None, offset=0)
-    now = _of_span(answer, every, current)
-    before = _of_span(answer, every, previous)
+    """`previous` and `change_percent` of the totals, and of rows of the whole period or of a date.
 
-    def change(of_now: Figures | None, of_before: Figures | None) -> dict[str, Any]:
+    A date is compared with the one that has its place in the earlier span.
+    """
+    reason, current, previous = answer.compared_windows()
+    dimensions = {**dict(question.filters)}
+    if len(question.group_by) == 1 and question.group_by[0] not in dimensions:
+        # Of these groups alone: there may be very many others.
+        dimensions[question.group_by[0]] = tuple(group[0] for group in answered.groups)
+    every = replace(question, limit=None, offset=0, filters=tuple(dimensions.items()))
+    whole = replace(question, group_by=(), granularity=Granularity.all, limit=None, offset=0)
+    whole = replace(whole, order_by=question.metrics[0].name)
+    is_by_row = question.granularity in (Granularity.all, Granularity.day)
+    of_now, of_before = (_of_span(answer, whole, window) for window in (current, previous))
+
+    def change(now: Figures | None, before: Figures | None) -> dict[str, Any]:
         return {
-            "previous": None if of_before is None else _shown(question, of_before),
+            "previous": None if before is None else _shown(question, before),
             "change_percent": {
-                metric.name: None
-                if of_now is None or of_before is None
-                else _change(metric, of_before, of_now)
+                metric.name: None if now is None or before is None else _change(metric, before, now)
                 for metric in question.metrics
             },
         }
 
-    def cell(of_span: Answer | None, group: Group) -> Figures | None:
+    def cell(of_span: Answer | None, group: Group, bucket: int) -> Figures | None:
         """A group without data in a comparable span had nothing."""
-        if of_span is None:
+        if of_span is None or bucket >= len(of_span.labels):
             return None
-        return of_span.cells.get(group, {}).get(0) or of_span.nothing
+        return of_span.cells.get(group, {}).get(bucket) or of_span.nothing
 
-    of_now = None if now is None else now.totals
-    of_before = None if before is None else before.totals
-    totals = body["totals"] | change(of_now, of_before)
-    if question.granularity is Granularity.all:
-        for row, group in zip(body["rows"], answered.groups, strict=True):
-            row |= change(cell(now, group), cell(before, group))
+    totals = body["totals"] | change(
+        None if of_now is None else of_now.totals, None if of_before is None else of_before.totals
+    )
+    if is_by_row:
+        now, before = (_of_span(answer, every, window) for window in (current, previous))
+        places = {label: bucket for bucket, label in enumerate(answered.labels)}
+        for row in body["rows"]:
+            group = tuple(row[name] for name in question.group_by)
+            bucket = places[row["bucket"]]
+            row |= change(cell(now, group, bucket), cell(before, group, bucket))
     return {"totals": totals, "change_reason": reason}
 
 

@@ -161,7 +161,7 @@ class Answering:
         )
         if reason is not None:
             return reason, None, None
-        return None, self.window.narrowed(spans.current), self.window.narrowed(spans.previous)
+        return None, self.window.of_dates(spans.current), self.window.of_dates(spans.previous)
 
     def change(self, query: str, figures: Figures) -> dict[str, Any]:
         """The fields of a Change, from two spans of the query; none if none were asked for."""

@@ -287,3 +287,45 @@ def test_another_customer_changes_nothing(service: Service) -> None:
     alone = service.get("/api/stats/usage/summary?days=30", BOREAL).json()
     assert body["totals"]["total_tokens"] == alone["total_tokens"]
     assert sum(row["total_messages"] for row in body["rows"]) == alone["total_messages"]
+
+
+def test_days_and_weekdays_are_compared_with_their_own(start: StartService, tmp_path: Path) -> None:
+    """By day with the day at the same place, today up to the same hour; by weekday with itself."""
+    marts = Marts(
+        customers=[(ACME, "Acme", "pro", 90)],
+        usage=[
+            usage(ACME, 1, 5, "m", f"{day} {hour}:00", message_count=count, input_tokens=count)
+            for day, hour, count in (
+                ("2026-02-01", "00", 1),
+                ("2026-03-02", "09", 10),  # a Monday
+                ("2026-03-03", "09", 20),
+                ("2026-03-03", "13", 400),  # later than it is today
+                ("2026-03-09", "09", 15),  # the next Monday
+                ("2026-03-10", "09", 30),  # today, 12:00
+            )
+        ],
+    )
+    publish(tmp_path, marts)
+    service = start()
+    by_day = asked(service, "metrics=total_messages&granularity=day&days=2&compare=week")
+    assert [
+        (row["bucket"], row["total_messages"], row["previous"], row["change_percent"])
+        for row in by_day["rows"]
+    ] == [
+        ("2026-03-09", 15, {"total_messages": 10}, {"total_messages": 50.0}),
+        ("2026-03-10", 30, {"total_messages": 20}, {"total_messages": 50.0}),
+    ]
+    assert by_day["totals"]["previous"] == {"total_messages": 30}
+    by_weekday = asked(
+        service,
+        "metrics=total_messages&group_by=day_of_week&days=2&compare=week&order_by=day_of_week",
+    )
+    assert [(row["day_of_week"], row["previous"]) for row in by_weekday["rows"]] == [
+        (1, {"total_messages": 10}), (2, {"total_messages": 20})
+    ]  # fmt: skip
+    by_model = asked(
+        service, "metrics=total_messages&group_by=model&granularity=day&days=2&compare=week&limit=1"
+    )
+    assert [row["previous"] for row in by_model["rows"]] == [
+        {"total_messages": 10}, {"total_messages": 20}
+    ]  # fmt: skip
