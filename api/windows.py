@@ -158,10 +158,6 @@ class Window:
                 found.append(Stretch(here, 1, time_of_day))
         return tuple(found)
 
-    def narrowed(self, span: Span) -> "Window":
-        """The same zone and end, from another instant to another: for sums, not for labels."""
-        return Window(days=1, tz=self.tz, end=self.end, boundaries=(span.start, span.end))
-
     def of_dates(self, span: Span) -> "Window":
         """The same zone, and the dates of another span; its last date may end early."""
         rules = zone(self.tz)

@@ -105,11 +105,3 @@ def add_to(to: Sums, more: Sums) -> None:
     for group, measures in more.items():
         before = to.get(group)
         to[group] = measures if before is None else tuple(map(add, before, measures))
-
-
-def regrouped(sums: Sums, keep: int) -> Sums:
-    """The same sums by the first `keep` values of each group."""
-    fewer: Sums = {}
-    for group, measures in sums.items():
-        add_to(fewer, {group[:keep]: measures})
-    return fewer

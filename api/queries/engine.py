@@ -60,10 +60,9 @@ class Queries:
         *,
         customer_id: int,
         window: Window | None = None,
-        time_of_day: timedelta | None = None,
     ) -> list[Row]:
         """The rows of a query about one customer, in one window where it asks for one."""
-        bound = self._bound(self._sql[name], customer_id, window, time_of_day)
+        bound = self._bound(self._sql[name], customer_id, window, None)
         with self._turns.turn_of(customer_id):
             return lease.rows(*bound)
 
