@@ -16,6 +16,6 @@ defs = dg.Definitions(
     schedules=[hourly_schedule, nightly_schedule],
     sensors=[files_arrive, runs_fail, data_stops],
     resources={"writer": Writer()},
-    # One process for a run: the writer's place is held from its first step to its last.
+    # One process for a run: the writer lock is taken from its first step to its last.
     executor=dg.in_process_executor,
 )

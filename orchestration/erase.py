@@ -94,14 +94,14 @@ def _erase(
     announced = _recorded(settings, customer_id, EVERYTHING, kept_from, run_id, rows=0)
     ledger.record_deletions([announced])
 
-    def tell(progress: Progress) -> None:
+    def say(progress: Progress) -> None:
         where = f"{progress.folder} {progress.occurred_date or ''}".strip()
         report(f"lake: {progress.step}/{progress.steps} {where}: {progress.rows} rows")
 
     rule = erasure_rule(customer_id, kept_from)
     plan = make_plan(settings, ledger, rule)
-    rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=tell)
-    ledger.forget_event_times(customer_id)
+    rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=say)
+    ledger.delete_event_times(customer_id)
     keys = KeyStore(settings.keys_path).remove_customer(customer_id)
     if keys:
         ledger.record_deletions([replace(announced, table_name=KEYS, rows=keys)])
@@ -156,7 +156,7 @@ def _recorded(
 
 def _delete_files(settings: Settings, customer_id: int) -> list[str]:
     """Delete what holds the customer, or may: landed files, files set aside, exports, the demo's
-    note. Landed files are in the lake; of files set aside nobody can tell whose rows they hold."""
+    note. Landed files are in the lake; whose rows are in files set aside cannot be said."""
     deleted = []
     for folder in (LOADED_FOLDER, FAILED_FOLDER):
         for path in sorted((settings.landing / folder).rglob("*")):

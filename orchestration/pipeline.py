@@ -309,5 +309,5 @@ def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Sn
     if publish.published_content(publish.current_snapshot(settings.snapshots)) != content:
         published = publish.publish(settings, ledger, run_id=run_id, content=content)
     for name in publish.drop_snapshots_before(settings.snapshots, content.deletion_seq):
-        log.info("snapshot_unlinked", name=name, reason="it held what was deleted since")
+        log.info("snapshot_unlinked", name=name, reason="it had rows deleted since")
     return published

@@ -114,7 +114,7 @@ class Settings(ServingSettings):
         description="Address that gets a POST when a run fails or data stops; kept out of logs.",
     )
     dagster_history_days: int = Field(
-        default=30, ge=1, description="Days that Dagster remembers runs, ticks and checks."
+        default=30, ge=1, description="Days that Dagster keeps runs, ticks and checks."
     )
 
     @field_validator("failure_webhook_url")

@@ -24,7 +24,7 @@ from orchestration.settings import Settings
 from orchestration.storage.ledger import Ledger
 from orchestration.warehouse import dbt
 
-# It forgets what Dagster remembers, and there is nothing.
+# It deletes what Dagster keeps, and there is nothing.
 _OF_DAGSTER = "dagster_history"
 
 

@@ -57,10 +57,10 @@ def run_job(settings: Settings, name: str, *, full_refresh: bool = False) -> Job
     except OSError as error:
         outcome = JobOutcome(succeeded=False, problem=in_its_words(error))
     except Exception as error:
-        _tell(settings, name, run_id, in_its_words(error))
+        _alert(settings, name, run_id, in_its_words(error))
         raise
     if not outcome.succeeded:
-        _tell(settings, name, run_id, outcome.problem or "it failed")
+        _alert(settings, name, run_id, outcome.problem or "it failed")
     return outcome
 
 
@@ -80,7 +80,7 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
     run_config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if full_refresh:
         run_config["ops"] = {"roll_up": {"config": {"full_refresh": True}}}
-    run_worker.forget_dead(home)
+    run_worker.remove_dead(home)
     storage = InstanceRef.from_dir(str(home), overrides=_OVERRIDES)
     with dg.DagsterInstance.from_ref(storage) as instance, run_worker.alive(home, run_id):
         try:
@@ -100,7 +100,7 @@ def _run_job(settings: Settings, name: str, run_id: str, *, full_refresh: bool) 
         return JobOutcome(succeeded=True, problem=None, detail=ledger.run(run_id).detail)
 
 
-def _tell(settings: Settings, job: str, run_id: str, problem: str) -> None:
+def _alert(settings: Settings, job: str, run_id: str, problem: str) -> None:
     alerts.post(
         settings,
         Alert(

@@ -266,7 +266,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             raise dg.Failure(description=str(problem), allow_retries=False) from problem
         writer.note_set_aside(policies_invalid(deleted.plan.invalid_policies))
         compaction = compact(settings, ledger)
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "rows_deleted": deleted.rows,
             "failed_files_deleted": len(deleted.failed_files),
             "exports_deleted": len(deleted.exports),
@@ -274,8 +274,8 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
             "customers_without_policy": list(deleted.plan.customers_without_policy),
             "files_merged": compaction.files_before,
         }
-        writer.note(**told)
-        return dg.MaterializeResult(metadata=told)
+        writer.note(**metadata)
+        return dg.MaterializeResult(metadata=metadata)
 
     @dbt_assets(
         manifest=manifest,

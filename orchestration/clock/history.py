@@ -1,4 +1,4 @@
-"""What Dagster remembers of its runs, bounded: by itself it forgets ticks, but no run, ever."""
+"""What Dagster keeps of its runs, bounded: by itself it deletes ticks, but no run, ever."""
 
 # No postponed annotations here: Dagster checks the type of `context`.
 import shutil
@@ -34,31 +34,31 @@ _NO_RUN = ""
 @dg.asset(
     key=DAGSTER_HISTORY,
     group_name="housekeeping",
-    description="Runs, ticks and check results that Dagster remembers, for "
+    description="Runs, ticks and check results that Dagster keeps, for "
     "AGENTSTATS_DAGSTER_HISTORY_DAYS.",
 )
 @retried_where_it_helps
 def dagster_history(
     context: dg.AssetExecutionContext, writer: Writer
 ) -> dg.MaterializeResult[None]:
-    """Forget the runs that ended long ago, with their events and logs."""
+    """Delete the runs that ended long ago, with their events and logs."""
     # Dagster records its runs by the wall clock, whatever AGENTSTATS_NOW says.
     before = time.time() - writer.settings.dagster_history_days * 86_400
-    forgotten = forget_runs(context.instance, before=before)
-    forget_events_without_run(context.instance, before=before)
-    run_worker.forget_dead(Path(context.instance.root_directory))
-    writer.note(dagster_runs_forgotten=forgotten)
-    return dg.MaterializeResult(metadata={"runs_forgotten": forgotten})
+    deleted = delete_runs(context.instance, before=before)
+    delete_events_without_run(context.instance, before=before)
+    run_worker.remove_dead(Path(context.instance.root_directory))
+    writer.note(dagster_runs_deleted=deleted)
+    return dg.MaterializeResult(metadata={"runs_deleted": deleted})
 
 
-def forget_runs(instance: dg.DagsterInstance, *, before: float) -> int:
+def delete_runs(instance: dg.DagsterInstance, *, before: float) -> int:
     """Delete finished runs that were last changed before a Unix time. Returns how many."""
-    forgotten = 0
+    deleted = 0
     for run_id in _old_runs(instance, before):
         instance.delete_run(run_id)
         _remove_files(instance, run_id)
-        forgotten += 1
-    return forgotten
+        deleted += 1
+    return deleted
 
 
 def _old_runs(instance: dg.DagsterInstance, before: float) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
                 each.unlink()
 
 
-def forget_events_without_run(instance: dg.DagsterInstance, *, before: float) -> None:
+def delete_events_without_run(instance: dg.DagsterInstance, *, before: float) -> None:
     """Delete old check results and what was reported outside of runs; the newest of each stay."""
     events = instance.event_log_storage
     if not isinstance(events, SqliteEventLogStorage):

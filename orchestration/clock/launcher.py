@@ -19,14 +19,14 @@ log = structlog.get_logger()
 
 # A run is recorded as started a moment before its process shows itself.
 SECONDS_TO_SHOW_ITSELF = 60
-# What a run that is told to stop has, to record its end; shorter than Dagster's own patience.
+# How long a run that has to stop may take to record its end; shorter than Dagster's own patience.
 GRACE_SECONDS = 20
-# What a run that is over its time may take besides, before it is killed without a word.
+# How long one that is over its time may take besides, before it is killed without a word.
 OVERDUE_SECONDS = 60
 
 
 class RunLauncher(DefaultRunLauncher):
-    """Dagster's launcher, which can also tell a dead worker, and ends one that does not stop."""
+    """Dagster's launcher, which also detects a dead worker, and ends one that does not stop."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -22,11 +22,11 @@ FOLDER = "workers"
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 # Files that stay open, and locked, for as long as this process lives, by their path.
-_held: dict[Path, IO[str]] = {}
+_locked: dict[Path, IO[str]] = {}
 
 
 class Life(Enum):
-    """What is known of a run's process."""
+    """The liveness of a run's process."""
 
     ALIVE = "alive"  # a stopped one too
     DEAD = "dead"
@@ -36,7 +36,7 @@ class Life(Enum):
 @contextmanager
 def alive(dagster_home: Path, run_id: str) -> Iterator[None]:
     """Show for the time of the block that the run's process lives."""
-    with _hold(dagster_home, run_id):
+    with _lock(dagster_home, run_id):
         try:
             yield
         finally:
@@ -46,8 +46,8 @@ def alive(dagster_home: Path, run_id: str) -> Iterator[None]:
 def alive_until_exit(dagster_home: Path, run_id: str) -> None:
     """Show that the run's process lives, to its very end: Dagster records the run's end last."""
     path = _path(dagster_home, run_id)
-    if path not in _held:
-        _held[path] = _hold(dagster_home, run_id)
+    if path not in _locked:
+        _locked[path] = _lock(dagster_home, run_id)
 
 
 def life_of(dagster_home: Path, run_id: str) -> Life:
@@ -76,18 +76,18 @@ def end(dagster_home: Path, run_id: str, *, grace_seconds: float, is_asked: bool
     return _is_gone_within(dagster_home, run_id, grace_seconds)
 
 
-def forget_dead(dagster_home: Path) -> None:
+def remove_dead(dagster_home: Path) -> None:
     """Remove what processes that have ended left behind."""
     for path in (dagster_home / FOLDER).glob("*"):
         if life_of(dagster_home, path.name) is Life.DEAD:
             path.unlink(missing_ok=True)
 
 
-def _hold(dagster_home: Path, run_id: str) -> IO[str]:
+def _lock(dagster_home: Path, run_id: str) -> IO[str]:
     path = _path(dagster_home, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("a+")
-    # Waits for a moment only: whoever looks whether it is held holds it so long.
+    # Waits for a moment only: whoever looks whether it is locked locks it so long.
     fcntl.flock(file, fcntl.LOCK_EX)
     file.truncate(0)
     json.dump({"pid": os.getpid(), "namespace": _pid_namespace()}, file)
@@ -105,7 +105,7 @@ def _is_gone_within(dagster_home: Path, run_id: str, seconds: float) -> bool:
 
 
 def _signal(dagster_home: Path, run_id: str, number: signal.Signals) -> None:
-    # The lock is held, so the process that wrote its number there still has it.
+    # The file is locked, so the process that wrote its number there still has it.
     with suppress(FileNotFoundError, ProcessLookupError, ValueError, KeyError):
         worker = json.loads(_path(dagster_home, run_id).read_text())
         if worker["namespace"] == _pid_namespace():

@@ -44,7 +44,7 @@ nightly = dg.define_asset_job(
     tags=_RETRY_TAGS,
     description=(
         "Delete what is past its retention, merge small files, rebuild the dates touched, recount "
-        "all that is there, clear the landing archive, publish, forget old runs of Dagster."
+        "all that is there, clear the landing archive, publish, delete old runs of Dagster."
     ),
 )
 

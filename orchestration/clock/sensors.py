@@ -28,8 +28,8 @@ _UNDER_WAY = [
 ]
 # A green or red check is written down again so often, to show that it was looked at.
 _SECONDS_BETWEEN_SAME_RESULTS = 3600
-# Failures that a run of the command line has told by itself.
-_TOLD_BY_COMMAND_LINE = {"STEP_FAILURE", "RUN_EXCEPTION", "JOB_INITIALIZATION_FAILURE"}
+# Failures of which a run of the command line has sent an alert by itself.
+_ALERTED_BY_COMMAND_LINE = {"STEP_FAILURE", "RUN_EXCEPTION", "JOB_INITIALIZATION_FAILURE"}
 
 
 @dg.sensor(
@@ -94,11 +94,11 @@ def _fingerprint(settings: Settings) -> str | None:
     description="Posts failed runs to AGENTSTATS_FAILURE_WEBHOOK_URL.",
 )
 def runs_fail(context: dg.RunFailureSensorContext) -> None:
-    """Tell of every failed run, also of one whose process was killed."""
+    """Send an alert of every failed run, also of one whose process was killed."""
     run = context.instance.get_run_by_id(context.dagster_run.run_id) or context.dagster_run
     if (
         run.tags.get(STARTED_BY_TAG) == COMMAND_LINE
-        and run.tags.get("dagster/failure_reason") in _TOLD_BY_COMMAND_LINE
+        and run.tags.get("dagster/failure_reason") in _ALERTED_BY_COMMAND_LINE
     ):
         return
     settings = read_settings()
@@ -150,10 +150,10 @@ def data_stops(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     found = check_freshness(settings)
     known = json.loads(context.cursor) if context.cursor else {}
     was_fresh: dict[str, bool | None] = known.get("is_fresh", {})
-    # A home that never had data has no colour yet: its first data is no change to tell.
+    # A home that never had data has no colour yet: its first data is no change to alert of.
     is_fresh = {each.check: each.is_fresh if each.newest else None for each in found}
     for each in found:
-        _tell_change(settings, each, was_fresh.get(each.check))
+        _alert_of_change(settings, each, was_fresh.get(each.check))
     written_at = known.get("written_at", 0)
     if is_fresh == was_fresh and time.time() - written_at < _SECONDS_BETWEEN_SAME_RESULTS:
         return dg.SensorResult(skip_reason=_summary(found))
@@ -164,7 +164,7 @@ def data_stops(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     )
 
 
-def _tell_change(settings: Settings, each: Freshness, was_fresh: bool | None) -> None:
+def _alert_of_change(settings: Settings, each: Freshness, was_fresh: bool | None) -> None:
     """Post where a check has just changed its colour."""
     if was_fresh is None or was_fresh == each.is_fresh:
         return

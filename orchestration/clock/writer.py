@@ -1,4 +1,4 @@
-"""The resource that a run writes through: settings, ledger, and the place of the only writer."""
+"""The resource that a run writes through: settings, ledger, and the lock of the only writer."""
 
 # No postponed annotations here: Dagster reads them while it builds the resource.
 import os
@@ -25,9 +25,9 @@ INTERRUPTIONS = (DagsterExecutionInterruptedError, KeyboardInterrupt)
 
 
 class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over itself
-    """Held from the first step of a run to its last, which says that the run `succeeded`.
+    """Open from the first step of a run to its last, which says that the run `succeeded`.
 
-    The place is taken by the first step that uses it, not when the resource is made: Dagster
+    The writer lock is taken by the first step that uses it, not when the resource is made: Dagster
     makes a run's resources once more to show its results, when the run is over.
     """
 
@@ -38,20 +38,20 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
     _has_succeeded: bool = PrivateAttr(default=False)
     _problems: list[str] = PrivateAttr(default_factory=list)
     _set_aside: list[str] = PrivateAttr(default_factory=list)
-    _held: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _open: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     @contextmanager
     def yield_for_execution(
         self, context: dg.InitResourceContext
     ) -> Generator["Writer", None, None]:
-        """Free the writer's place at the end of the run, however it ended."""
+        """Release the writer lock at the end of the run, however it ended."""
         assert context.run is not None
         self._run_id = context.run.run_id
         self._job = context.run.job_name
         assert context.instance is not None
         if context.run.tags.get(STARTED_BY_TAG) != COMMAND_LINE:
             alive_until_exit(Path(context.instance.root_directory), self._run_id)
-        with self._held:
+        with self._open:
             yield self
 
     @property
@@ -63,9 +63,9 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger; asking for it takes the writer's place and records the start of the run."""
+        """The ledger; asking for it takes the writer lock and records the start of the run."""
         if self._ledger is None:
-            self._ledger = self._take_place(self.settings)
+            self._ledger = self._begin(self.settings)
         return self._ledger
 
     @property
@@ -87,7 +87,7 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
 
     @property
     def problems(self) -> list[str]:
-        """What `note_problem` was told in this run."""
+        """What `note_problem` was given in this run."""
         return list(self._problems)
 
     def note_set_aside(self, problems: Sequence[str]) -> None:
@@ -98,7 +98,7 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
 
     @property
     def set_aside(self) -> list[str]:
-        """What `note_set_aside` was told in this run."""
+        """What `note_set_aside` was given in this run."""
         return list(self._set_aside)
 
     def note_failure(self, error: BaseException) -> None:
@@ -111,8 +111,8 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
         """To be called by the last step of a job."""
         self._has_succeeded = True
 
-    def _take_place(self, settings: Settings) -> Ledger:
-        self._held.enter_context(
+    def _begin(self, settings: Settings) -> Ledger:
+        self._open.enter_context(
             writer_lock(
                 settings.home,
                 task=f"run {self._job}",
@@ -121,9 +121,9 @@ class Writer(dg.ConfigurableResource):  # type: ignore[type-arg]  # generic over
             )
         )
         pipeline.clear_scratch(settings)
-        ledger = self._held.enter_context(closing(Ledger(settings.ledger_path)))
+        ledger = self._open.enter_context(closing(Ledger(settings.ledger_path)))
         ledger.start_run(run_id=self._run_id, job=self._job, pid=os.getpid(), at=settings.clock())
-        self._held.callback(self._record_end, ledger, settings)
+        self._open.callback(self._record_end, ledger, settings)
         return ledger
 
     def _record_end(self, ledger: Ledger, settings: Settings) -> None:

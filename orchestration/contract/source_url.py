@@ -51,7 +51,7 @@ class SourceUrl:
 
 
 def parse_url(text: str) -> SourceUrl:
-    """Read a `postgresql://` URL. Raises `ValueError`, which repeats nothing of it."""
+    """Read a `postgresql://` URL. Raises `ValueError`, which says nothing of it."""
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
     escape = "write @ : / ? # % in user and password as %40 %3A %2F %3F %23 %25"

@@ -195,7 +195,7 @@ FEEDBACK_EVENTS = Stream(
     ),
 )
 
-# Reference streams come first: the retention that an event is checked against is theirs to tell.
+# Reference streams come first: the retention that an event is checked against is in them.
 REFERENCE_STREAMS = (CUSTOMERS, AGENT_TYPES, AGENTS)
 EVENT_STREAMS = (AGENT_USAGE_EVENTS, AUDIT_EVENTS, FEEDBACK_EVENTS)
 STREAMS = REFERENCE_STREAMS + EVENT_STREAMS

@@ -153,7 +153,7 @@ def build_fleet(seed: int) -> Fleet:
 
 def _customers(chance: random.Random) -> list[Customer]:
     customer_ids = list(range(1001, 1001 + len(CUSTOMER_NAMES)))
-    # Shuffled, so that neither an id nor a name tells the size.
+    # Shuffled, so that neither an id nor a name shows the size.
     chance.shuffle(customer_ids)
     enterprise_retention_days = iter(ENTERPRISE_RETENTION_DAYS)
     return [

@@ -57,7 +57,7 @@ def compact(settings: Settings, ledger: Ledger) -> Compaction:
             unlink_lake_files(settings.lake, [file.path for file, _ in files])
             before += len(files)
             after += 1
-    ledger.forget_rewrites()
+    ledger.delete_rewrites()
     if before:
         log.info("compacted", files_before=before, files_after=after)
     return Compaction(before, after)

@@ -77,7 +77,7 @@ def delete_from_lake(
                 step=f"{number}/{len(plan.steps)}",
             )
             report(progress)
-    ledger.forget_rewrites()
+    ledger.delete_rewrites()
     return deleted
 
 

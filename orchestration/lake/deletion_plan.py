@@ -90,7 +90,7 @@ class Plan:
     """What goes, in the steps it goes in. `customers_without_policy` have events, but no row;
     `invalid_policies` says what is wrong with the rows of others of whom nothing goes.
 
-    Counts of deliveries are in the steps and groups, but are rows of nobody's: `rows` and
+    Counts of deliveries are in the steps and groups, but are rows of no customer: `rows` and
     `rows_in_lake` leave them aside. Rows that landing refused as expired hold nothing but that:
     `refused_in_lake` of them are among the `rows_in_lake`, `refused` among those that go.
     """
@@ -116,8 +116,8 @@ class Plan:
     @property
     def share(self) -> float:
         """The part of all rows that hold something which goes, 0 to 1."""
-        held = self.rows_in_lake - self.refused_in_lake
-        return self.rows_at_stake / held if held else 0.0
+        in_all = self.rows_in_lake - self.refused_in_lake
+        return self.rows_at_stake / in_all if in_all else 0.0
 
 
 def retention_rule(
@@ -134,7 +134,7 @@ def retention_rule(
 
 
 def erasure_rule(customer_id: int, kept_from: datetime) -> Rule:
-    """The rule that takes everything of one customer, and rejected rows of nobody can tell whom."""
+    """The rule that takes everything of one customer, and rejected rows of an unknown one."""
     return Rule("erasure", {customer_id: kept_from}, midnight(kept_from), takes_all=True)
 
 
@@ -206,7 +206,7 @@ def is_to_be_deleted(rule: Rule, folder: str, occurred_date: str) -> str:
     """SQL: whether a `lake_row`, left-joined with `cutoff`, goes.
 
     A date's rows of one customer go together: their date decides. A rejected row is of the time it
-    tells, if that is before it was rejected. A name has no time: it goes only with its customer.
+    has, if that is before it was rejected. A name has no time: it goes only with its customer.
     """
     without_customer = _NEVER if rule.takes_all else rule.kept_from_without_customer
     if folder == REJECTED_FOLDER:
@@ -214,15 +214,15 @@ def is_to_be_deleted(rule: Rule, folder: str, occurred_date: str) -> str:
             "least(lake_row.rejected_at, coalesce(lake_row.occurred_at, lake_row.rejected_at))"
         )
         if rule.takes_all:
-            # They may be the customer's, as far as anybody can tell.
+            # They may be the customer's, as far as can be said.
             without_customer = FOREVER
     elif folder in STREAMS_BY_NAME and STREAMS_BY_NAME[folder].is_reference:
         instant = "timestamp '0001-01-01'" if rule.takes_all else "cast(null as timestamp)"
     else:
         instant = f"cast({occurred_date} as timestamp)"
-    nobody = literal(without_customer.replace(tzinfo=None).isoformat(sep=" "))
+    of_unknown = literal(without_customer.replace(tzinfo=None).isoformat(sep=" "))
     return (
-        f"coalesce({instant} < case when lake_row.customer_id is null then timestamp {nobody} "
+        f"coalesce({instant} < case when lake_row.customer_id is null then timestamp {of_unknown} "
         "else cutoff.kept_from end, false)"
     )
 

@@ -1,6 +1,6 @@
 """`agentstats lake forget`: giving up files that are damaged or lost, so that it adds up again.
 
-What was lost is what landing recorded as accepted and written, and no other file of the lake holds.
+What was lost is what landing recorded as accepted and written, and no other file of the lake has.
 It is recorded once, by customer and date; then the files count no more, their dates are rebuilt by
 the next run, and what was lost may be delivered again, as anything new.
 """
@@ -98,7 +98,7 @@ def forget(settings: Settings, ledger: Ledger, lost: Forgotten) -> None:
 
 
 def _places(files: Sequence[LakeFile]) -> list[tuple[Stream, date]]:
-    """The streams and dates whose events the files held, or the counts of their deliveries."""
+    """The streams and dates whose events the files had, or the counts of their deliveries."""
     return sorted(
         {
             (stream, file.occurred_date)

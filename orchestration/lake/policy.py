@@ -94,7 +94,7 @@ def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:
 
 
 def strictest_cutoff(policies: Sequence[Policy], now: datetime) -> datetime:
-    """The cutoff of what belongs to nobody can tell whom: that of the shortest policy."""
+    """The cutoff of what is of an unknown customer: that of the shortest policy."""
     of_tiers = [int(tier["retention_days"]) for tier in _tiers() if tier["retention_days"]]
     of_customers = [policy.days for policy in policies if policy.days is not None]
     return midnight(now) - timedelta(days=min(of_tiers + of_customers))

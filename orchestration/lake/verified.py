@@ -42,8 +42,8 @@ class Fault:
 
 
 def verified_paths(lake: Path, ledger: Ledger, files: Iterable[LakeFile]) -> list[str]:
-    """Where the files are, as DuckDB's readers are told, once each was found to have the bytes that
-    the ledger recorded.
+    """Where the files are, as DuckDB's readers are given it, once each was found to have the bytes
+    that the ledger recorded.
 
     Raises `LakeDamaged`, which names those that have not.
     """

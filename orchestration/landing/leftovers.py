@@ -44,7 +44,7 @@ def clear_unknown(settings: Settings, ledger: Ledger) -> list[Path]:
             path.unlink()
         else:
             quarantined.append(move_to_quarantine(settings, name))
-    ledger.forget_rewrites()
+    ledger.delete_rewrites()
     return quarantined
 
 

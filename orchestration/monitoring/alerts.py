@@ -35,7 +35,7 @@ LOOK = (
 LOOK_AND_MEND = (
     "`agentstats status` names all of it; mend it and drop it again. All else is published"
 )
-RETRIED = "nothing yet: it is run again by itself; the next alert tells if that fails too"
+RETRIED = "nothing yet: it is run again by itself; there is another alert if that fails too"
 
 log = structlog.get_logger()
 

@@ -59,7 +59,7 @@ def files_set_aside(loads: Sequence[Load]) -> list[str]:
 
 
 def policies_invalid(problems: Mapping[int, str]) -> list[str]:
-    """One sentence for each customer of whom nothing is deleted, because nobody can tell what."""
+    """One sentence for each customer of whom nothing is deleted, because its policy is invalid."""
     return [
         f"nothing of customer {customer_id} is deleted, because its {problem}"
         for customer_id, problem in problems.items()

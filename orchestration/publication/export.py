@@ -21,8 +21,8 @@ MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 # Tables of no customer that may go into one customer's extract. Others, such as the load ledger,
-# tell of the other customers.
-_TELL_NOTHING_OF_OTHERS = {"load_buckets", "retention_policies", "snapshot_info"}
+# have rows about other customers.
+_WITHOUT_OTHER_CUSTOMERS = {"load_buckets", "retention_policies", "snapshot_info"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _write_tables(
         if (
             customer_id is not None
             and "customer_id" not in names
-            and table not in _TELL_NOTHING_OF_OTHERS
+            and table not in _WITHOUT_OTHER_CUSTOMERS
         ):
             continue
         path = folder / f"{table}.parquet"

@@ -145,7 +145,7 @@ class Last:
 
 
 def digest_of(path: Path) -> str:
-    """A checksum of the file's bytes, which tells damage; no proof against a forger."""
+    """A checksum of the file's bytes, which shows damage; no proof against a forger."""
     digest = xxhash.xxh3_128()
     with path.open("rb", buffering=0) as file:
         buffer = memoryview(bytearray(_COPIED_BYTES))

@@ -50,7 +50,7 @@ def expiry(settings: Settings, ledger: Ledger) -> Iterator[FindExpired]:
 def remove_failed_files(settings: Settings, kept_from: datetime) -> list[str]:
     """Delete files that were set aside, and their reasons, last written before `kept_from`.
 
-    Nobody can tell whose rows are in them. Returns their paths below the landing folder.
+    It cannot be said whose rows are in them. Returns their paths below the landing folder.
     """
     removed = []
     failed = settings.landing / files.FAILED_FOLDER
@@ -79,7 +79,7 @@ def remove_exports(settings: Settings, kept_from: dict[int, datetime]) -> list[s
             if any(_is_outdated(connection, path) for path in folder.glob("*.parquet")):
                 shutil.rmtree(folder)
                 removed.append(str(folder))
-                log.info("export_deleted", folder=str(folder), reason="it held what was deleted")
+                log.info("export_deleted", folder=str(folder), reason="it had deleted rows")
     return removed
 
 
@@ -104,7 +104,7 @@ def _is_outdated(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
     try:
         return _holds_rows_before_cutoff(connection, path)
     except duckdb.Error:
-        # Nobody can tell what is in it.
+        # What is in it cannot be said.
         return True
 
 
@@ -133,7 +133,7 @@ def _holds_expired(
     try:
         read_rows(connection, files.recognise(path, stream), settings)
     except files.UnreadableFile:
-        # It was loaded once, by other limits; nobody can tell any more whose rows are in it.
+        # It was loaded once, by other limits; whose rows are in it cannot be said any more.
         return loaded_at < rule.kept_from_without_customer
     if stream.is_reference:
         is_expired = "reason = 'expired'"

@@ -54,7 +54,7 @@ def delete_expired(
         log.warning(
             "customer_without_policy",
             customer_id=customer_id,
-            then="nothing of it is deleted until a row of landing/customers/ tells its tier",
+            then="nothing of it is deleted until a row of landing/customers/ has its tier",
         )
     for customer_id, problem in plan.invalid_policies.items():
         log.warning(

@@ -111,7 +111,7 @@ def _take_out(
 
 
 def _written_at(path: Path) -> datetime:
-    """The earliest time that what is in the file may be of, as far as its name and file tell."""
+    """The earliest time that what is in the file may be of, as far as its name and file show."""
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     if of_date := _DATE.search(str(path)):
         day = datetime.combine(date.fromisoformat(of_date.group(1)), time.min, tzinfo=UTC)

@@ -51,7 +51,7 @@ class Hit:
 @dataclass(frozen=True)
 class Proof:
     """What was searched, and what was found. `unfinished` files are still being written by their
-    producer, under the landing folder: nobody can tell what will be in them."""
+    producer, under the landing folder: what will be in them is unknown."""
 
     files_searched: int
     bytes_searched: int

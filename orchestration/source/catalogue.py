@@ -1,4 +1,4 @@
-"""The source's tables as they are, held against what the contract and the settings expect."""
+"""The source's tables as they are, compared with what the contract and the settings expect."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Source:
             "select greatest(timeline_id, coalesce(min_recovery_end_timeline, 0)) "
             "from pg_control_checkpoint(), pg_control_recovery()"
             if is_replica
-            # The control file tells of a promotion only after the next checkpoint.
+            # The control file has a promotion only after the next checkpoint.
             else "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
         )
         history = f"{system}/{self.rows(timeline)[0][0]}/{database}"

@@ -17,8 +17,8 @@ from typing import Any
 from orchestration.source.connection import Moment
 
 XIDS = 2**32
-# Rows are compared by the lower 32 bits of a transaction; half of them is how far that tells
-# earlier from later. The margin is what may pass while a pull runs.
+# Rows are compared by the lower 32 bits of a transaction; half of them is how far earlier can
+# be distinguished from later. The margin is what may pass while a pull runs.
 MAX_DISTANCE = 2**31 - 2**24
 # The lowest number of an ordinary transaction.
 FIRST_XID = 3

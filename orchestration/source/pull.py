@@ -41,7 +41,7 @@ from orchestration.storage.ledger import Ledger
 
 # A pass that looks for new rows finds few in many pages; one that reads everything finds all.
 PAGES_OF_A_LATER_PASS = 16
-# Where the source was never analysed, until the first chunk tells.
+# Where the source was never analysed, until the first chunk shows it.
 ROWS_PER_PAGE_GUESSED = 60.0
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ def pull(
 ) -> Pull:
     """Read what is new of each stream. Without AGENTSTATS_POSTGRES_URL there is nothing to do.
 
-    `from_start` reads everything anew. The writer's place must be held.
+    `from_start` reads everything anew. The caller has the writer lock.
     """
     if settings.postgres_url is None:
         return Pull([], [])
@@ -103,7 +103,7 @@ def pull(
         if catalogue.table_of(settings, stream) is None:
             continue
         if from_start:
-            ledger.forget_source_cursor(stream.name)
+            ledger.delete_source_cursor(stream.name)
         try:
             pulled.append(_pull_stream(settings, ledger, stream))
         except SourceAway as problem:

@@ -1,4 +1,4 @@
-"""How a disk without room is told of, by whatever library met it."""
+"""How a disk without room is reported, by whatever library met it."""
 
 from __future__ import annotations
 

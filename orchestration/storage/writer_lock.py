@@ -21,7 +21,7 @@ class WriterBusy(AgentstatsError):
 
 @contextmanager
 def writer_lock(home: Path, *, task: str, now: datetime, wait_seconds: float = 0) -> Iterator[None]:
-    """Hold the home folder's only writer's place for the time of the block.
+    """Take the home folder's writer lock for the time of the block.
 
     The kernel frees it when the process ends, however it ends. Raises `WriterBusy` when another
     process still holds it after `wait_seconds`.
@@ -58,7 +58,7 @@ def _who_holds(path: Path, home: Path) -> str:
             who = f"{holder['task']} (process {holder['pid']}, since {holder['since']})"
             break
         except (ValueError, KeyError):
-            # It has the place, and is about to write its name.
+            # It has the lock, and is about to write its name.
             time.sleep(0.1)
     return (
         f"{who} is writing to {home}; try again when it is done, "

@@ -119,7 +119,7 @@ def build(
             # Those are about the SQL, not about the data: `make test` runs them.
             "--exclude-resource-type",
             "unit_test",
-            # Nobody reads the manifest of a run, and writing it takes a tenth of a small one.
+            # Nothing reads the manifest of a run, and writing it takes a tenth of a small one.
             "--no-write-json",
             *(["--exclude", *exclude] if exclude else []),
             *(["--full-refresh"] if full_refresh else []),

@@ -1,7 +1,7 @@
-"""What the warehouse remembers of its publication: which file, and which dates it rebuilt since.
+"""What the warehouse records of its publication: which file, and which dates it rebuilt since.
 
 It is on disk before a date is rebuilt, and again after a file is pointed to. So whatever was cut
-off between, the dates are all there, or the file that is current is not the one remembered.
+off between, the dates are all there, or the file that is current is not the one recorded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ create table if not exists raw.rebuilt_dates (
 class Published:
     """The file that was published last from this warehouse.
 
-    `digest` is that of its bytes, `made_by` tells the version of models and program. `rebuilt` are
+    `digest` is that of its bytes, `made_by` is the version of models and program. `rebuilt` are
     the dates that were rebuilt since, by stream; `replaced` those and the ones that were replaced
     in the file since it was sorted as a whole.
     """
@@ -54,13 +54,13 @@ def note_rebuilding(
     )
 
 
-def forget(warehouse: duckdb.DuckDBPyConnection) -> None:
+def discard(warehouse: duckdb.DuckDBPyConnection) -> None:
     """Let the next publication write every mart anew."""
     warehouse.execute("delete from raw.published")
 
 
 def read(warehouse: duckdb.DuckDBPyConnection) -> Published | None:
-    """What is remembered; None where the next publication must write every mart anew."""
+    """What is recorded; None where the next publication must write every mart anew."""
     rows = warehouse.execute("select snapshot, digest, made_by from raw.published").fetchall()
     if not rows:
         return None

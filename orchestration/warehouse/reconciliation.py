@@ -18,7 +18,7 @@ from orchestration.storage.ledger.losses import LostFile
 from orchestration.warehouse import dbt, rollups
 
 RECONCILIATION = "tag:reconciliation"
-# With what it reads and nobody built yet. It was tested when it was built for the marts.
+# With what it reads and was not built yet. It was tested when it was built for the marts.
 _READ_BY_RECOUNT = ("int_ids_on_two_dates", "path:models/staging")
 _NOT_RECOUNTED = ("path:models/staging,resource_type:test",)
 IDS_NAMED = 100

@@ -55,7 +55,7 @@ _SCHEMA += published.SCHEMA
 
 
 class WarehouseUnusable(AgentstatsError):
-    """The warehouse is held by another program; the message says what to do."""
+    """The warehouse is locked by another program; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def hand_over(
             # Until all of it is built again, nothing is.
             warehouse.execute("delete from raw.rolled_up")
         if scope.is_full or is_recount:
-            published.forget(warehouse)
+            published.discard(warehouse)
         else:
             published.note_rebuilding(warehouse, scope.touched)
         warehouse.execute("commit")
@@ -356,12 +356,12 @@ def build(
         if settings.spark_tables.exists():
             with open_warehouse(settings) as warehouse:
                 warehouse.execute("delete from raw.rolled_up_on")
-            exchange.forget_tables(settings)
+            exchange.drop_tables(settings)
         return dbt.build(settings, select=select, exclude=exclude, full_refresh=scope.is_full)
     connection.check(settings)
     if scope.is_full:
         dbt.run_operation(settings, "drop_schemas_on_spark")
-        exchange.forget_tables(settings)
+        exchange.drop_tables(settings)
     elif exchange.was_cut_off(settings):
         dbt.run_operation(settings, "drop_tables_built_whole")
         exchange.remove_unfinished(settings, dbt.tables_built_whole(settings))

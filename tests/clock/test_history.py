@@ -1,4 +1,4 @@
-"""What Dagster remembers has an end."""
+"""What Dagster keeps of its runs has an end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _rows(database: Path, table: str, where: str = "true") -> int:
     return int(count)
 
 
-def test_old_runs_are_forgotten_with_all_that_belongs_to_them(installation: Installation) -> None:
+def test_old_runs_are_deleted_with_all_that_belongs_to_them(installation: Installation) -> None:
     """Events, check results and files go; the newest result of each check stays, and new runs."""
     installation.drop("agent_usage_events", "a.ndjson", [usage_event(1)])
     installation.run(in_dagster=True)
@@ -39,7 +39,7 @@ def test_old_runs_are_forgotten_with_all_that_belongs_to_them(installation: Inst
         )
         between = [record.end_time for record in instance.get_run_records(ascending=True)]
         assert between[0] is not None
-        assert history.forget_runs(instance, before=between[0] + 0.001) == 1
+        assert history.delete_runs(instance, before=between[0] + 0.001) == 1
         assert [record.dagster_run.run_id for record in instance.get_run_records()] == [second]
         assert _rows(index, "event_logs", f"run_id = '{first}'") == 0
         assert _rows(index, "event_logs", f"run_id = '{second}'") > 0
@@ -49,21 +49,21 @@ def test_old_runs_are_forgotten_with_all_that_belongs_to_them(installation: Inst
         checks = _rows(index, "(select distinct asset_key, check_name from asset_check_executions)")
         assert _rows(index, "asset_check_executions") > checks
         later = time.time() + 3600
-        assert history.forget_runs(instance, before=later) == 1
-        history.forget_events_without_run(instance, before=later)
+        assert history.delete_runs(instance, before=later) == 1
+        history.delete_events_without_run(instance, before=later)
     assert _rows(index, "asset_check_executions") == checks
     assert (_rows(index, "event_logs"), _rows(runs, "runs"), _rows(runs, "run_tags")) == (0, 0, 0)
 
 
-def test_the_nightly_run_forgets(installation: Installation) -> None:
+def test_the_nightly_run_deletes_old_runs(installation: Installation) -> None:
     """Of itself: nobody has to think of it."""
     installation.run(in_dagster=True)
     installation.run("nightly", in_dagster=True)
-    assert installation.last_run()["dagster_runs_forgotten"] == 0
+    assert installation.last_run()["dagster_runs_deleted"] == 0
     home = prepare_dagster(installation.settings)
     long_ago = "2020-01-01 00:00:00.000000"
     with closing(sqlite3.connect(home / "history" / "runs.db")) as connection:
         connection.execute("update runs set update_timestamp = ? where 1", [long_ago])
         connection.commit()
     installation.run("nightly", in_dagster=True)
-    assert installation.last_run()["dagster_runs_forgotten"] == 2
+    assert installation.last_run()["dagster_runs_deleted"] == 2

@@ -20,7 +20,7 @@ def test_a_process_is_alive_until_it_ends_however_it_ends(tmp_path: Path) -> Non
         process.kill()
         process.wait()
         assert life_of(tmp_path, RUN_ID) is Life.DEAD
-    run_worker.forget_dead(tmp_path)
+    run_worker.remove_dead(tmp_path)
     assert life_of(tmp_path, RUN_ID) is Life.NOT_SHOWN
 
 
@@ -28,7 +28,7 @@ def test_a_block_of_this_process_leaves_nothing_behind(tmp_path: Path) -> None:
     """What a command does, whose process may go on."""
     with run_worker.alive(tmp_path, RUN_ID):
         assert life_of(tmp_path, RUN_ID) is Life.ALIVE
-        run_worker.forget_dead(tmp_path)
+        run_worker.remove_dead(tmp_path)
         assert life_of(tmp_path, RUN_ID) is Life.ALIVE
     assert life_of(tmp_path, RUN_ID) is Life.NOT_SHOWN
     assert list((tmp_path / run_worker.FOLDER).iterdir()) == []

@@ -334,7 +334,7 @@ def test_the_checks_turn_red_when_data_stops(running: Running) -> None:
 
 
 def _busy(running: Running) -> contextlib.AbstractContextManager[None]:
-    """Hold the writer's place as a command at a terminal would: runs wait in their first step."""
+    """Take the writer lock as a command at a terminal would: runs wait in their first step."""
     settings = read_settings(running.services.settings)
     return writer_lock(settings.home, task="a test", now=settings.clock(), wait_seconds=60)
 

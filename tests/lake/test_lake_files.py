@@ -269,7 +269,7 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_a_clock_that_was_put_back_hides_nothing(lake: Lake) -> None:
     """The newest run and the newest load are told by their numbers; the data's age does not go
-    back with the clock, and forgets a clock that was days ahead."""
+    back with the clock, and ignores a clock that was days ahead."""
     for now, expected in (
         ("2026-03-01T11:00:00Z", "2026-03-01T12:00"),
         ("2031-01-01T00:00:00Z", "2031-01-01T00:00"),

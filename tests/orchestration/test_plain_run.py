@@ -9,7 +9,7 @@ from installation import installation_in, rating, scan, usage_event
 
 NOW = "2026-03-01T12:00:00Z"
 # What differs by nature: a random part, a size of a file that DuckDB laid out, Dagster's own.
-OF_ONE_RUN = {"snapshot_id", "lake_read", "dagster_runs_forgotten"}
+OF_ONE_RUN = {"snapshot_id", "lake_read", "dagster_runs_deleted"}
 
 
 def everything_of(home: Path, *, in_dagster: bool) -> tuple[Any, ...]:

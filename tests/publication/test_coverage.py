@@ -116,7 +116,7 @@ def test_a_customer_is_covered_from_the_later_of_first_data_and_retention(
     assert _coverage(installation)[1] == ("2026-03-18", "2026-03-14", "2026-03-18", first, newest)
 
     # An older event that comes late moves it back; a duplicate and a rejected row do not, and a
-    # longer tier brings nothing back. A warehouse made anew forgets nothing of it.
+    # longer tier brings nothing back. A warehouse made anew loses nothing of it.
     later = "2026-03-25T00:00:00Z"
     installation.drop("customers", "longer.ndjson", [_customer(1, "pro", updated_at=later)])
     installation.drop("customers", "told.ndjson", [_customer(5, "pro", updated_at=later)])

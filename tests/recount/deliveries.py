@@ -266,7 +266,7 @@ class _Counting:
             return "expired"
         return None
 
-    def forget_receipt_in_future(self, row: dict[str, Any]) -> bool:
+    def drop_receipt_in_future(self, row: dict[str, Any]) -> bool:
         """Take such a time of receipt as unknown; True if it was one."""
         is_ahead = (row.get("received_at") or _NEVER) > self.now + FUTURE_TOLERANCE
         if is_ahead:
@@ -328,7 +328,7 @@ def _load(
                 row, reason = _understood(stream, written)
                 if reason is None:
                     reason = state.outside_time(stream, row)
-                is_ahead = reason is None and state.forget_receipt_in_future(row)
+                is_ahead = reason is None and state.drop_receipt_in_future(row)
                 is_accepted = reason is None and state.take(stream, row)
                 if reason is None:
                     outcome[is_accepted] += 1

@@ -72,14 +72,14 @@ def _fill(home: Path) -> None:
 
 
 def _holder(home: Path) -> int:
-    """The process that has the writer's place, as soon as one has it."""
+    """The process that has the writer lock, as soon as one has it."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             return int(json.loads((home / ".writer.lock").read_text())["pid"])
         except (OSError, ValueError):
             time.sleep(0.01)
-    raise AssertionError("no run took the writer's place")
+    raise AssertionError("no run took the writer lock")
 
 
 def _pair(outcome: Outcome, home: Path, first: str, second: str) -> int:

@@ -79,8 +79,8 @@ select
     scored.agent_type_id,
     scored.event_id,
     scored.toxicity_score,
-    -- Some scanners give the score and leave the verdict to the reader.
-    case when draw('verdict', scored.number) < 0.6 then scored.toxicity_score >= 0.5 end
+    -- Some scanners give the score and leave the flag to the reader.
+    case when draw('flag', scored.number) < 0.6 then scored.toxicity_score >= 0.5 end
         as is_toxic,
     case when scored.scan_number = 1 then entities_per_message.pii_redactions end as pii_redactions,
     scored.occurred_at,

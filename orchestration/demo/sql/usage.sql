@@ -228,7 +228,7 @@ from responses;
 create table usage_redelivered as
 with
 
-repeats as (
+redelivered as (
     select
         *,
         row_number() over (order by draw('repeat', number), number) as position
@@ -247,7 +247,7 @@ select
             else received_at
         end as received_at
     )
-from repeats;
+from redelivered;
 
 -- Past the retention of their customer when they arrive.
 create table usage_expired as

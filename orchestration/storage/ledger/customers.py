@@ -48,7 +48,7 @@ class CustomerRecords(LedgerConnection):
         )
         return [EventTimes(row[0], from_text(row[1]), from_text(row[2])) for row in rows]
 
-    def forget_event_times(self, customer_id: int) -> None:
+    def delete_event_times(self, customer_id: int) -> None:
         """Let the customer begin anew with the next event that is accepted."""
         with self._transaction() as connection:
             connection.execute("delete from customer_events where customer_id = ?", (customer_id,))

@@ -103,7 +103,7 @@ class LakeRecords(LedgerConnection):
         return int(newest)
 
     def touch_id(self, touch_seq: int) -> str | None:
-        """What tells the change of that number from that of another ledger; None without one."""
+        """What differs between the change of that number and another ledger's; None without one."""
         row = self._connection.execute(
             "select touch_id from touch where touch_seq = ?", (touch_seq,)
         ).fetchone()
@@ -187,7 +187,7 @@ class LakeRecords(LedgerConnection):
             )
         }
 
-    def forget_rewrites(self) -> None:
+    def delete_rewrites(self) -> None:
         """Note that nothing of a rewrite is left in the lake but what counts."""
         if self._connection.execute("select 1 from lake_rewrite limit 1").fetchone():
             with self._transaction() as connection:

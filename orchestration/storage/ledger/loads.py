@@ -158,7 +158,7 @@ class LoadRecords(LedgerConnection):
         return [self._load(row) for row in rows]
 
     def loads_not_moved(self) -> list[Load]:
-        """Loads whose file was still in the landing folder when the ledger last heard of it."""
+        """Loads whose file was still in the landing folder when the ledger last recorded it."""
         rows = self._connection.execute("select * from load where not is_moved order by load_seq")
         return [self._load(row) for row in rows]
 

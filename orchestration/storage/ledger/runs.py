@@ -28,7 +28,7 @@ class RunRecords(LedgerConnection):
     """The runs, newest first."""
 
     def start_run(self, *, run_id: str, job: str, pid: int, at: datetime) -> None:
-        """Record the start of a run. The writer lock is held, so any other "running" is dead."""
+        """Record the start of a run. The writer lock is taken, so any other "running" is dead."""
         with self._transaction() as connection:
             connection.execute(
                 "update run set status = 'interrupted', ended_at = ? where status = 'running'",

@@ -31,7 +31,7 @@ class SourceRecords(LedgerConnection):
                 (stream, json.dumps(cursor), to_text(at)),
             )
 
-    def forget_source_cursor(self, stream: str) -> None:
+    def delete_source_cursor(self, stream: str) -> None:
         """Let the next pull of the stream begin from its start."""
         with self._transaction() as connection:
             connection.execute("delete from source_cursor where stream = ?", (stream,))

@@ -1,4 +1,4 @@
-"""How a run reaches Spark: what dbt's profile is told, and whether the Thrift server is there."""
+"""How a run reaches Spark: what dbt's profile is given, and whether the Thrift server is there."""
 
 from __future__ import annotations
 

@@ -74,13 +74,13 @@ def was_cut_off(settings: Settings) -> bool:
     return _note_of_build(settings).exists()
 
 
-def forget_tables(settings: Settings) -> None:
+def drop_tables(settings: Settings) -> None:
     """Remove the files of tables that Spark no longer knows, and what cut-off jobs left there."""
     shutil.rmtree(settings.spark_tables, ignore_errors=True)
 
 
 def remove_unfinished(settings: Settings, dropped: Sequence[tuple[str, str]]) -> None:
-    """Remove what statements that were cut off had written so far, and nobody will ever read.
+    """Remove what statements that were cut off had written so far, and nothing will ever read.
 
     `dropped` names tables (schema, table) that Spark does not know any more: it makes none where
     files are left, and a driver that dies while it makes one leaves files.

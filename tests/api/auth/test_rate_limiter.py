@@ -54,7 +54,7 @@ def test_no_moving_minute_has_more_than_the_limit(
                 assert allowance.retry_after == max(1, math.ceil(wait))
 
 
-def test_who_has_been_silent_for_a_minute_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_been_silent_for_a_minute_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is for those who asked in the last minute, however many there have been."""
     rate_limiter = MemoryRateLimiter(2)
     for customer in range(1000):
