@@ -47,7 +47,7 @@ def rows_of(query: str) -> list[tuple[Any, ...]]:
 
 
 def no_events(path: Path, *_arguments: object, **_options: object) -> None:
-    """Stands for a file of events whose content nobody reads."""
+    """Stands for a file of events whose content is not read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
 
@@ -62,7 +62,7 @@ def test_files_of_two_seeds_have_no_event_in_common(tmp_path: Path) -> None:
         f" from '{tmp_path}/*.parquet' group by customer_id, event_id)"
     )[0]
     assert (rows, ids) == (2100, 2000)
-    assert 0 < changed < 100, "some that come twice are told anew, most are not"
+    assert 0 < changed < 100, "some that come twice are changed, most are not"
 
 
 def test_a_history_has_as_many_events_on_each_day(
@@ -102,10 +102,10 @@ def test_buckets_of_response_times_follow_each_other() -> None:
     assert table_of_stretches[-1].to_ms == LONGEST_MS + 1
 
 
-def test_the_hourly_run_is_held_against_each_peer(
+def test_the_hourly_run_is_compared_with_each_peer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its parts add up to the whole, and few events are held against the fastest alone."""
+    """Its parts add up to the whole, and few events are compared with the fastest alone."""
     monkeypatch.setattr(hourly_peers, "write_events", no_events)
     monkeypatch.setattr(hourly_peers, "verify", lambda *_: None)
     monkeypatch.setattr(hourly_peers, "ours", lambda *_: Cost(10, 12, 1))
@@ -121,7 +121,7 @@ def test_the_hourly_run_is_held_against_each_peer(
     report = Report("hourly-peers", "")
     for events in (1_000_000, 100_000):
         (tmp_path / str(events)).mkdir()
-        # Nobody asks a server: who would is replaced above.
+        # No server gets a request: what would send it is replaced above.
         no_server: Any = None
         hourly_peers._compare(report, tmp_path / str(events), no_server, events)
     assert figure(report, "1,000,000 events, CPU", "polars") == Figure(
@@ -139,7 +139,7 @@ def test_the_hourly_run_is_held_against_each_peer(
     assert parts == [0.5, 1.25, 0.25, 1]
 
 
-def test_history_is_held_against_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_is_compared_with_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round by round; the first run after the build counts nowhere."""
     runs: Counter[str] = Counter()
 
@@ -161,7 +161,7 @@ def test_history_is_held_against_itself(tmp_path: Path, monkeypatch: pytest.Monk
     assert (wall.ratio, wall.holds) == (5, None)
 
 
-def test_publishing_is_held_against_itself_and_a_copy(
+def test_publishing_is_compared_with_itself_and_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of as many rows as were asked for, each time with another file that touches one day."""
@@ -220,7 +220,7 @@ def test_a_rebuild_starts_without_a_warehouse(
 
 
 def no_events_below(landing: Path, **_: object) -> None:
-    """Stands for files of events that nobody reads."""
+    """Stands for files of events that are not read."""
 
 
 def test_room_is_that_of_all_files_of_the_lake(

@@ -1,4 +1,4 @@
-"""The programs that the product is held against give the same tables and answers as it does."""
+"""The programs that the product is compared with give the same tables and answers as it does."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small day that the product has published, some of it told twice."""
+    """A small day that the product has published, some of it delivered twice."""
     folder = tmp_path_factory.mktemp("day")
     path = folder / "events.parquet"
     write_events(path, Traffic(3000, customers=20, duplicates=0.2))

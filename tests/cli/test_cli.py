@@ -55,7 +55,7 @@ def agentstats(
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -142,9 +142,9 @@ def test_a_run_reports_what_it_did_and_status_shows_it(home: Path) -> None:
     assert status["data_as_of"] == "2026-03-01T12:00:00Z"
     assert (status["files_waiting"], status["files_failed"]) == (0, 1)
     assert status["runs"][0]["status"] == "succeeded"
-    told = agentstats(home, "status", settings=now).stdout
-    assert "2026-03-01 12:00 hourly succeeded: 1 files loaded, 1 files set aside" in told
-    assert "Set aside     agent_usage_events/b.parquet: cannot be read as parquet" in told
+    said = agentstats(home, "status", settings=now).stdout
+    assert "2026-03-01 12:00 hourly succeeded: 1 files loaded, 1 files set aside" in said
+    assert "Set aside     agent_usage_events/b.parquet: cannot be read as parquet" in said
     proof = json.loads(agentstats(home, "reconcile", "--json", settings=now).stdout)
     assert (proof["adds_up"], proof["events"]) == (True, 2)
     assert "It adds up: 2 events" in agentstats(home, "reconcile", settings=now).stdout
@@ -191,8 +191,8 @@ def test_a_key_without_a_name_is_refused(home: Path) -> None:
     assert not (home / "keys.db").exists()
 
 
-def test_a_second_writer_is_told_who_the_first_one_is(home: Path) -> None:
-    """The lock is held by this test; the run ends with a message and 1, and nothing else."""
+def test_a_second_writer_says_who_the_first_one_is(home: Path) -> None:
+    """This test has the lock; the run ends with a message and 1, and nothing else."""
     home.mkdir()
     with (home / ".writer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

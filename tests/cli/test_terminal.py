@@ -141,7 +141,7 @@ def test_no_command_lets_others_write_to_the_terminal(
         texts = ""
         for command, calls in commands.items():
             if command.startswith("source"):
-                monkeypatch.setenv("AGENTSTATS_POSTGRES_URL", "postgresql://nobody@127.0.0.1:1/x")
+                monkeypatch.setenv("AGENTSTATS_POSTGRES_URL", "postgresql://reader@127.0.0.1:1/x")
             for words in calls:
                 text = COLOUR.sub("", shown_by(monkeypatch, *command.split(), *words))
                 obeyed = set(text) - {"\n", "\t"}

@@ -45,8 +45,8 @@ def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the client's package lies in; a warning of the generator is a failure."""
     folder = tmp_path_factory.mktemp("python")
     generator = TOOLS / "bin" / "openapi-python-client"
-    told = run(generator, "generate", "--path", DOCUMENT, "--fail-on-warning", cwd=folder)
-    assert told.splitlines() == [f"Generating {folder / 'agentstats-client'}"]
+    said = run(generator, "generate", "--path", DOCUMENT, "--fail-on-warning", cwd=folder)
+    assert said.splitlines() == [f"Generating {folder / 'agentstats-client'}"]
     return folder / "agentstats-client"
 
 
@@ -56,8 +56,8 @@ def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("typescript")
     shutil.copy(HERE / "package.json", folder)
     (folder / "node_modules").symlink_to(TOOLS / "node_modules")
-    told = run("node_modules/.bin/openapi-typescript", DOCUMENT, "-o", "api.ts", cwd=folder)
-    assert [line.split(" → ")[0] for line in told.splitlines()] == [
+    said = run("node_modules/.bin/openapi-typescript", DOCUMENT, "-o", "api.ts", cwd=folder)
+    assert [line.split(" → ")[0] for line in said.splitlines()] == [
         "✨ openapi-typescript 7.13.0",
         f"🚀 {DOCUMENT}",
     ]
@@ -100,8 +100,8 @@ def test_the_python_client_is_typed_and_gets_the_same_answer(
         cwd=python_client,
     )
     key, expected = key_and_answer(served)
-    told = run(interpreter, "ask.py", served.url, key, ZONE_OF_A_BROWSER, cwd=python_client)
-    assert json.loads(told) == expected
+    said = run(interpreter, "ask.py", served.url, key, ZONE_OF_A_BROWSER, cwd=python_client)
+    assert json.loads(said) == expected
 
 
 def test_the_typescript_client_is_typed_and_gets_the_same_answer(
@@ -114,5 +114,5 @@ def test_the_typescript_client_is_typed_and_gets_the_same_answer(
         cwd=typescript_client,
     )
     key, expected = key_and_answer(served)
-    told = run("node", "made/ask.js", served.url, key, cwd=typescript_client, TZ=ZONE_OF_A_BROWSER)
-    assert json.loads(told) == expected
+    said = run("node", "made/ask.js", served.url, key, cwd=typescript_client, TZ=ZONE_OF_A_BROWSER)
+    assert json.loads(said) == expected

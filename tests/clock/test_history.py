@@ -56,7 +56,7 @@ def test_old_runs_are_deleted_with_all_that_belongs_to_them(installation: Instal
 
 
 def test_the_nightly_run_deletes_old_runs(installation: Installation) -> None:
-    """Of itself: nobody has to think of it."""
+    """Of itself: no operator has to think of it."""
     installation.run(in_dagster=True)
     installation.run("nightly", in_dagster=True)
     assert installation.last_run()["dagster_runs_deleted"] == 0

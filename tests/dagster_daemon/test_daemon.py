@@ -165,7 +165,7 @@ def _be_down(running: Running) -> None:
 
 
 def test_schedules_and_sensors_run_from_the_first_start(running: Running) -> None:
-    """Nobody has to switch anything on in the UI."""
+    """No operator has to switch anything on in the UI."""
     assert running.states_at_first == {
         "hourly_at_minute_5": "RUNNING",
         "nightly_at_3": "RUNNING",
@@ -225,7 +225,7 @@ def test_a_file_that_arrives_starts_a_run_once(running: Running) -> None:
 
 
 def test_a_killed_worker_frees_its_place_and_is_run_again(running: Running) -> None:
-    """kill -9 of the worker: failed within seconds, told, and made up for by another run."""
+    """kill -9 of the worker: failed within seconds, reported, and made up for by another run."""
     services = running.services
     with _busy(running):
         run_id = services.launch("hourly")
@@ -237,13 +237,13 @@ def test_a_killed_worker_frees_its_place_and_is_run_again(running: Running) -> N
         )
         services.wait_until(again.run_id, "STARTED")
     services.wait_until(again.run_id, "SUCCESS")
-    (alert,) = wait_for("somebody was told", lambda: running.receiver.of(run_id))
+    (alert,) = wait_for("an alert was sent", lambda: running.receiver.of(run_id))
     assert (alert["event"], alert["job"], alert["will_retry"]) == ("run_failed", "hourly", True)
     assert alert["next"].startswith("nothing yet") and "\n" not in alert["problem"]
 
 
 def test_a_run_that_died_with_its_daemon_is_found_when_it_is_back(running: Running) -> None:
-    """After a power cut nobody is left who knows the worker; its lock is free, so it is dead."""
+    """After a power cut its parent process is gone too; the lock is free, so the worker is dead."""
     services = running.services
     with _busy(running):
         run_id = services.launch("hourly")
@@ -261,7 +261,7 @@ def test_a_run_that_died_with_its_daemon_is_found_when_it_is_back(running: Runni
         lambda: next((run for run in services.runs() if run.parent_run_id == run_id), None),
     )
     services.wait_until(again.run_id, "SUCCESS")
-    assert wait_for("somebody was told", lambda: running.receiver.of(run_id))[0]["will_retry"]
+    assert wait_for("an alert was sent", lambda: running.receiver.of(run_id))[0]["will_retry"]
 
 
 def test_a_run_that_hangs_is_ended_when_its_time_is_up(running: Running) -> None:
@@ -301,13 +301,13 @@ def test_the_nightly_run_waits_for_the_hourly_one(running: Running) -> None:
     assert hourly_end <= nightly_start
 
 
-def test_a_run_that_would_fail_again_is_told_but_not_repeated(running: Running) -> None:
+def test_a_run_that_would_fail_again_is_reported_but_not_repeated(running: Running) -> None:
     """A difference in the recount needs somebody to look at it."""
     services = running.services
     with _changed_ledger(running.home):
         run_id = services.launch("nightly")
         services.wait_until(run_id, "FAILURE")
-        (alert,) = wait_for("somebody was told", lambda: running.receiver.of(run_id))
+        (alert,) = wait_for("an alert was sent", lambda: running.receiver.of(run_id))
     assert alert["problem"].startswith("nightly failed: ") and "do not add up" in alert["problem"]
     assert alert["will_retry"] is False and "agentstats status" in alert["next"]
     assert "a-secret-token" not in str(alert) + services.log("daemon")
@@ -316,7 +316,7 @@ def test_a_run_that_would_fail_again_is_told_but_not_repeated(running: Running) 
 
 
 def test_the_checks_turn_red_when_data_stops(running: Running) -> None:
-    """A day and a half without files, and no run at all: red in Dagster, and told once."""
+    """A day and a half without files, and no run at all: red in Dagster, and reported once."""
     services = running.services
     wait_for("it was looked at", lambda: _check(services, "raw/agent_usage_events") is True)
     services.stop("daemon")
@@ -325,8 +325,8 @@ def test_the_checks_turn_red_when_data_stops(running: Running) -> None:
     services.start_daemon()
     wait_for("arrival is red", lambda: _check(services, "raw/agent_usage_events") is False)
     wait_for("publication is red", lambda: _check(services, "snapshot") is False)
-    told = [alert for alert in running.receiver.posted if alert["event"] == "data_stopped"]
-    assert sorted(alert["problem"].split(":")[0] for alert in told) == [
+    stopped = [alert for alert in running.receiver.posted if alert["event"] == "data_stopped"]
+    assert sorted(alert["problem"].split(":")[0] for alert in stopped) == [
         "no event was accepted",
         "the newest published event is old",
     ]

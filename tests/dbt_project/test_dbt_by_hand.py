@@ -15,7 +15,7 @@ from orchestration.warehouse.dbt import PROJECT, project_fingerprint
 
 
 def dbt(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the real dbt from the checkout, with the home folder and nothing else told."""
+    """Run the real dbt from the checkout, with the home folder and no other setting."""
     return subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")),
@@ -58,8 +58,8 @@ def test_what_would_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (PROJECT / "target" / "by_hand.sql").unlink()
     installation.drop("agent_usage_events", "b.ndjson", [usage_event(3)])
     installation.run()
-    told = installation.last_run()
-    assert (told["full_refresh"], told["dates_rebuilt"]["agent_usage_events"]) == (False, 1)
+    detail = installation.last_run()
+    assert (detail["full_refresh"], detail["dates_rebuilt"]["agent_usage_events"]) == (False, 1)
     assert installation.marts("select sum(message_count) as n from marts.customer_daily") == [
         {"n": 3}
     ]

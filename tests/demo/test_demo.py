@@ -323,7 +323,7 @@ def test_progress_ends_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"now": NOW.replace(tzinfo=None)}, "offset"),
         ({"now": NOW, "days": 0}, "days is 0"),
@@ -331,10 +331,10 @@ def test_progress_ends_complete(tmp_path: Path) -> None:
     ],
 )
 def test_impossible_requests_are_refused(
-    tmp_path: Path, arguments: dict[str, Any], told: str
+    tmp_path: Path, arguments: dict[str, Any], message: str
 ) -> None:
     """A naive now, no days and no events raise before anything is written."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         generate(tmp_path / "landing", **arguments)
     assert not (tmp_path / "landing").exists()
 

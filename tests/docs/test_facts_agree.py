@@ -18,9 +18,9 @@ WORDS = {"twice": 2, "half a minute": 30, "nine": 9}
 def test_a_key_has_as_many_random_bits_as_every_page_says() -> None:
     """In docs and docstrings alike."""
     pages = [*DOCS.rglob("*.md"), CHECKOUT / "SECURITY.md", CHECKOUT / "api" / "auth" / "keys.py"]
-    told = [bits for page in pages for bits in re.findall(r"(\d+) random bits", page.read_text())]
-    assert len(told) >= 4
-    assert set(told) == {str(8 * RANDOM_BYTES)}
+    stated = [bits for page in pages for bits in re.findall(r"(\d+) random bits", page.read_text())]
+    assert len(stated) >= 4
+    assert set(stated) == {str(8 * RANDOM_BYTES)}
 
 
 def test_the_limits_of_the_api_are_the_defaults_of_their_settings() -> None:
@@ -33,14 +33,14 @@ def test_the_limits_of_the_api_are_the_defaults_of_their_settings() -> None:
 
 def test_schedules_and_sensors_run_as_operations_says() -> None:
     """The minute, the hour, and how often each sensor looks."""
-    told = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", OPERATIONS, re.MULTILINE))
+    stated = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", OPERATIONS, re.MULTILINE))
     hourly, nightly = (
         each.cron_schedule for each in (schedules.hourly_schedule, schedules.nightly_schedule)
     )
-    assert (told["hourly"], hourly) == ("minute 5 of each hour, UTC", "5 * * * *")
-    assert (told["nightly"], nightly) == ("03:00 UTC", "0 3 * * *")
+    assert (stated["hourly"], hourly) == ("minute 5 of each hour, UTC", "5 * * * *")
+    assert (stated["nightly"], nightly) == ("03:00 UTC", "0 3 * * *")
     for sensor in (sensors.files_arrive, sensors.runs_fail, sensors.data_stops):
-        assert told[sensor.name] == f"{sensor.minimum_interval_seconds} s"
+        assert stated[sensor.name] == f"{sensor.minimum_interval_seconds} s"
 
 
 def test_tries_are_as_many_as_operations_says() -> None:

@@ -88,12 +88,12 @@ def _hold(
             give_up_at = time.monotonic() + 30
             while left and time.monotonic() < give_up_at:
                 time.sleep(0.5)
-                for held in [held for held in left if is_cut(held)]:
-                    longest = max(longest, time.monotonic() - left.pop(held))
-                    held.close()
+                for open_socket in [open_socket for open_socket in left if is_cut(open_socket)]:
+                    longest = max(longest, time.monotonic() - left.pop(open_socket))
+                    open_socket.close()
         check_log(outcome, served)
-    for held in left:
-        held.close()
+    for open_socket in left:
+        open_socket.close()
     times.sort()
     p95 = times[int(len(times) * 0.95)]
     outcome.figures |= {

@@ -108,7 +108,7 @@ def test_response_times_are_within_one_percent_of_those_worked_out(
             assert differences(response.json(), case["groups"]) == []
 
 
-def test_each_customer_is_told_what_came_of_its_rows(golden_day: Installation) -> None:
+def test_each_customer_sees_what_came_of_its_rows(golden_day: Installation) -> None:
     """By day, stream and reason, in UTC and in Asia/Kathmandu, what the recount says."""
     now = datetime.fromisoformat(EXPECTED["now"])
     truth = recount(FOLDER / "landing", now, EXPECTED["toxicity_threshold"])

@@ -74,7 +74,7 @@ READERS: dict[str, Callable[[Settings, Ledger], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_nobody_reads_a_file_with_other_bytes(lake: Lake, reader: str) -> None:
+def test_no_reader_accepts_a_file_with_other_bytes(lake: Lake, reader: str) -> None:
     """One bit, anywhere in the file, or the whole file: it is named, and left as it is."""
     with closing(Ledger(lake.settings.ledger_path)) as ledger:
         (file,) = ledger.lake_files_of("agent_usage_events")
@@ -268,7 +268,7 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_was_put_back_hides_nothing(lake: Lake) -> None:
-    """The newest run and the newest load are told by their numbers; the data's age does not go
+    """The newest run and the newest load are found by their numbers; the data's age does not go
     back with the clock, and ignores a clock that was days ahead."""
     for now, expected in (
         ("2026-03-01T11:00:00Z", "2026-03-01T12:00"),
@@ -319,7 +319,7 @@ def test_the_command_names_every_file_that_is_not_whole(
     assert table.exit_code == 1 and damaged.path in table.stdout
 
 
-def test_what_is_given_up_is_booked_and_adds_up(
+def test_what_is_given_up_is_recorded_and_adds_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By stream, customer and date, as its own line; what is lost may be delivered again, and
@@ -363,16 +363,18 @@ def test_what_is_given_up_is_booked_and_adds_up(
     forgotten = runner.invoke(app, ["lake", "forget", *of_a, counts, "--yes", "--json"])
     assert forgotten.exit_code == 0, forgotten.output
     report = forgotten.stdout[forgotten.stdout.index("{") :]
-    told = {
+    amounts = {
         (each["stream"], each["customer_id"], each["occurred_date"], each["measure"]): each["lost"]
         for each in json.loads(report)["lost"]
     }
     usage, ratings = "agent_usage_events", "feedback_events"
-    assert told[usage, 1, "2026-03-01", "events"] == told[usage, 2, "2026-03-01", "events"] == 1
-    assert told[usage, 1, "2026-02-24", "input_tokens"] == 100
+    assert (
+        amounts[usage, 1, "2026-03-01", "events"] == amounts[usage, 2, "2026-03-01", "events"] == 1
+    )
+    assert amounts[usage, 1, "2026-02-24", "input_tokens"] == 100
     # Of those it is the count that is lost.
-    assert told[ratings, 1, "2026-02-27", "events"] == -1
-    assert told[ratings, 1, "2026-02-27", "rating"] == -4
+    assert amounts[ratings, 1, "2026-02-27", "events"] == -1
+    assert amounts[ratings, 1, "2026-02-27", "rating"] == -4
     assert (settings.quarantine / "forgotten" / of_a[0]).exists()
     assert runner.invoke(app, ["lake", "verify"]).exit_code == 0
 
@@ -397,7 +399,7 @@ def test_what_is_given_up_is_booked_and_adds_up(
 def test_a_damaged_file_of_customers_stops_every_run_until_it_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows whose policy was in it. Given up, its customers have none, so that nothing of
+    """Whose policy was in it is unknown. Given up, its customers have none, so that nothing of
     theirs is deleted; delivered again, byte for byte, it counts again."""
     installation = Installation(tmp_path / "home", monkeypatch, NOW)
     for row in CUSTOMERS:

@@ -47,7 +47,7 @@ def _alert(installation: Installation, problem: str = "it broke") -> Alert:
     return Alert("run_failed", "hourly", "run-1", now, problem, alerts.LOOK)
 
 
-def test_a_failed_run_of_the_command_line_is_told(installation: Installation) -> None:
+def test_a_failed_run_of_the_command_line_sends_an_alert(installation: Installation) -> None:
     """What cron starts has no daemon beside it: the command posts by itself."""
     with receiver() as hook:
         installation.environment.setenv("AGENTSTATS_FAILURE_WEBHOOK_URL", hook.address)
@@ -75,7 +75,7 @@ def test_a_long_problem_becomes_one_line(installation: Installation) -> None:
 def test_a_webhook_that_is_down_harms_nothing_and_is_reported(
     installation: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The run ends as it would have; the log says that nobody was told, without the address."""
+    """The run ends as it would have; the log says that no alert was sent, without the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,7 +121,7 @@ def test_no_address_posts_nothing(installation: Installation) -> None:
 
 
 def test_the_busy_writer_is_an_error_that_names_it(installation: Installation) -> None:
-    """What the alert above repeats."""
+    """What the alert above says too."""
     settings = installation.settings
     with (
         writer_lock(settings.home, task="one", now=settings.clock()),

@@ -1,4 +1,4 @@
-"""What a person is told of a machine that is in the way."""
+"""What is said of a machine that is in the way."""
 
 import sqlite3
 
@@ -15,17 +15,17 @@ from orchestration.monitoring.problems import in_its_words
         sqlite3.OperationalError("disk I/O error"),
     ],
 )
-def test_a_full_disk_is_told_with_what_to_do(error: Exception) -> None:
+def test_a_full_disk_is_reported_with_what_to_do(error: Exception) -> None:
     """Whichever library met it, and whatever it calls it."""
-    told = in_its_words(error)
-    assert told.startswith(str(error))
-    assert told.endswith(": make room on the disk, and run it again; nothing is lost")
+    said = in_its_words(error)
+    assert said.startswith(str(error))
+    assert said.endswith(": make room on the disk, and run it again; nothing is lost")
 
 
 def test_a_folder_that_may_not_be_written_to_is_named_with_the_setting() -> None:
     """Read-only, or another user's."""
-    told = in_its_words(OSError(30, "Read-only file system", "/home/keys.db"))
-    assert told == (
+    said = in_its_words(OSError(30, "Read-only file system", "/home/keys.db"))
+    assert said == (
         "Read-only file system: /home/keys.db; AGENTSTATS_HOME must be a folder that this user "
         "may write to"
     )

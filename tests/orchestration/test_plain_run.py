@@ -34,7 +34,7 @@ def everything_of(home: Path, *, in_dagster: bool) -> tuple[Any, ...]:
                 (
                     run.job,
                     run.status,
-                    {name: told for name, told in run.detail.items() if name not in OF_ONE_RUN},
+                    {name: value for name, value in run.detail.items() if name not in OF_ONE_RUN},
                 )
                 for run in ledger.runs(9)
             ]

@@ -55,11 +55,11 @@ def test_a_run_that_sets_something_aside_publishes_all_else_and_names_it(
     assert passed == [True, False]
 
 
-def test_a_share_of_rejected_rows_is_told_where_it_says_something(
+def test_a_share_of_rejected_rows_is_reported_where_it_says_something(
     installation: Installation,
 ) -> None:
     """From a hundred rows on, or where nothing else came; what expired is on neither side."""
-    told = []
+    reported = []
     for name, rows in {
         "few.ndjson": [*good_events(0, 10), *bad_events(10, 99)],
         "share.ndjson": [*good_events(200, 400), *bad_events(600, 100)],
@@ -79,8 +79,8 @@ def test_a_share_of_rejected_rows_is_told_where_it_says_something(
         installation.drop(STREAM, name, rows)
         with installation.ledger() as ledger:
             loads = pipeline.land(installation.settings, ledger)
-        told += [name] if streams_rejected(installation.settings, loads) else []
-    assert told == ["much.ndjson", "all.ndjson"]
+        reported += [name] if streams_rejected(installation.settings, loads) else []
+    assert reported == ["much.ndjson", "all.ndjson"]
     assert installation.loads()[f"{STREAM}/expired.ndjson"].rejected_by_reason == {"expired": 199}
 
 

@@ -19,7 +19,7 @@ NOW = "2026-03-20T12:00:00Z"
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """A free customer whose events began before its retention, a pro one whose began after, one of
-    an unknown tier, one without events, and events of one that nobody told of."""
+    an unknown tier, one without events, and events of one that was never delivered."""
     monkeypatch.setenv("AGENTSTATS_RETENTION_MAX_DELETE_FRACTION", "1")
     made = Installation(tmp_path / "home", monkeypatch, NOW)
     tiers = {1: "free", 2: "pro", 3: "gold", 4: "enterprise"}
@@ -119,7 +119,7 @@ def test_a_customer_is_covered_from_the_later_of_first_data_and_retention(
     # longer tier brings nothing back. A warehouse made anew loses nothing of it.
     later = "2026-03-25T00:00:00Z"
     installation.drop("customers", "longer.ndjson", [_customer(1, "pro", updated_at=later)])
-    installation.drop("customers", "told.ndjson", [_customer(5, "pro", updated_at=later)])
+    installation.drop("customers", "delivered.ndjson", [_customer(5, "pro", updated_at=later)])
     installation.drop(
         "agent_usage_events",
         "late.ndjson",
@@ -139,7 +139,7 @@ def test_a_customer_is_covered_from_the_later_of_first_data_and_retention(
     found = _coverage(installation)
     assert found[1] == ("2026-03-18", "2026-03-14", "2026-03-18", first, newest)
     assert found[2][1:4:2] == ("2026-03-05", "2026-03-04 10:00:00")
-    # Nobody had told of it when its event came.
+    # It was not delivered yet when its event came.
     assert found[5][:2] == ("2026-03-17", "2026-03-17")
 
     # Erasure takes it with everything else.

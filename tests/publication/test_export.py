@@ -64,7 +64,7 @@ def test_the_manifest_proves_each_file(demo: PublishedDemo, tmp_path: Path) -> N
 def test_one_customers_extract_holds_nothing_of_the_others(
     settings: Settings, tmp_path: Path
 ) -> None:
-    """Every row is the customer's own or nobody's, and no other customer's id or name is in it."""
+    """Every row is the customer's own or of none, and no other customer's id or name is in it."""
     done = export(settings, tmp_path / "extract", customer_id=CUSTOMER)
     assert {file.table for file in done.files} >= {"customer_daily", "agents", "load_buckets"}
     assert not {file.table for file in done.files} & {"load_ledger"}
@@ -88,17 +88,17 @@ def test_since_keeps_that_date_and_later(settings: Settings, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"customer_id": 77}, "nothing of customer 77"),
         ({"since": date(2027, 1, 1)}, "in the future"),
     ],
 )
 def test_impossible_requests_say_what_to_do_and_leave_nothing(
-    settings: Settings, tmp_path: Path, arguments: dict[str, Any], told: str
+    settings: Settings, tmp_path: Path, arguments: dict[str, Any], message: str
 ) -> None:
     """An unknown customer and a date to come are refused, and no folder is left."""
-    with pytest.raises(ReadingProblem, match=told):
+    with pytest.raises(ReadingProblem, match=message):
         export(settings, tmp_path / "marts", **arguments)
     assert list(tmp_path.iterdir()) == []
 

@@ -86,18 +86,18 @@ def _assert_equal_to_one_from_nothing(installation: Installation) -> None:
     """The published marts are those of a rebuild of everything, with every comment and macro."""
     path = current_snapshot(installation.settings.snapshots)
     assert path is not None
-    found, told = fingerprints_of_snapshot(path), _told(path)
+    found, described = fingerprints_of_snapshot(path), _described(path)
     loads = _loads(path)
     installation.run(full_refresh=True)
     path = current_snapshot(installation.settings.snapshots)
     assert path is not None
     assert _is_sorted(installation) is True
     assert fingerprints_of_snapshot(path) == found
-    assert _told(path) == told
+    assert _described(path) == described
     assert _loads(path) == loads
 
 
-def _told(path: Path) -> list[dict[str, object]]:
+def _described(path: Path) -> list[dict[str, object]]:
     return rows_of_snapshot(
         path,
         "select table_name as name, '' as part, comment from duckdb_tables() union all "
@@ -237,7 +237,7 @@ def test_a_nightly_run_sorts_anew(installation: Installation) -> None:
 
 
 def test_a_table_that_lost_a_date_is_not_published_as_a_copy(installation: Installation) -> None:
-    """A warehouse that differs on dates nobody noted is noticed by its number of rows."""
+    """A warehouse that differs on dates that were not noted is noticed by its number of rows."""
     with rollups.open_warehouse(installation.settings) as warehouse:
         warehouse.execute("delete from marts.customer_daily where occurred_date = '2026-03-02'")
     _drop_more(installation, 5, 8000)

@@ -325,7 +325,7 @@ def _load(
             outcome: Counter[bool] = Counter()
             reasons: Counter[str] = Counter()
             for row_number, written in cells:
-                row, reason = _understood(stream, written)
+                row, reason = _parsed(stream, written)
                 if reason is None:
                     reason = state.outside_time(stream, row)
                 is_ahead = reason is None and state.drop_receipt_in_future(row)
@@ -375,7 +375,7 @@ class _Unreadable(Exception):
     """No row of the file can be read; the message says why."""
 
 
-def _understood(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
+def _parsed(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
     """The row's values and null, or the reason of the first column that breaks its rule."""
     row: dict[str, Any] = {}
     if written.get("") is _NOT_JSON:

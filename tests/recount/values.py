@@ -38,12 +38,12 @@ class WrittenNumber(str):
 
 
 class TwoOfAKey(ValueError):
-    """A JSON object has a key twice, so nobody can say which of the values was meant."""
+    """A JSON object has a key twice, so which of the values was meant is unknown."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One contract column: its name, whether it must be given, and how a cell is understood."""
+    """One contract column: its name, whether it must be given, and how a cell is parsed."""
 
     name: str
     required: bool
@@ -54,7 +54,7 @@ class Column:
         return self.read not in (identity, label, model, boolean, counts_by_type, timestamp)
 
     def parsed(self, cell: object) -> object:
-        """The value; None where nothing is told. Raises `Invalid`."""
+        """The value; None where nothing is given. Raises `Invalid`."""
         is_nothing = is_blank(cell) or (is_nan(cell) and self.is_number)
         if is_nothing and not self.required and self.read is not model:
             return None
@@ -295,7 +295,7 @@ any_integer = between(-LARGEST_ID - 1, LARGEST_ID)
 
 
 def untrusted_total(cell: object) -> int:
-    """The total that was told; -1, which is the sum of no counts, for what is no number."""
+    """The total that was given; -1, which is the sum of no counts, for what is no number."""
     try:
         return any_integer(cell)
     except Invalid:

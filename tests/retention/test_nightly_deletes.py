@@ -218,7 +218,7 @@ def test_an_invalid_policy_is_that_of_one_customer(installation: Installation) -
         4: {"tier": "enterprise", "retention_days": 2558},
     }
     newest = {"updated_at": "2026-02-01T00:00:00Z"}
-    told = {
+    problems = {
         2: "tier 'platinum' is unknown",
         3: "retention_days 0 is not within 1 to 2557",
         4: "retention_days 2558 is not within 1 to 2557",
@@ -231,22 +231,24 @@ def test_an_invalid_policy_is_that_of_one_customer(installation: Installation) -
     for job, now in (("hourly", installation.now), ("nightly", EIGHT_DAYS_LATER)):
         installation.set_clock(now)
         outcome = installation.run(job)
-        for line, (number, problem) in zip(outcome.set_aside, told.items(), strict=True):
+        for line, (number, problem) in zip(outcome.set_aside, problems.items(), strict=True):
             assert f"nothing of customer {number} is deleted, because its {problem}" in line
     left = sorted(row["customer_id"] for row in installation.lake("agent_usage_events"))
     assert left == [2, 3, 4]
     status = gather(installation.settings)
     assert sorted(status.invalid_policies) == [2, 3, 4]
-    assert all(problem in status.invalid_policies[number] for number, problem in told.items())
+    assert all(problem in status.invalid_policies[number] for number, problem in problems.items())
     # Late, and as old as can be: of these customers nothing expires.
-    late = [usage_event(n + 10, customer_id=n, occurred_at="2020-01-01T08:00:00Z") for n in told]
+    late = [
+        usage_event(n + 10, customer_id=n, occurred_at="2020-01-01T08:00:00Z") for n in problems
+    ]
     installation.drop("agent_usage_events", "late.ndjson", late)
     assert installation.run().set_aside == []
     with installation.client() as client:
         headers = {"X-API-Key": installation.key(2)}
         answer = client.get("/api/stats/usage/summary?days=2557", headers=headers)
         assert answer.json()["total_messages"] == 2
-    # Once it is valid, it is held to that.
+    # Once it is valid, it applies.
     valid = customer(2, "free", updated_at="2026-03-02T00:00:00Z")
     installation.drop("customers", "again.ndjson", [valid])
     installation.run()
@@ -330,7 +332,7 @@ def test_a_damaged_lake_file_stops_the_deletion(installation: Installation) -> N
     assert path.read_bytes() == damaged
 
 
-def test_rejected_rows_of_nobody_go_by_the_shortest_policy(installation: Installation) -> None:
+def test_rejected_rows_of_no_customer_go_by_the_shortest_policy(installation: Installation) -> None:
     """A rejected row without a readable customer or time goes 7 days after it was rejected."""
     installation.drop_bytes(
         "agent_usage_events",

@@ -92,7 +92,7 @@ class Server:
         return f"postgresql://reader:{ESCAPED_PASSWORD}@127.0.0.1:{self.port}/platform"
 
     def connect(self, **options: Any) -> psycopg.Connection[Any]:
-        """A session of the owner that commits each statement, unless told otherwise."""
+        """A session of the owner that commits each statement, unless it begins one itself."""
         return psycopg.connect(self.owner_url, **{"autocommit": True, **options})
 
     def run(self, *commands: str) -> None:

@@ -135,7 +135,7 @@ def test_rights_that_are_missing_are_named(server: Server, platform: Installatio
 def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
     server: Server, platform: Installation
 ) -> None:
-    """And nobody who changes a table keeps a pull waiting for long."""
+    """And no one who changes a table keeps a pull waiting for long."""
     server.run(
         "create view slow as select agent_usage_events.* from agent_usage_events, pg_sleep(5)",
         "grant select on slow to reader",

@@ -53,7 +53,7 @@ def test_a_url_that_libpq_reads_is_taken_and_never_shown(url: str) -> None:
     ],
 )
 def test_a_url_that_libpq_would_quote_in_an_error_is_refused_in_other_words(url: str) -> None:
-    """The message names the setting and the remedy, and repeats nothing of the URL."""
+    """The message names the setting and the remedy, and nothing of the URL."""
     with pytest.raises(SettingsError) as refused:
         read_settings({URL: url})
     assert URL in str(refused.value)

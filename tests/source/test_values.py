@@ -61,7 +61,7 @@ def test_a_value_that_does_not_fit_rejects_its_own_row(
                 ("fraction", 1, "'12'", "3.5", "0", "2026-03-01Z", "null"),
                 ("nan", 1, "'12'", "'NaN'", "0", "2026-03-01Z", "null"),
                 ("endless", 1, "'12'", "3", "'Infinity'", "2026-03-01Z", "null"),
-                ("of nobody", -1, "'12'", "3", "0", "2026-03-01Z", "null"),
+                ("of no customer", -1, "'12'", "3", "0", "2026-03-01Z", "null"),
                 ("never", 1, "'12'", "3", "0", "infinity", "null"),
                 ("long ago", 1, "'12'", "3", "0", "0044-03-15 BC", "null"),
                 ("received never", 1, "'12'", "3", "0", "2026-03-01Z", "'-infinity'"),

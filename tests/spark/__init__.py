@@ -1,1 +1,1 @@
-"""Two installations that are told the same, one on DuckDB and one on a real Spark cluster."""
+"""Two installations that are given the same, one on DuckDB and one on a real Spark cluster."""

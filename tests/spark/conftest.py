@@ -8,8 +8,8 @@ import pytest
 
 from spark.cluster import QUICK_JAVA, Cluster, Shape, free_port
 from spark.deliveries import NOW
+from spark.engine_pair import EnginePair
 from spark.generated import IS_BIG, deliver_first
-from spark.twins import Twins
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +29,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Twins]:
+def generated(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[EnginePair]:
     """Both engines with the first delivery of generated events, built in full and published."""
     with pytest.MonkeyPatch.context() as environment:
         folder = tmp_path_factory.mktemp("generated")
-        twins = Twins(folder, environment, NOW.isoformat(), cluster)
+        pair = EnginePair(folder, environment, NOW.isoformat(), cluster)
         # Whole dates go in these tests, which is more than a night may take.
         environment.setenv("AGENTSTATS_RETENTION_MAX_DELETE_FRACTION", "1")
-        deliver_first(twins, folder / "first")
-        twins.run()
-        yield twins
+        deliver_first(pair, folder / "first")
+        pair.run()
+        yield pair

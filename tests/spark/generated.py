@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from spark.deliveries import CUSTOMERS, write_customers, write_events
-from spark.twins import Twins, copy_landing
+from spark.engine_pair import EnginePair, copy_landing
 
 EVENTS = int(os.environ.get("SPARK_EVENTS", "20000"))
 RUNS = int(os.environ.get("SPARK_RUNS", "1"))
@@ -22,7 +22,7 @@ PAID = "'enterprise'"
 LAPSED = f"case when customer_id = {RETIRED} or customer_id % 3 = 0 then 'free' else {PAID} end"
 
 
-def deliver_first(twins: Twins, landing: Path) -> None:
+def deliver_first(pair: EnginePair, landing: Path) -> None:
     """The names of all customers, the events of most, and those of the two that will go."""
     write_customers(landing, "customers", PAID, "2026-01-01")
     write_events(landing, "events", 0, EVENTS)
@@ -30,7 +30,7 @@ def deliver_first(twins: Twins, landing: Path) -> None:
         first = EVENTS * 2 * customer
         of_one = range(customer, customer + 1)
         write_events(landing, f"of-{customer}", first, first + 1000, customers=of_one, days=days)
-    twins.each(copy_landing(landing))
+    pair.each(copy_landing(landing))
 
 
 def deliver_an_hour(landing: Path, number: int) -> None:

@@ -22,8 +22,8 @@ from orchestration.warehouse.dbt import PROJECT
 from orchestration.warehouse.spark.connection import profile_variables
 from orchestration.warehouse.spark.exchange import handed_back
 from spark.cluster import HOST, THRIFT_SERVER, Cluster
+from spark.engine_pair import EnginePair, copy_landing
 from spark.generated import RUNS, deliver_an_hour
-from spark.twins import Twins, copy_landing
 
 pytestmark = pytest.mark.spark
 
@@ -43,7 +43,7 @@ def whole_cluster(cluster: Cluster) -> Iterator[None]:
 
 
 def test_a_run_ends_right_though_a_worker_dies(
-    generated: Twins, tmp_path: Path, cluster: Cluster
+    generated: EnginePair, tmp_path: Path, cluster: Cluster
 ) -> None:
     """One of two workers is killed, with its executor; the other does its tasks again."""
     deliver_an_hour(tmp_path, RUNS + 1)
@@ -55,7 +55,7 @@ def test_a_run_ends_right_though_a_worker_dies(
 
 
 def test_a_thrift_server_that_goes_away_fails_the_run_clearly(
-    generated: Twins, tmp_path: Path, cluster: Cluster
+    generated: EnginePair, tmp_path: Path, cluster: Cluster
 ) -> None:
     """The old snapshot is served, the problem is one sentence, and the next run is right."""
     deliver_an_hour(tmp_path, RUNS + 2)
@@ -74,8 +74,8 @@ def test_a_thrift_server_that_goes_away_fails_the_run_clearly(
     assert generated.differences() == []
 
 
-def test_a_killed_run_is_made_good_by_the_next(generated: Twins, tmp_path: Path) -> None:
-    """Without a chance to clean up; Spark is told by nobody, and stops what it was doing."""
+def test_a_killed_run_is_made_good_by_the_next(generated: EnginePair, tmp_path: Path) -> None:
+    """Without a chance to clean up; Spark gets no word of it, and stops what it was doing."""
     deliver_an_hour(tmp_path, RUNS + 3)
     generated.each(copy_landing(tmp_path))
     settings = generated.spark.settings
@@ -96,7 +96,7 @@ def test_a_killed_run_is_made_good_by_the_next(generated: Twins, tmp_path: Path)
     assert not settings.spark_exchange.exists()
 
 
-def test_another_session_is_refused(generated: Twins, tmp_path: Path) -> None:
+def test_another_session_is_refused(generated: EnginePair, tmp_path: Path) -> None:
     """Before anything is built, with a message that names each setting and what it must be."""
     profiles = yaml.safe_load((CHECKOUT / "profiles.yml").read_text())
     session = profiles["agentstats"]["outputs"]["spark"]["server_side_parameters"]
@@ -119,36 +119,36 @@ def test_another_session_is_refused(generated: Twins, tmp_path: Path) -> None:
         assert f"The Spark session has {name} = {value}, not " in dbt.stdout
 
 
-def leave_a_table_half_made(twins: Twins, cluster: Cluster) -> None:
+def leave_a_table_half_made(pair: EnginePair, cluster: Cluster) -> None:
     """What a driver leaves that dies while it makes a table: files that Spark knows nothing of."""
     # Collected where Spark is not installed, too.
     from pyhive import hive
 
-    schema = f"{twins.schema}_marts"
+    schema = f"{pair.schema}_marts"
     with (
         closing(hive.connect(HOST, port=cluster.shape.thrift_port)) as connection,
         closing(connection.cursor()) as cursor,
     ):
         cursor.execute(f"drop table if exists {schema}.customers")
-    folder = twins.spark.settings.spark_tables / schema / "customers"
+    folder = pair.spark.settings.spark_tables / schema / "customers"
     folder.mkdir(parents=True)
     (folder / "part-0.parquet").write_bytes(b"cut off")
 
 
-def until_spark_writes(twins: Twins, run: subprocess.Popen[bytes] | None = None) -> None:
+def until_spark_writes(pair: EnginePair, run: subprocess.Popen[bytes] | None = None) -> None:
     """Wait for the first mart that a run hands back."""
-    written = handed_back(twins.spark.settings)
+    written = handed_back(pair.spark.settings)
     while not any(written.glob("*/*")):
         assert run is None or run.poll() is None, "the run was over before anything was written"
         time.sleep(0.05)
 
 
-def while_spark_works(twins: Twins, act: Callable[[], None]) -> JobOutcome:
+def while_spark_works(pair: EnginePair, act: Callable[[], None]) -> JobOutcome:
     """Run the hourly job on Spark, and act once the first mart of it is being written."""
-    installation = twins.spark
+    installation = pair.spark
 
     def watch() -> None:
-        until_spark_writes(twins)
+        until_spark_writes(pair)
         act()
 
     watching = threading.Thread(target=watch, daemon=True)

@@ -11,16 +11,16 @@ from golden_day.test_golden_day import EXPECTED
 from golden_day.test_golden_day import FOLDER as GOLDEN_DAY
 from recount.answers import ENDPOINTS
 from spark.cluster import Cluster
-from spark.twins import Twins, copy_landing
+from spark.engine_pair import EnginePair, copy_landing
 from traces.test_published_answers import TRACES
 
 pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module", params=["golden day", "real traces"])
-def twins(
+def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cluster: Cluster
-) -> Iterator[Twins]:
+) -> Iterator[EnginePair]:
     """The day worked out by hand, and the real traces: landed, rolled up and published."""
     if request.param == "golden day":
         now, landing = EXPECTED["now"], GOLDEN_DAY / "landing"
@@ -29,24 +29,24 @@ def twins(
         landing = TRACES / "landing"
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("AGENTSTATS_TRACES", raising=False)
-        twins = Twins(tmp_path_factory.mktemp("twins"), environment, now, cluster)
-        twins.each(copy_landing(landing))
-        twins.run()
-        yield twins
+        pair = EnginePair(tmp_path_factory.mktemp("pair"), environment, now, cluster)
+        pair.each(copy_landing(landing))
+        pair.run()
+        yield pair
 
 
-def test_all_marts_are_identical(twins: Twins) -> None:
+def test_all_marts_are_identical(pair: EnginePair) -> None:
     """Row by row and type by type, the counts of deliveries included."""
-    assert twins.differences() == []
+    assert pair.differences() == []
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_endpoints_give_the_same_bytes(twins: Twins, endpoint: str) -> None:
+def test_endpoints_give_the_same_bytes(pair: EnginePair, endpoint: str) -> None:
     """For every customer, in UTC and in a zone that cuts through hours."""
-    customers = [row["customer_id"] for row in twins.duckdb.marts("from marts.customers")]
+    customers = [row["customer_id"] for row in pair.duckdb.marts("from marts.customers")]
     bodies: dict[str, list[bytes]] = {}
-    for engine in twins.engines:
-        installation = twins.turn_to(engine)
+    for engine in pair.engines:
+        installation = pair.turn_to(engine)
         with installation.client() as client:
             for customer in customers:
                 headers = {"X-API-Key": installation.key(customer)}

@@ -1,6 +1,6 @@
 """How long either engine takes to roll up the same events, and where they would meet.
 
-Processor seconds are told beside wall time: what else runs on the machine changes them least.
+Processor seconds are given beside wall time: what else runs on the machine changes them least.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from orchestration import pipeline
 from orchestration.storage.ledger import Ledger
 from spark.cluster import Cluster
 from spark.deliveries import NOW, write_customers, write_events
-from spark.twins import Twins, copy_landing
+from spark.engine_pair import EnginePair, copy_landing
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -46,12 +46,12 @@ def measure(folder: Path, cluster: Cluster, events: int) -> list[Took]:
     """Build the events in full on DuckDB, then on Spark, once each; the marts must be the same."""
     taken = []
     with pytest.MonkeyPatch.context() as environment:
-        twins = Twins(folder, environment, NOW.isoformat(), cluster)
+        pair = EnginePair(folder, environment, NOW.isoformat(), cluster)
         write_customers(folder / "landing", "customers", "'pro'", "2026-01-01")
         write_events(folder / "landing", "events", 0, events)
-        twins.each(copy_landing(folder / "landing"))
-        for engine in twins.engines:
-            settings = twins.turn_to(engine).settings
+        pair.each(copy_landing(folder / "landing"))
+        for engine in pair.engines:
+            settings = pair.turn_to(engine).settings
             with closing(Ledger(settings.ledger_path)) as ledger:
                 pipeline.clear_scratch(settings)
                 pipeline.land(settings, ledger)
@@ -68,7 +68,7 @@ def measure(folder: Path, cluster: Cluster, events: int) -> list[Took]:
                 if done.failed:
                     raise RuntimeError(f"{engine}: {[node.message for node in done.failed]}")
                 pipeline.publish_if_changed(settings, ledger, run_id=engine)
-        if differences := twins.differences():
+        if differences := pair.differences():
             raise RuntimeError(f"the engines differ: {differences}")
     return taken
 

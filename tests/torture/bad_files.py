@@ -1,7 +1,7 @@
 """Files that no producer should deliver: each is set aside, or loses rows, and harms nothing else.
 
-Landing runs in a process of its own, so that its peak memory can be told, and that of the process
-that it reads files in.
+Landing runs in a process of its own, so that its peak memory can be measured, and that of the
+process that it reads files in.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _each_by_hand(outcome: Outcome, home: Path) -> int:
 
 
 def _flips(outcome: Outcome, home: Path, name: str, count: int) -> int:
-    """One bit wrong at random positions. What cannot be told from other values is loaded."""
+    """One bit wrong at random positions. What could be another value is loaded."""
     home.mkdir(parents=True)
     chance = random.Random(5)
     good = written(name, _named("f"))
@@ -238,7 +238,7 @@ def _flips(outcome: Outcome, home: Path, name: str, count: int) -> int:
     )
     outcome.figures[f"{name}: flipped, set aside, with other rows"] = (count, set_aside, changed)
     if name.endswith(".gz"):
-        # In the header, a flipped bit may change the time or the name that nobody reads.
+        # In the header, a flipped bit may change the time or the name that no reader uses.
         unnoticed = [load for load in flipped_loads if load["status"] == "loaded"]
         outcome.claim(
             sum(load["accepted"] > 0 for load in unnoticed) <= 1

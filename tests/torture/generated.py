@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MONTH_LATER = NOW + timedelta(days=30)
 CUSTOMERS = 40
 TIES = 999
-"""The customer of repeats that differ and are equally new. Which one counts is decided by a hash
+"""The customer of duplicates that differ and are equally new. Which one counts is decided by a hash
 of the product's own, so the recount leaves this customer out."""
 
 _MODELS = ("claude-sonnet-4", "gpt-4o", " mistral-large ", "", None)
@@ -280,14 +280,14 @@ class _Generator:
         return timedelta(microseconds=self._chance.randrange(86_400_000_000))
 
     def _contradict(self, stream: str, row: Row) -> Row:
-        """The same event told otherwise, older or newer; equally new for one customer."""
+        """The same event with other values, older or newer; equally new for one customer."""
         self._counts["conflicting"] += 1
-        told = {**row, **_CHANGED[stream](row)}
+        changed = {**row, **_CHANGED[stream](row)}
         if row["customer_id"] != TIES:
             at = datetime.fromisoformat(row["received_at"])
             shift = timedelta(seconds=self._chance.choice((-3600, -1, 1, 3600)))
-            told["received_at"] = (at + shift).isoformat().replace("+00:00", "Z")
-        return told
+            changed["received_at"] = (at + shift).isoformat().replace("+00:00", "Z")
+        return changed
 
     def _take_again(self, stream: str, rows: list[Row]) -> list[Row]:
         """Some rows of earlier files, to come again in this one."""

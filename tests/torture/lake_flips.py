@@ -52,9 +52,9 @@ def run(folder: Path, *, flips: int, jobs: int, seed: int) -> Outcome:
                 for what, read in _READERS.items():
                     if what == "build" and file.folder == _NOT_BUILT:
                         continue
-                    told = _told(read, settings, ledger)
-                    if file.path not in told:
-                        unnamed.append(f"{what}: bit {bit} of {file.path}: {told[-200:]!r}")
+                    said = _said(read, settings, ledger)
+                    if file.path not in said:
+                        unnamed.append(f"{what}: bit {bit} of {file.path}: {said[-200:]!r}")
                 if number % (flips // jobs) == 0:
                     unnamed += _jobs(installation, file.path, file.folder)
                 outcome.claim(
@@ -125,7 +125,7 @@ def _recount(settings: Settings, ledger: Ledger) -> None:
 _READERS: dict[str, Callable[[Settings, Ledger], None]] = {"build": _build, "recount": _recount}
 
 
-def _told(read: Callable[[Settings, Ledger], None], settings: Settings, ledger: Ledger) -> str:
+def _said(read: Callable[[Settings, Ledger], None], settings: Settings, ledger: Ledger) -> str:
     """What the reader says, which must not come to its end."""
     try:
         read(settings, ledger)

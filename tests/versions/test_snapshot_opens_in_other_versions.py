@@ -43,12 +43,12 @@ def ask(connection):
     assert daily == connection.execute(query.format("usage_quarter_hourly")).fetchall()[0]
     return daily
 
-held = duckdb.connect(os.path.realpath(link), read_only=True)
-first = ask(held)
+connected = duckdb.connect(os.path.realpath(link), read_only=True)
+first = ask(connected)
 print("ready", flush=True)
 answers, seen, counts = 0, [first[0]], [int(first[1])]
 while not stopped.is_set():
-    assert ask(held) == first
+    assert ask(connected) == first
     for path in [os.path.realpath(link), *links]:
         with duckdb.connect(path, read_only=True) as fresh:
             snapshot_id, count = ask(fresh)
@@ -182,10 +182,10 @@ def readers(installation: Installation) -> Iterator[list[subprocess.Popen[str]]]
 def test_hourly_runs_and_readers_do_not_disturb_each_other(
     installation: Installation, python: Path, readers: list[subprocess.Popen[str]]
 ) -> None:
-    """Over many hourly runs, a held connection keeps its answer and new ones see every hour, by
+    """Over many hourly runs, an open connection keeps its answer and new ones see every hour, by
     names of three parts that do not change.
 
-    The file that is held is unlinked meanwhile, because only so many snapshots are kept.
+    The file that is open is unlinked meanwhile, because only so many snapshots are kept.
     """
     start = datetime.fromisoformat(installation.now)
     installation.drop("agent_usage_events", "first.ndjson", [usage_event(0)])
@@ -215,9 +215,9 @@ def test_hourly_runs_and_readers_do_not_disturb_each_other(
         time.sleep(0.5)
     assert not first.exists()
     for reader in readers:
-        told, problems = reader.communicate(timeout=60)
+        said, problems = reader.communicate(timeout=60)
         assert reader.returncode == 0, problems
-        report = json.loads(told)
+        report = json.loads(said)
         assert report["seen"] == published
         assert report["counts"] == [1 + 10 * hour for hour in range(HOURS + 1)]
         assert report["answers"] > HOURS

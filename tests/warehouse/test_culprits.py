@@ -40,7 +40,7 @@ def test_the_culprits_are_found_among_any_number_of_loads() -> None:
 def test_a_load_that_cannot_be_rolled_up_is_set_aside(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file, its rows and its counts; what another file repeats of it counts as the other's."""
+    """Its file, its rows and its counts; its duplicates in another file count as the other's."""
     with monkeypatch.context() as lenient:
         # As if landing had a rule too few: the sum of two such rows is no 64-bit integer.
         lenient.setattr(checks, "MAX_COUNT", 2**62)

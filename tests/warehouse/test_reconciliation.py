@@ -115,7 +115,7 @@ def test_the_mart_holds_what_was_counted_row_by_row(
 
 @pytest.mark.parametrize("tz", ZONES)
 @pytest.mark.parametrize("customer", [1, 2, 3])
-def test_each_customer_is_told_what_came_of_its_rows(
+def test_each_customer_sees_what_came_of_its_rows(
     delivered: Installation, everything: Path, customer: int, tz: str
 ) -> None:
     """The body of the recount, to the letter, in zones on either side of UTC."""

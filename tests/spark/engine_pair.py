@@ -15,7 +15,7 @@ from installation import Installation
 from orchestration.publication.publish import current_snapshot
 from spark.cluster import Cluster
 
-# What tells of the run and not of the data.
+# What is of the run and not of the data.
 _OF_THE_RUN = {
     "snapshot_info": {
         *("snapshot_id", "published_at", "marts_version", "run_id", "engine"),
@@ -26,7 +26,7 @@ _OF_THE_RUN = {
 
 
 @dataclass
-class Twins:
+class EnginePair:
     """Two installations: `duckdb` and `spark`. Settings are in the environment, one at a time."""
 
     folder: Path
