@@ -23,7 +23,7 @@ from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
 from orchestration.landing.passed_over import find_passed_over
-from orchestration.landing.unloading import land_again_what_repeats, set_load_aside
+from orchestration.landing.unloading import put_back_files_with_duplicates, set_load_aside
 from orchestration.publication import publish
 from orchestration.publication.publish import Snapshot
 from orchestration.retention.leftovers import expiry
@@ -144,15 +144,15 @@ def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -
         trial = _roll_up(settings, ledger, full_refresh=full_refresh, without=frozenset(left_out))
         return bool(trial.failed)
 
-    log.error("roll_up_failed", nodes=done.failed_nodes, then="look for the load that is why")
+    log.error("roll_up_failed", nodes=done.failed_nodes, then="the load that causes it is searched")
     culprits = find_culprits(candidates, fails_with) if candidates else []
     if not culprits:
         return done
     why = f"{', '.join(done.failed_nodes)} failed with it, and not without it"
     failed = [set_load_aside(settings, ledger, load, why) for load in culprits]
     others = [load for load in candidates if load not in culprits]
-    repeated = [land_again_what_repeats(settings, ledger, others, load) for load in culprits]
-    if any(repeated):
+    put_back = [put_back_files_with_duplicates(settings, ledger, others, load) for load in culprits]
+    if any(put_back):
         failed += [load for load in land_waiting_files(settings, ledger) if load.failure]
     again = _roll_up_anew(settings, ledger, full_refresh=full_refresh)
     return replace(again, set_aside=failed)
@@ -309,5 +309,5 @@ def publish_if_changed(settings: Settings, ledger: Ledger, *, run_id: str) -> Sn
     if publish.published_content(publish.current_snapshot(settings.snapshots)) != content:
         published = publish.publish(settings, ledger, run_id=run_id, content=content)
     for name in publish.drop_snapshots_before(settings.snapshots, content.deletion_seq):
-        log.info("snapshot_unlinked", name=name, reason="it had rows deleted since")
+        log.info("snapshot_deleted", name=name, reason="it had rows deleted since")
     return published

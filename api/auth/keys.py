@@ -144,7 +144,7 @@ class KeyStore:
     def verify(self, key: str | None, now: datetime, *, may_wait: bool = True) -> KeyRecord | None:
         """The record of a key that is valid at `now`, else None.
 
-        Each call hashes once and looks up once, and the database tells a valid key from all others:
+        Each call hashes once and looks up once, and the database finds a valid key among others:
         the time it takes does not say whether a key is malformed, unknown, revoked or expired.
         Raises KeyStoreUnreadable; BlockingIOError where the file is locked by whoever changes it,
         and the caller may not wait.

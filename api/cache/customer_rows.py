@@ -90,7 +90,7 @@ class RowCache:
         *,
         may_wait: bool,
     ) -> Any:
-        """The entry at `place`, read if it is not there; `read` is told the room for it in bytes.
+        """The entry at `place`, read if it is not there; `read` gets the room for it in bytes.
 
         Raises NotCached if there is not enough, NotCachedYet if it is not there and the caller may
         not wait.

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from jinja2.runtime import Macro
 
-from api.queries.turns import Turns
+from api.queries.queues import QueryQueues
 from api.snapshots import Lease, Row
 from api.windows import Window
 
@@ -21,7 +21,7 @@ class Queries:
     """All queries, by the name of their file: rendered when this is made, plain text after."""
 
     def __init__(self) -> None:
-        self._turns = Turns()
+        self._queues = QueryQueues()
         # SQL, not HTML: nothing is escaped, and nothing from a request is ever rendered.
         environment = jinja2.Environment(
             autoescape=False, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
@@ -63,7 +63,7 @@ class Queries:
     ) -> list[Row]:
         """The rows of a query about one customer, in one window where it asks for one."""
         bound = self._bound(self._sql[name], customer_id, window, None)
-        with self._turns.turn_of(customer_id):
+        with self._queues.next_of(customer_id):
             return lease.rows(*bound)
 
     def tuples(self, lease: Lease, name: str, *, customer_id: int) -> Iterator[tuple[Any, ...]]:
@@ -85,7 +85,7 @@ class Queries:
         Its text is made of declared names alone; whatever a request sent is among the parameters.
         """
         bound = self._bound(sql, customer_id, window, time_of_day, parameters)
-        with self._turns.turn_of(customer_id):
+        with self._queues.next_of(customer_id):
             yield from lease.tuples(*bound)
 
     def _bound(

@@ -17,7 +17,7 @@ from orchestration.settings import read_settings
 
 def retention(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would go; nothing is deleted.")
+        bool, typer.Option("--dry-run", help="Only list what would be deleted.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +51,7 @@ def retention(
         )
         return
     print_table(
-        "What would go",
+        "Rows that would be deleted",
         ["customer_id", "table", "older than (UTC)", "rows"],
         [
             (group.customer_id, group.table_name, f"{group.cutoff:%Y-%m-%d %H:%M}", group.rows)
@@ -59,12 +59,13 @@ def retention(
         ],
     )
     out.print(
-        f"{plan.rows} of {plan.rows_in_lake} rows would go; {plan.refused} of them were refused as "
-        f"expired when they landed. That is {plan.share:.1%} of what is kept."
+        f"{plan.rows} of {plan.rows_in_lake} rows would be deleted; {plan.refused} of them were "
+        f"rejected as expired when they landed. Without those that is {plan.share:.1%}."
     )
     if plan.share > allowed:
         err.print(
-            f"The nightly run would stop: AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g}.",
+            "The nightly run would delete nothing: that is more than "
+            f"AGENTSTATS_RETENTION_MAX_DELETE_FRACTION={allowed:g} allows.",
         )
     for customer_id in plan.customers_without_policy:
         err.print(f"Customer {customer_id} has no row in customers: nothing of it is deleted.")
@@ -102,10 +103,12 @@ def erase(
             f"{len(proof.hits)} hits."
         )
         print_table(
-            "What is left", ["file", "where", "found"], [dataclasses.astuple(h) for h in proof.hits]
+            "Places that still name the customer",
+            ["file", "where", "found"],
+            [dataclasses.astuple(h) for h in proof.hits],
         )
     for path in proof.unfinished:
-        err.print(f"Not finished by its producer, so look into it yourself: {inert_line(path)}")
+        err.print(f"Check by hand, because its producer has not finished it: {inert_line(path)}")
     if proof.hits:
         complain(
             "something of the customer is left: delete the files listed, or run this again",

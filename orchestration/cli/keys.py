@@ -52,7 +52,7 @@ def keys_create(
 
 @keys_app.command("list")
 def keys_list(as_json: AsJson = False) -> None:
-    """List the keys; never what they are."""
+    """List the keys, without the secrets."""
     records = key_store(read_settings()).list()
     if as_json:
         print_json([dataclasses.asdict(record) for record in records])

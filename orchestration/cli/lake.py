@@ -1,4 +1,4 @@
-"""Commands about the lake's files: whether they are what was recorded, and giving one up."""
+"""Commands about the lake's files: comparing them with the ledger, and giving one up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from orchestration.cli.output import AsJson, err, out, print_json, print_table
 from orchestration.cli.writing import alone
 from orchestration.settings import read_settings
 
-lake_app = typer.Typer(help="The lake's files, to the byte.", no_args_is_help=True)
+lake_app = typer.Typer(
+    help="Compare the lake's files with the ledger, or give up lost ones.", no_args_is_help=True
+)
 
 
 @lake_app.command()
@@ -32,7 +34,7 @@ def verify(as_json: AsJson = False) -> None:
             f"({verification.bytes} bytes) are what the ledger recorded."
         )
         print_table(
-            "Files that are not",
+            "Damaged, missing and unknown files",
             ["path", "state", "problem", "rows"],
             [(found.path, found.state, found.problem, found.rows) for found in verification.found],
         )
@@ -50,7 +52,7 @@ def forget(
         list[str],
         typer.Argument(metavar="FILE…", help="Paths below lake/, as `verify` names them."),
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Give up lake files that are damaged or missing: record the loss, and have their dates rebuilt
@@ -68,7 +70,7 @@ def forget(
                 [(fault.file.path, fault.problem, fault.file.rows) for fault in lost.faults],
             )
             print_table(
-                "What was in them, and is nowhere else",
+                "Data that is in no other file, and is lost",
                 ["stream", "customer_id", "occurred_date", "measure", "lost"],
                 [dataclasses.astuple(amount) for amount in lost.amounts],
             )

@@ -1,4 +1,4 @@
-"""Commands that show that it adds up: the recount, and what was run, waits and was rejected."""
+"""Commands that prove and report: the recount, and what was run, waits and was rejected."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _print_proof(proof: Reconciliation) -> None:
             f"accepted + {proof.duplicates} duplicates + {proof.rejected} rejected"
         )
     if proof.lost_files:
-        out.print(f"{proof.lost} accepted events are lost, with lake files that were given up")
+        out.print(f"{proof.lost} accepted events are lost with lake files that were given up")
     out.print(
         f"Anomalies: {proof.total_mismatches} total_mismatch, "
         f"{proof.conflicting_duplicates} conflicting_duplicate, "
@@ -63,7 +63,7 @@ def _print_proof(proof: Reconciliation) -> None:
         f"{proof.ids_on_two_dates} id_on_two_dates"
     )
     print_table(
-        "Ids on two dates (the first of them)",
+        "Ids delivered with two dates (the first of them)",
         [field.name for field in dataclasses.fields(IdOnTwoDates)],
         [dataclasses.astuple(each) for each in proof.on_two_dates],
     )
@@ -73,19 +73,19 @@ def _print_proof(proof: Reconciliation) -> None:
         [dataclasses.astuple(each) for each in proof.lost_files],
     )
     print_table(
-        "Sums that differ",
+        "Sums that differ between landing, lake and marts",
         [field.name for field in dataclasses.fields(SumDifference)],
         [dataclasses.astuple(difference) for difference in proof.sum_differences],
         unbroken=4,
     )
     print_table(
-        "Groups that differ",
+        "Counts of events that differ between lake and marts",
         [field.name for field in dataclasses.fields(Difference)],
         [dataclasses.astuple(difference) for difference in proof.differences],
         unbroken=3,
     )
     print_table(
-        "Files that do not add up",
+        "Files whose counts do not add up",
         [field.name for field in dataclasses.fields(FileDifference)],
         [dataclasses.astuple(difference) for difference in proof.file_differences],
     )
@@ -118,7 +118,7 @@ def status(as_json: AsJson = False) -> None:
     print_line(f"Home          {report.home}")
     if report.open_to_others:
         opened = shlex.join(report.open_to_others)
-        print_line(f"Permissions   other users may get at it; run: chmod go-rwx {opened}")
+        print_line(f"Permissions   other users can open it; run: chmod go-rwx {opened}")
     print_line(f"Now           {report.now:%Y-%m-%d %H:%M:%S} UTC")
     print_line(f"Data as of    {report.data_as_of or 'nothing loaded yet'}")
     print_line(f"Snapshot      {report.snapshot or 'none published yet'}")
@@ -143,7 +143,7 @@ def status(as_json: AsJson = False) -> None:
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         print_line(f"Unknown columns of {stream}: {shown}{more}")
     for each_file in report.passed_over:
-        print_line(f"Passed over   {each_file.path}: {each_file.why}")
+        print_line(f"Skipped        {each_file.path}: {each_file.why}")
     for customer_id, problem in report.invalid_policies.items():
         print_line(f"Policy        of customer {customer_id}: {problem}")
     if report.runs:

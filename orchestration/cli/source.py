@@ -51,7 +51,7 @@ def source_check(as_json: AsJson = False) -> None:
             [dataclasses.astuple(table) for table in report.tables],
         )
         print_table(
-            "What does not fit",
+            "Problems",
             ["stream", "mismatch"],
             [(each.stream, text) for each in report.streams for text in each.mismatches],
         )

@@ -1,4 +1,4 @@
-"""The place of the only writer, for a command that is no job."""
+"""The writer lock, for a command that is no job."""
 
 from __future__ import annotations
 

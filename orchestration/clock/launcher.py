@@ -53,7 +53,7 @@ class RunLauncher(DefaultRunLauncher):
         except Exception as error:
             # The code server that would ask it may hang with it. Dagster marks the run as failed
             # then, and starts the next one, which a worker that lives on would keep from writing.
-            log.warning("run_could_not_be_asked_to_stop", run_id=run_id, reason=str(error))
+            log.warning("run_not_stopped", run_id=run_id, reason=str(error))
             is_asked = False
         run_worker.end(self._dagster_home, run_id, grace_seconds=GRACE_SECONDS, is_asked=is_asked)
         return is_asked or was_running

@@ -1,7 +1,7 @@
 """Which failures of a step are worth another try: those that time mends.
 
 A failed data test, a wrong setting or a difference in the recount fails at once: it would fail
-again, and somebody has to look.
+again, and an operator has to look.
 """
 
 # No postponed annotations here: Dagster reads those of the steps that are wrapped.

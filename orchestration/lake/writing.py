@@ -51,7 +51,8 @@ def write_good_rows(
         return write_file(connection, query, path, stream.name, None, lake)
     # The row's number makes the order total, so that the same file gives the same bytes.
     order = "customer_id, occurred_at, row_number"
-    rows = f"select *, rowid in (select row from repeats) as is_repeat from checked where {written}"
+    is_repeat = "rowid in (select row from kept_versions) as is_repeat"
+    rows = f"select *, {is_repeat} from checked where {written}"
     source = f"({rows})"
     if len(dates) > 1:
         # Sorted by date once, so that each date's file reads its own stretch only.

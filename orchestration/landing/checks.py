@@ -367,7 +367,7 @@ def says_nothing(column: Column, source: str, source_type: str) -> str:
 
 
 def total_mismatch(stream: Stream, types: Mapping[str, str]) -> str:
-    """SQL: whether a row tells a total that is not the sum of its tokens; a total is never wrong
+    """SQL: whether a row has a total that is not the sum of its tokens; a total is never wrong
     enough to reject the row."""
     for column in stream.columns:
         if column.kind is Kind.UNTRUSTED_TOTAL and column.name in types:

@@ -1,7 +1,7 @@
 """A process of its own for what may end a process: reading files that anybody dropped.
 
 It is forked, so that it has imported everything already, and shares nothing with its parent but a
-pipe: what happens to it there happens to nobody else.
+pipe: what happens to it there happens to no other process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OutOfTime(Exception):
 
 
 class Child:
-    """A process that does `work` with its end of a pipe, until it is told to end.
+    """A process that does `work` with its end of a pipe, until it is ended.
 
     It ends with its parent, and with the thread that made it, at the latest. Whatever it is sent
     and sends can be pickled. Its memory, beyond what it shares with its parent, is bounded by

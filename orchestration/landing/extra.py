@@ -31,7 +31,7 @@ def kept(entries: str) -> str:
     )
 
 
-def told(entries: str) -> str:
+def given(entries: str) -> str:
     """SQL: how many of the values of a list of {key, value} say something."""
     return f"len(list_filter({entries}, lambda entry: coalesce(entry.value <> '', false)))"
 

@@ -38,7 +38,7 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Content:
-    """Which bytes a file held when it was read; `sha256` in hexadecimal, times in nanoseconds."""
+    """Which bytes a file had when it was read; `sha256` in hexadecimal, times in nanoseconds."""
 
     sha256: str
     size_bytes: int
@@ -108,8 +108,8 @@ def unknown_entries(landing: Path) -> list[Path]:
     )
 
 
-def recognise(path: Path, stream: Stream) -> LandedFile:
-    """Tell the format by the name. Raises `UnreadableFile` for a name that tells none."""
+def detect_format(path: Path, stream: Stream) -> LandedFile:
+    """The file's format, by its name. Raises `UnreadableFile` for a name without one."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packing = _PACKING.get(suffixes[-1]) if suffixes else None
     suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packing else (suffixes or [""])[-1]
@@ -118,7 +118,7 @@ def recognise(path: Path, stream: Stream) -> LandedFile:
     if suffix in _TEXT_SUFFIXES:
         return LandedFile(path, stream, _TEXT_SUFFIXES[suffix], packing)
     raise UnreadableFile(
-        "has a name that tells no format: it must end in .parquet, .ndjson, .jsonl or .csv (the "
+        "has a name without a format: it must end in .parquet, .ndjson, .jsonl or .csv (the "
         "text formats also with .gz or .zst)"
     )
 

@@ -61,12 +61,12 @@ def land_waiting_files(
 
     A file that cannot be read goes to `landing/_failed/` and the others still load. Returns one
     load for each file. One of dates of which the lake is damaged waits, and that is reported; where
-    nobody asks for the report, it raises `LakeDamaged`.
+    no report is wanted, it raises `LakeDamaged`.
     """
     for entry in files.unknown_entries(settings.landing):
         log.warning("landing_entry_ignored", entry=entry.name, streams=sorted(STREAMS_BY_NAME))
     clear_unknown(settings, ledger)
-    _move_what_is_booked(settings, ledger)
+    _move_recorded_files(settings, ledger)
     attempted = ledger.files_attempted()
     waiting = [
         (stream, path)
@@ -82,7 +82,7 @@ def land_waiting_files(
             try:
                 load = landing.land(path, stream)
             except LakeDamaged as damage:
-                # Nobody can tell what of it is a duplicate.
+                # What of it is a duplicate is unknown.
                 if report_damage is None:
                     raise
                 waits = str(path.relative_to(settings.landing))
@@ -145,7 +145,7 @@ class _Landing:
                     "it is not opened again",
                 )
             if isinstance(outcome, Load):
-                return self._book(path, outcome)
+                return self._record(path, outcome)
             # Gone again, or not ours to read: the others still load.
             log.error("file_not_readable", file=source_file, reason=outcome.reason)
             ledger.end_attempt(source_file)
@@ -195,7 +195,7 @@ class _Landing:
             except ChildDied as death:
                 failure = f"the process that read it died: {death}"
                 if attempt < ATTEMPTS:
-                    log.warning("file_ended_its_reader", file=load.source_file, reason=failure)
+                    log.warning("file_reader_died", file=load.source_file, reason=failure)
                     self.close()
                     continue
             else:
@@ -219,7 +219,7 @@ class _Landing:
         child = self._child = self._child or self._fork()
         retention = None
         if stream.is_reference:
-            # It may tell of customers, whose policies are read again then.
+            # It may be of customers, whose policies are read again then.
             self._child_knows_retention = False
         elif not self._child_knows_retention:
             retention = Retention(customer_files(settings, ledger), ledger.kept_from())
@@ -258,8 +258,8 @@ class _Landing:
             room = min(room, of_a_file)
         return room >= load.file_bytes * _ROOM_PER_BYTE + _ROOM_BYTES
 
-    def _book(self, path: Path, load: Load) -> Load | None:
-        """Book what came of the file, and move it out of the way."""
+    def _record(self, path: Path, load: Load) -> Load | None:
+        """Record what came of the file, and move it out of the way."""
         settings, ledger = self._settings, self._ledger
         if load.failure:
             # A broken file may leave a broken database: the next one gets a new one.
@@ -291,7 +291,7 @@ def _bytes(size: str) -> int:
     return round(float(number) * float((1024 if binary else 1000) ** _UNITS[unit]))
 
 
-def _move_what_is_booked(settings: Settings, ledger: Ledger) -> None:
+def _move_recorded_files(settings: Settings, ledger: Ledger) -> None:
     """Move the files of loads that were cut off between the ledger and the move."""
     for load in ledger.loads_not_moved():
         path = settings.landing / load.source_file
@@ -312,7 +312,7 @@ def _is_unchanged(path: Path, load: Load) -> bool:
 
 
 def move_away(path: Path, load: Load, landing: Path) -> None:
-    """Move a booked file to `_loaded/` or `_failed/`, the reason beside it, under its own name.
+    """Move a recorded file to `_loaded/` or `_failed/`, the reason beside it, under its own name.
 
     Where the name is taken already, the load id goes in front of it.
     """

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def clear_unknown(settings: Settings, ledger: Ledger) -> list[Path]:
-    """Leave in the lake only what the ledger knows. Returns what was moved to the quarantine."""
+    """Leave in the lake only what is in the ledger. Returns what was moved to the quarantine."""
     lake = settings.lake
     known = ledger.lake_paths()
     unknown = {

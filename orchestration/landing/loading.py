@@ -1,7 +1,7 @@
 """What becomes of one file, from its bytes to Parquet in a room of its own.
 
 All of it happens in a child process, which opens nothing but the file and lake files that its
-parent names, and writes nowhere but to its room: `land` books what came of it.
+parent names, and writes nowhere but to its room: `land` records what came of it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from orchestration.contract.streams import Stream
 from orchestration.lake import writing
 from orchestration.lake.policy import cutoffs, fill_cutoffs, latest, read_policies
 from orchestration.landing import files
+from orchestration.landing.classification import classify, dates_of
 from orchestration.landing.event_times import event_times_of_file
 from orchestration.landing.files import Content, UnreadableFile
 from orchestration.landing.reading import BROKEN, read_rows, reason
-from orchestration.landing.verdict import dates_of, judge
 from orchestration.settings import Settings
 from orchestration.storage.database import connect
 from orchestration.storage.full_disk import reports_no_room
@@ -84,7 +84,7 @@ def work(settings: Settings, room: Path, erased: Mapping[int, datetime], pipe: C
         limit = round(settings.landing_temp_gb * 1000)
         database.execute(f"set temp_directory = {literal(str(spilled))}")
         database.execute(f"set max_temp_directory_size = '{limit}MB'")
-        # A name that was told before its customer was erased does not come back either.
+        # A name that was delivered before its customer was erased does not come back either.
         fill_cutoffs(database, "erased", erased)
         while True:
             task: Task = pipe.recv()
@@ -107,15 +107,15 @@ def _load(
     connection = database.cursor()
     try:
         if task.retention:
-            _know_retention(connection, task.retention, settings)
-        return _judge_and_write(task, load, settings, room, connection, ask)
+            _fill_retention(connection, task.retention, settings)
+        return _classify_and_write(task, load, settings, room, connection, ask)
     except UnreadableFile as error:
         return replace(load, failure=str(error))
     finally:
         connection.close()
 
 
-def _know_retention(
+def _fill_retention(
     connection: duckdb.DuckDBPyConnection, retention: Retention, settings: Settings
 ) -> None:
     """Make the table `retention` (customer_id, kept_from): the first instant that is kept.
@@ -130,7 +130,7 @@ def _know_retention(
     )
 
 
-def _judge_and_write(
+def _classify_and_write(
     task: Task,
     load: Load,
     settings: Settings,
@@ -140,20 +140,20 @@ def _judge_and_write(
 ) -> Load:
     """Check the file's rows and write them to the room. Raises `UnreadableFile`."""
     stream = task.stream
-    rows = read_rows(connection, files.recognise(task.path, stream), settings)
+    rows = read_rows(connection, files.detect_format(task.path, stream), settings)
     known_paths: list[str] = []
     try:
         dates = [] if stream.is_reference else dates_of(connection)
         known = ask(dates)
         assert isinstance(known, list)
         known_paths = known
-        verdict = judge(connection, stream, known_paths, settings.clock())
+        counts = classify(connection, stream, known_paths, settings.clock())
         lake_files = writing.write_good_rows(connection, stream, load.load_id, room, dates)
         event_times = []
         if not stream.is_reference:
             event_times = event_times_of_file(connection)
             lake_files += writing.write_counts(connection, stream.name, load.load_id, room)
-        if verdict.rejected:
+        if counts.rejected:
             lake_files += writing.write_rejected_rows(
                 connection,
                 stream,
@@ -167,21 +167,21 @@ def _judge_and_write(
             # The disk's fault, or that of the lake.
             raise
         raise UnreadableFile(
-            f"cannot be loaded: {reason(error, files.recognise(task.path, stream))}"
+            f"cannot be loaded: {reason(error, files.detect_format(task.path, stream))}"
         ) from error
     return replace(
         load,
         status="loaded",
-        rows_read=verdict.rows_read,
-        accepted=verdict.accepted,
-        duplicates=verdict.duplicates,
-        rejected=verdict.rejected,
-        conflicting_duplicates=verdict.conflicting_duplicates,
-        total_mismatches=verdict.total_mismatches,
-        rejected_by_reason=verdict.rejected_by_reason,
-        received_in_future=verdict.received_in_future,
+        rows_read=counts.rows_read,
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        rejected=counts.rejected,
+        conflicting_duplicates=counts.conflicting_duplicates,
+        total_mismatches=counts.total_mismatches,
+        rejected_by_reason=counts.rejected_by_reason,
+        received_in_future=counts.received_in_future,
         unknown_columns=len(rows.unknown_columns),
-        extra_left_out=verdict.extra_left_out,
+        extra_left_out=counts.extra_left_out,
         lake_files=tuple(lake_files),
         event_times=event_times,
     )

@@ -1,4 +1,4 @@
-"""What was dropped, and cannot be loaded as long as nobody looks after it."""
+"""What was dropped, and cannot be loaded until an operator looks after it."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from functools import partial
 import duckdb
 import zstandard
 
+from orchestration.landing.classification import check_rows, has_strange_rows
 from orchestration.landing.files import LandedFile, UnreadableFile, without_content
 from orchestration.landing.rows import RowSource, ways_to_read
-from orchestration.landing.verdict import check_rows, has_strange_rows
 from orchestration.settings import Settings
 from orchestration.storage.full_disk import reports_no_room
 

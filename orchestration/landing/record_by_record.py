@@ -143,7 +143,7 @@ def _record(lines: _Lines, width: int) -> dict[str, Any] | None:
 
 
 def _fields(record: bytes, width: int) -> list[str] | None:
-    """The record's fields, without empty ones beyond `width`; None where it cannot be told what
+    """The record's fields, without empty ones beyond `width`; None where it is not clear what
     they are."""
     if record.endswith(b"\r\n"):
         record = record[:-2]

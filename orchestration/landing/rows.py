@@ -74,15 +74,15 @@ def ways_to_read(
     last does neither, at several times the cost. Each raises `UnreadableFile` where there are no
     usable columns, `duckdb.Error` where there are no rows.
     """
-    with ExitStack() as held:
+    with ExitStack() as stack:
         if file.file_format == "parquet":
             reader = partial(
-                _parquet_rows, connection, file.stream, held.enter_context(opened(file.path))
+                _parquet_rows, connection, file.stream, stack.enter_context(opened(file.path))
             )
             yield [partial(reader, is_all_utf8=True), partial(reader, is_all_utf8=False)]
             return
-        text = held.enter_context(opened_text(file, scratch, unpacked_limit=unpacked_limit))
-        apart = held.enter_context(scratch_file(scratch))
+        text = stack.enter_context(opened_text(file, scratch, unpacked_limit=unpacked_limit))
+        apart = stack.enter_context(scratch_file(scratch))
         if file.file_format == "ndjson":
             described = partial(_ndjson_rows, connection, file.stream)
             yield [
@@ -180,8 +180,8 @@ def _parquet_columns(
         f"from parquet_schema({literal(name)})"
     ).fetchall()
     return [
-        _ParquetColumn(own, told, f"source_{number}", kind, bool(is_uuid))
-        for number, ((own, _, is_uuid), (told, kind, *_)) in enumerate(
+        _ParquetColumn(own, described_as, f"source_{number}", kind, bool(is_uuid))
+        for number, ((own, _, is_uuid), (described_as, kind, *_)) in enumerate(
             zip(_top_level(elements), described, strict=True)
         )
     ]
@@ -458,7 +458,7 @@ def split_columns(stream: Stream, found: Sequence[str]) -> tuple[list[Column], l
     if len(found) > len(set(found)):
         twice = [name for name in dict.fromkeys(found) if list(found).count(name) > 1]
         raise UnreadableFile(
-            f"names a column twice ({_told(twice, stream)}): nobody can say which of them is meant"
+            f"names a column twice ({_shown_names(twice, stream)}): rename or leave out one of them"
         )
     absent = [name for name in stream.required if name not in found]
     if absent:
@@ -481,14 +481,14 @@ def _what_is_missing(stream: Stream, absent: Sequence[str], found: Sequence[str]
     lower = [name.strip().lower() for name in found]
     if all(name in lower for name in absent):
         return f"{missing}: it has them in other letters; write the names in lower case, as here"
-    return f"{missing}; it has {_told(found, stream)}"
+    return f"{missing}; it has {_shown_names(found, stream)}"
 
 
-def _told(names: Sequence[str], stream: Stream) -> str:
+def _shown_names(names: Sequence[str], stream: Stream) -> str:
     """The names that the stream has, and how many others: those may be the values of a row."""
     known = {column.name for column in stream.columns}
-    told = [name for name in names if name in known]
-    others = len(names) - len(told)
+    shown = [name for name in names if name in known]
+    others = len(names) - len(shown)
     if others:
-        told.append(f"{others} unknown column{'s' if others > 1 else ''}")
-    return ", ".join(told) or "none"
+        shown.append(f"{others} unknown column{'s' if others > 1 else ''}")
+    return ", ".join(shown) or "none"

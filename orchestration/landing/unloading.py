@@ -31,23 +31,23 @@ def set_load_aside(settings: Settings, ledger: Ledger, load: Load, failure: str)
     return failed
 
 
-def land_again_what_repeats(
+def put_back_files_with_duplicates(
     settings: Settings, ledger: Ledger, others: Sequence[Load], gone: Load
 ) -> bool:
-    """Put back the files of later loads that repeat events of a load that is gone.
+    """Put back the files of later loads that have duplicates of events of a load that is gone.
 
-    What they have in common was booked as the other's. Returns whether there are any.
+    What they have in common was recorded as the other's. Returns whether there are any.
     """
     days = set(gone.dates_touched)
     found = False
     for load in others:
-        repeats = load.duplicates or load.conflicting_duplicates
-        if load.stream != gone.stream or not repeats or not days & set(load.dates_touched):
+        has_duplicates = load.duplicates or load.conflicting_duplicates
+        if load.stream != gone.stream or not has_duplicates or not days & set(load.dates_touched):
             continue
         archived = _archived(settings, load)
         waiting = settings.landing / load.source_file
         if archived is None or waiting.exists():
-            log.warning("not_landed_again", file=load.source_file, reason="its file is not there")
+            log.warning("file_not_reloaded", file=load.source_file, reason="its file is not there")
             continue
         _unload(settings, ledger, load, f"is landed again, because {gone.source_file} was undone")
         make_folder(waiting.parent)

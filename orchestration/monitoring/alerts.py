@@ -1,7 +1,7 @@
-"""Telling somebody: one POST to the address that the operator has set.
+"""Alerts: one POST to the address that the operator has set.
 
 An alert never harms what it is about: an address that does not answer costs some seconds and a
-line in the log, which does not repeat the address, because it may hold a token.
+line in the log, which does not have the address, because it may hold a token.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Alert:
-    """What somebody has to know; `problem` is cut to one line, `next` says what to do."""
+    """What an operator has to look at; `problem` is cut to one line, `next` says what to do."""
 
     event: Literal["run_failed", "set_aside", "data_stopped", "data_flows_again"]
     job: str | None

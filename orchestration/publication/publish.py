@@ -183,23 +183,19 @@ def _update_last(
     Returns its rows; None where every mart has to be written anew, and nothing is at `target`.
     """
     with rollups.open_warehouse(settings) as warehouse:
-        remembered = published.read(warehouse)
+        last = published.read(warehouse)
     current = current_snapshot(settings.snapshots)
-    if (
-        remembered is None
-        or current is None
-        or name_of(current, settings.snapshots) != remembered.snapshot
-    ):
+    if last is None or current is None or name_of(current, settings.snapshots) != last.snapshot:
         return None
     try:
-        if made_by != remembered.made_by:
+        if made_by != last.made_by:
             raise NotReusable("it is of another version of the models or of the program")
         return snapshot_file.update(
             target,
             settings,
             ledger,
             info,
-            snapshot_file.Last(current, remembered.digest, remembered.rebuilt, remembered.replaced),
+            snapshot_file.Last(current, last.digest, last.rebuilt, last.replaced),
         )
     except (NotReusable, OSError, duckdb.Error) as reason:
         log.info("last_snapshot_not_reused", reason=str(reason), then="every mart is written anew")

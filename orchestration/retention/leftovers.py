@@ -131,7 +131,7 @@ def _holds_expired(
     settings: Settings,
 ) -> bool:
     try:
-        read_rows(connection, files.recognise(path, stream), settings)
+        read_rows(connection, files.detect_format(path, stream), settings)
     except files.UnreadableFile:
         # It was loaded once, by other limits; whose rows are in it cannot be said any more.
         return loaded_at < rule.kept_from_without_customer

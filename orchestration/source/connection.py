@@ -40,7 +40,7 @@ _HINTS = (
         "raise AGENTSTATS_POSTGRES_STATEMENT_TIMEOUT_SECONDS or lower "
         "AGENTSTATS_POSTGRES_CHUNK_ROWS",
     ),
-    ("lock timeout", "somebody is changing the table; the next run takes it up"),
+    ("lock timeout", "another session is changing the table; the next run reads it"),
     ("conflict with recovery", "the replica cancelled it: raise its max_standby_streaming_delay"),
 )
 _NEXT_RUN = "nothing is lost, the next run goes on from here"

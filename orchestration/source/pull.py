@@ -108,7 +108,7 @@ def pull(
             pulled.append(_pull_stream(settings, ledger, stream))
         except SourceAway as problem:
             problems.append(str(problem))
-            log.error("source_away", reason=str(problem))
+            log.error("source_unreachable", reason=str(problem))
             break
         except SourceProblem as problem:
             problems.append(str(problem))

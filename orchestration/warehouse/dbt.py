@@ -32,7 +32,7 @@ _PARSED_FROM = "parsed_from"
 # The tag of seeds and tables that change with the models only.
 CONSTANT = "constant"
 
-# What tells the project's macros that a run has handed over what they build.
+# What says to the project's macros that a run has handed over what they build.
 _HANDED_OVER = {"WAREHOUSE_HANDED_OVER": "yes"}
 
 log = structlog.get_logger()

@@ -40,7 +40,7 @@ class Published:
 def note_rebuilding(
     warehouse: duckdb.DuckDBPyConnection, touched: Mapping[str, Sequence[date]]
 ) -> None:
-    """Remember, inside of the caller's transaction, that these dates may differ from now on."""
+    """Record, inside of the caller's transaction, that these dates may differ from now on."""
     rows = [
         {"stream": stream, "occurred_date": day.isoformat()}
         for stream, days in touched.items()
@@ -85,7 +85,7 @@ def note(
     made_by: str,
     is_sorted: bool,
 ) -> None:
-    """Remember a file that holds every mart as it is now; `is_sorted` where it was written anew."""
+    """Record a file that holds every mart as it is now; `is_sorted` where it was written anew."""
     warehouse.execute("begin")
     if is_sorted:
         warehouse.execute("delete from raw.rebuilt_dates")

@@ -9,7 +9,6 @@ from published_demo import CHECKOUT
 
 WORDS = CHECKOUT / "tests" / "docs" / "words"
 INSTEAD = dict(line.split(": ") for line in (WORDS / "instead.txt").read_text().splitlines())
-NOT_YET = (WORDS / "not_yet.txt").read_text().splitlines()
 # Parts of names are words too: two in `answers_held`, two in `HeldAnswer`, one in `withheld`.
 WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 # What was said at the time, what others wrote, and the lists.
@@ -20,7 +19,7 @@ EXCEPT = re.compile(
 
 
 def test_words_that_mislead_do_not_come_back() -> None:
-    """A file that is clean stays clean, and one that became clean leaves the list."""
+    """In no file but those that say what was said at the time, or what others wrote."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -34,7 +33,4 @@ def test_words_that_mislead_do_not_come_back() -> None:
             words = {word.lower() for word in WORD.findall(f"{name} {file.read_text()}")}
             if used := sorted(words & INSTEAD.keys()):
                 found[name] = ", ".join(f"{word} ({INSTEAD[word]})" for word in used)
-    new = {name: words for name, words in found.items() if name not in NOT_YET}
-    assert new == {}, "say it in the words of the field"
-    clean = [name for name in NOT_YET if name not in found]
-    assert clean == [], "take these lines out of tests/docs/words/not_yet.txt"
+    assert found == {}, "say it in the words of the field"

@@ -1,4 +1,4 @@
-"""What a file does to whoever reads it is that file's own end, and nobody else's."""
+"""What a file does to whoever reads it is that file's own end, and no other's."""
 
 from __future__ import annotations
 
@@ -170,8 +170,8 @@ def test_nothing_waiting_makes_no_process(
 
 def take_memory(pipe: Connection) -> None:
     """Want more than there may be."""
-    held = [bytearray(10**8) for _ in range(3)]
-    pipe.send(len(held))
+    allocated = [bytearray(10**8) for _ in range(3)]
+    pipe.send(len(allocated))
 
 
 def write_much(pipe: Connection, *, path: Path) -> None:
@@ -200,7 +200,7 @@ def sleep(_: Connection) -> None:
         (partial(die, by=signal.SIGABRT), "SIGABRT"),
     ],
 )
-def test_how_a_child_died_is_told(work: Callable[[Connection], None], end: str) -> None:
+def test_how_a_child_died_is_reported(work: Callable[[Connection], None], end: str) -> None:
     """Its parent goes on."""
     child = Child(work, memory_bytes=FREE, file_bytes=FREE)
     with pytest.raises(ChildDied, match=end):
@@ -223,7 +223,7 @@ def test_a_child_is_bounded_in_time_and_in_what_it_writes(tmp_path: Path) -> Non
 
 
 def test_a_child_dies_with_its_parent() -> None:
-    """However that ends, so that the next run finds nobody who writes."""
+    """However that ends, so that the next run finds no other writer."""
     read, write = os.pipe()
     parent = os.fork()
     if parent == 0:

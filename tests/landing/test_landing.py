@@ -371,7 +371,7 @@ def test_files_that_are_still_being_written_are_left_alone(installation: Install
             gzip.compress((",".join(usage_event(1)) + "\n").encode() * 9000, mtime=0)[:-60],
             "cut off where it is packed with gzip",
         ),
-        ("a.xlsx", b"PK", "has a name that tells no format"),
+        ("a.xlsx", b"PK", "has a name without a format"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_load(
@@ -445,7 +445,7 @@ def test_a_line_that_is_no_object_is_malformed_wherever_it_stands(
 def test_a_record_that_has_a_key_twice_is_malformed(
     installation: Installation, key: str, place: int
 ) -> None:
-    """Nobody can say which of its values was meant, of the contract's columns or of another."""
+    """Which of its values was meant is unknown, of the contract's columns or of another."""
     lines = [json.dumps(usage_event(n, mood=1)) for n in range(3)]
     lines[place] = lines[place].replace("{", f'{{"{key}": 5, ', 1)
     installation.drop_bytes("agent_usage_events", "a.ndjson", "\n".join(lines).encode())
@@ -472,7 +472,7 @@ def test_a_record_that_has_a_key_twice_is_malformed(
         ),
     ],
 )
-def test_an_integer_is_told_by_its_text(text: str) -> None:
+def test_an_integer_is_read_from_its_text(text: str) -> None:
     """The quick way and the pattern agree: digits, a sign, and nothing but zeros after a point."""
     digits = re.fullmatch(r"\s*([+-]?[0-9]+)(\.0*)?\s*", text)
     expected = int(digits[1]) if digits and abs(int(digits[1])) < 2**63 else None
@@ -576,7 +576,7 @@ def test_what_an_interrupted_load_left_is_cleared_and_loaded_again(
     assert len(installation.lake("agent_usage_events")) == 1
 
 
-def test_a_file_that_was_booked_but_not_moved_is_not_booked_twice(
+def test_a_file_that_was_recorded_but_not_moved_is_not_recorded_twice(
     installation: Installation,
 ) -> None:
     """A run that ended between the ledger entry and the move leaves the file where it was."""

@@ -34,7 +34,7 @@ PACKERS: dict[str | None, Callable[[bytes], bytes]] = {
     chunk=st.integers(1, LONGEST),
     packing=st.sampled_from([None, "gzip", "zstd"]),
 )
-def test_lines_are_told_by_their_ends_and_one_that_is_too_long_by_its_number(
+def test_lines_are_split_by_their_ends_and_one_that_is_too_long_by_its_number(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     lines: list[tuple[int, bytes]],

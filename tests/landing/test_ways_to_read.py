@@ -14,7 +14,7 @@ import pytest
 
 from orchestration.contract.streams import CUSTOMERS
 from orchestration.landing import opened
-from orchestration.landing.files import recognise
+from orchestration.landing.files import detect_format
 from orchestration.landing.rows import ways_to_read
 
 Records = list[tuple[Any, ...]]
@@ -36,7 +36,7 @@ def found_by_each_way(
     """
     path.write_bytes(content)
     found = []
-    file = recognise(path, CUSTOMERS)
+    file = detect_format(path, CUSTOMERS)
     with ways_to_read(connection, file, path.parent, unpacked_limit=10**9) as ways:
         for way in ways:
             try:
@@ -190,7 +190,7 @@ def test_of_a_long_map_the_beginning_of_its_json_is_kept(
         separators=(",", ":"),
         ensure_ascii=False,
     )
-    with ways_to_read(database, recognise(path, CUSTOMERS), tmp_path, unpacked_limit=1) as ways:
+    with ways_to_read(database, detect_format(path, CUSTOMERS), tmp_path, unpacked_limit=1) as ways:
         for way in ways:
             rows = way()
             assert rows

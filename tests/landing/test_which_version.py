@@ -12,9 +12,9 @@ from orchestration.storage.database import connect
 def test_versions_of_one_time_have_one_winner_whatever_came_first(
     installation: Installation,
 ) -> None:
-    """A tier told twice, in both orders, with a time and without; and a log that is streamed."""
-    told = {1: ("pro", "enterprise"), 2: ("enterprise", "pro"), 3: ("free", "pro")}
-    for customer, tiers in told.items():
+    """A tier that came twice, in both orders, with a time and without; and a streamed log."""
+    delivered = {1: ("pro", "enterprise"), 2: ("enterprise", "pro"), 3: ("free", "pro")}
+    for customer, tiers in delivered.items():
         updated_at = None if customer == 3 else "2026-02-01T00:00:00Z"
         for place, tier in enumerate(tiers):
             row = {"customer_id": customer, "tier": tier, "updated_at": updated_at}

@@ -1,4 +1,4 @@
-"""Telling somebody that a run failed, by a webhook that may be slow, wrong or gone."""
+"""Alerts of a failed run, by a webhook that may be slow, wrong or gone."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_name_with_any_end_of_line_is_shown_whole_with_its_reason(
     lines = shown()
     for name in spelled:
         assert f"Set aside     agent_usage_events/{name}.parquet: {reason}" in lines
-        assert any(line.startswith(f"Passed over   audit_events/{name}.csv: ") for line in lines)
+        assert any(line.startswith(f"Skipped        audit_events/{name}.csv: ") for line in lines)
     of_the_run = {one_line(problem, 500) for problem in files_set_aside(loads)}
     assert of_the_run == {
         f"agent_usage_events/{name}.parquet was set aside: {reason}" for name in spelled
@@ -88,7 +88,7 @@ def test_what_other_users_may_open_is_named_with_what_to_run(
     assert gather(settings).open_to_others == opened
     lines = [line for line in shown() if line.startswith("Permissions")]
     assert lines == (
-        [f"Permissions   other users may get at it; run: chmod go-rwx {' '.join(opened)}"]
+        [f"Permissions   other users can open it; run: chmod go-rwx {' '.join(opened)}"]
         if named
         else []
     )

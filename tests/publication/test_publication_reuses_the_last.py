@@ -159,7 +159,7 @@ def _no_space(path: Path) -> str:
     raise OSError(28, "No space left on device", str(path))
 
 
-def test_what_was_cut_off_before_it_was_remembered_is_not_built_upon(
+def test_what_was_cut_off_before_it_was_recorded_is_not_built_upon(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pointer moved, but the warehouse knows of the file before: all is written anew."""
@@ -245,14 +245,14 @@ def test_a_table_that_lost_a_date_is_not_published_as_a_copy(installation: Insta
     assert _is_sorted(installation) is True
 
 
-def test_the_dates_of_many_publications_are_remembered_once(installation: Installation) -> None:
-    """What is remembered does not grow with the number of runs."""
+def test_the_dates_of_many_publications_are_recorded_once(installation: Installation) -> None:
+    """What is recorded does not grow with the number of runs."""
     for hour in range(2):
         _drop_more(installation, 5, 8000 + hour)
         installation.run()
     with rollups.open_warehouse(installation.settings) as warehouse:
-        remembered = published.read(warehouse)
+        last = published.read(warehouse)
         (rows,) = warehouse.execute("select count(*) from raw.rebuilt_dates").fetchone() or (None,)
-    assert remembered is not None
-    assert rows == sum(map(len, remembered.replaced.values()))
-    assert not remembered.rebuilt
+    assert last is not None
+    assert rows == sum(map(len, last.replaced.values()))
+    assert not last.rebuilt

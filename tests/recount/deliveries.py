@@ -212,7 +212,7 @@ class _Counting:
             )
             key = (stream, row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
             known = self.contents.setdefault(key, [])
-            # A total is never trusted: only whether it is wrong tells rows apart.
+            # A total is never trusted: only whether it is wrong makes rows differ.
             content = {**_content(row), "total_tokens": is_mismatch}
         is_conflict = bool(known) and content not in known
         if reason is None and content not in known:

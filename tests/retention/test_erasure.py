@@ -224,7 +224,7 @@ def test_the_search_finds_what_is_left(installation: Installation, name: str) ->
     assert name in {hit.file for hit in found.hits}
 
 
-def test_dry_run_tells_what_would_go(installation: Installation) -> None:
+def test_dry_run_lists_what_would_go(installation: Installation) -> None:
     """Per customer and table, with the cutoff; and nothing is deleted."""
     drop_needles(installation, 1, AT)
     installation.run()

@@ -29,7 +29,7 @@ def events() -> list[dict[str, object]]:
 
 
 def messages_of_90_days(installation: Installation) -> tuple[int, str]:
-    """(total_messages, X-Covered-From) as the API tells customer 1."""
+    """(total_messages, X-Covered-From) as the API answers customer 1."""
     headers = {"X-API-Key": installation.key(1)}
     with installation.client() as client:
         answer = client.get("/api/stats/usage/summary?days=90", headers=headers)

@@ -37,7 +37,7 @@ _SECONDS_TO_START = 300
 _SECONDS_TO_STOP = 20
 
 
-# Spark tells each step of each plan otherwise, which costs more than a small query does.
+# Spark logs each step of each plan otherwise, which costs more than a small query does.
 _LOGGING = """\
 rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = stderr
@@ -80,7 +80,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that was started; `started` tells it from a later one of the same id."""
+    """A process that was started; `started` is not that of a later one of the same id."""
 
     pid: int
     started: str

@@ -242,13 +242,13 @@ class _Steps:
     def _watch_dbt(self) -> None:
         from dbt.cli import main
 
-        def heard(event: Any) -> None:
+        def noted(event: Any) -> None:
             if event.info.name in ("NodeStart", "NodeFinished"):
                 moment = "before" if event.info.name == "NodeStart" else "after"
                 self.step(f"{moment} dbt {event.data.node_info.unique_id}")
 
         runner = main.dbtRunner
-        vars(main)["dbtRunner"] = partial(runner, callbacks=[heard])
+        vars(main)["dbtRunner"] = partial(runner, callbacks=[noted])
 
 
 def _child(order: Mapping[str, Any]) -> None:

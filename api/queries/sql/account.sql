@@ -10,8 +10,8 @@ with customer_of_the_key as (
     where customer_id = $customer_id
 ),
 
--- Of a customer whom nobody told of, nothing is ever deleted: what was accepted is all there is.
--- Its first event is told to the quarter hour.
+-- Of a customer that was never delivered nothing is ever deleted: what was accepted is all there
+-- is. Its first event is given to the quarter hour.
 accepted_by_quarter_hour as (
     select
         min(bucket_start) as first_event_at,

@@ -49,7 +49,7 @@ def take_back(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
         replace = _replace_all if folder.parent.name == WHOLE else _replace_dates
         rows += replace(warehouse, schema, table, folder)
     warehouse.execute("commit")
-    log.info("taken_back_from_spark", rows=rows)
+    log.info("copied_from_spark", rows=rows)
     shutil.rmtree(settings.spark_exchange)
 
 

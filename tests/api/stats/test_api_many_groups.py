@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from api.errors import MOST_ROWS, Busy
-from api.queries.turns import MOST_WAITING, Turns
+from api.queries.queues import MOST_WAITING, QueryQueues
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, DAILY, QUARTER_HOURLY, Marts, publish
 
@@ -91,22 +91,22 @@ def test_a_list_that_is_whole_says_nothing(service: Service) -> None:
 
 def test_the_queries_of_a_customer_run_one_after_the_other() -> None:
     """A hundred at once of one customer never take the memory of two, and hold up no other."""
-    turns, running, most, refused = Turns(), [0], [0], [0]
+    queues, running, most, refused = QueryQueues(), [0], [0], [0]
     begin = threading.Barrier(100)
     released = threading.Event()
 
     def ask() -> None:
         begin.wait()
         try:
-            with turns.turn_of(ACME):
+            with queues.next_of(ACME):
                 running[0] += 1
                 most[0] = max(most[0], running[0])
                 released.wait()
                 running[0] -= 1
         except Busy:
             refused[0] += 1
-            if refused[0] == 100 - MOST_WAITING - 1:  # all the others are in the line
-                with turns.turn_of(BOREAL):
+            if refused[0] == 100 - MOST_WAITING - 1:  # all the others are in the queue
+                with queues.next_of(BOREAL):
                     released.set()
 
     threads = [threading.Thread(target=ask) for _ in range(100)]
@@ -116,4 +116,4 @@ def test_the_queries_of_a_customer_run_one_after_the_other() -> None:
         thread.join()
     assert most == [1]
     assert refused == [100 - MOST_WAITING - 1]
-    assert turns.turn_of(ACME) is not None and not turns._lines
+    assert queues.next_of(ACME) is not None and not queues._queues

@@ -4,8 +4,8 @@ The rows of the file at hand live in tables of one connection:
 
 - `checked`: every row, typed, with its `reason` (NULL for a good row);
 - `dropped`: the rowids of good rows that say nothing new and are not written to the lake;
-- `repeats`: the rowids of good rows that are written beside another of the same identity, in the
-  lake or in the file;
+- `kept_versions`: the rowids of good rows that are written beside another of the same identity, in
+  the lake or in the file;
 - `counted`: for events, what came of the rows of each customer, quarter hour and reason.
 """
 
@@ -40,12 +40,12 @@ _IS_DATED = f"""
 """
 
 
-# Whether the time of receipt is one that no clock can have told yet.
+# Whether the time of receipt is one that no clock can have shown yet.
 _IS_AHEAD = f"coalesce(received_at > now_instant + {FUTURE_TOLERANCE}, false)"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RowCounts:
     """Counts of rows of one file; rows_read = accepted + duplicates + rejected.
 
     `conflicting_duplicates` are duplicates whose content differs from what was known, counted
@@ -117,7 +117,7 @@ def check_rows(
                 timestamp {literal(_sql_instant(now))} as now_instant
             from typed left join {retention} on typed.customer_id = {retention}.customer_id
         ),
-        judged as (
+        classified as (
             select *, {reason_of_rejection(stream, rows.types)} as reason from dated
         )
         select
@@ -128,9 +128,9 @@ def check_rows(
             {rows.is_strange} as is_strange,
             {is_ahead} as is_received_in_future,
             {extra_value if has_extra else "cast(null as map(varchar, varchar))"} as extra,
-            {extra.told(rows.entries) if has_extra else "0"} as extra_told,
+            {extra.given(rows.entries) if has_extra else "0"} as extra_given,
             {", ".join(lake_values)}
-        from judged
+        from classified
         """
     )
 
@@ -148,20 +148,20 @@ def dates_of(connection: duckdb.DuckDBPyConnection) -> list[date]:
     return [day for (day,) in rows]
 
 
-def judge(
+def classify(
     connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str], now: datetime
-) -> Verdict:
-    """Compare the good rows with each other and with the lake; fill `dropped`, `repeats` and
+) -> RowCounts:
+    """Compare the good rows with each other and with the lake; fill `dropped`, `kept_versions` and
     `counted`, and count.
 
     `known_paths` are the lake files that may hold the same identities: those of the same event
     dates. A good row is written when no row of its identity, in the file or in the lake, has the
-    same content and is as new; so exact repeats leave no trace, and what differs is all kept, for
-    staging to choose from whatever order it came in. `now` is when the file was delivered.
+    same content and is as new; so exact duplicates leave no trace, and what differs is all kept,
+    for staging to choose from whatever order it came in. `now` is when the file was delivered.
     """
     _compare_contents(connection, stream, known_paths)
     if stream.is_reference:
-        return _verdict_on_reference_rows(connection)
+        return _classify_reference_rows(connection)
     _count(connection, stream, now)
     by_reason = connection.execute(
         "select reason, sum(rejected)::bigint from counted where reason is not null "
@@ -171,7 +171,7 @@ def judge(
     read, accepted, duplicates, *anomalies = connection.execute(
         f"select {', '.join(f'coalesce(sum({name}), 0)::bigint' for name in measures)} from counted"
     ).fetchall()[0]
-    return Verdict(
+    return RowCounts(
         rows_read=read,
         accepted=accepted,
         duplicates=duplicates,
@@ -181,7 +181,7 @@ def judge(
     )
 
 
-def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict:
+def _classify_reference_rows(connection: duckdb.DuckDBPyConnection) -> RowCounts:
     """Each version of a name is a row of its own, so what is written is what is accepted."""
     by_reason = dict(
         connection.execute(
@@ -190,7 +190,7 @@ def _verdict_on_reference_rows(connection: duckdb.DuckDBPyConnection) -> Verdict
     )
     good = by_reason.pop(None, 0)
     duplicates = _scalar(connection, "select count(*) from dropped")
-    return Verdict(
+    return RowCounts(
         rows_read=good + sum(by_reason.values()),
         accepted=good - duplicates,
         duplicates=duplicates,
@@ -204,7 +204,7 @@ def _extra_left_out(connection: duckdb.DuckDBPyConnection) -> int:
     """Values of unknown columns of good rows that are not kept."""
     return _scalar(
         connection,
-        "select coalesce(sum(extra_told - coalesce(cardinality(extra), 0)), 0)::bigint "
+        "select coalesce(sum(extra_given - coalesce(cardinality(extra), 0)), 0)::bigint "
         "from checked where reason is null",
     )
 
@@ -248,8 +248,8 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
             from rows
             group by customer_id, reason, is_dated, quarter_hour
         ),
-        -- Good rows, which count when they occurred. They are few, as a rule: to ask each row
-        -- of the file whether it is among them is dear.
+        -- Good rows, which count when they occurred. They are few, as a rule: to look up each row
+        -- of the file among them is dear.
         again as (
             select
                 checked.customer_id,
@@ -301,9 +301,9 @@ def content_hash(stream: Stream) -> str:
 def _compare_contents(
     connection: duckdb.DuckDBPyConnection, stream: Stream, known_paths: list[str]
 ) -> None:
-    """Fill `dropped` and `repeats`; `versions`, the rows whose identity is there more than once;
-    and `firsts`, the first of the rows of each such identity, with its number of contents, and of
-    known ones.
+    """Fill `dropped` and `kept_versions`; `versions`, the rows whose identity is there more than
+    once; and `firsts`, the first of the rows of each such identity, with its number of contents,
+    and of known ones.
     """
     connection.execute("create or replace temp table dropped (row bigint)")
     keys = ", ".join(stream.identity)
@@ -368,7 +368,7 @@ def _compare_contents(
     )
     connection.execute(
         f"""
-        create or replace temp table repeats as
+        create or replace temp table kept_versions as
         select row from (
             select row, count(*) over (partition by {keys}{day}) as rows_of_it
             from versions

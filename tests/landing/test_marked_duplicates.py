@@ -1,4 +1,4 @@
-"""Rows that came beside another of their event are marked, so that nobody searches for them."""
+"""Rows that came beside another of their event are marked, so that no build searches for them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ events = st.builds(
 def test_rows_of_one_event_are_marked_but_for_one_that_came_alone(
     tmp_path_factory: pytest.TempPathFactory, files: list[list[Row]]
 ) -> None:
-    """Repeats in the file and of files before it, with other content or another time of receipt."""
-    with installation_in(tmp_path_factory.getbasetemp() / "repeats", NOW) as installation:
+    """Duplicates within the file or of an earlier one, of other content or time of receipt."""
+    with installation_in(tmp_path_factory.getbasetemp() / "duplicates", NOW) as installation:
         for number, rows in enumerate(files):
             installation.drop(STREAM, f"{number}.ndjson", rows)
             land(installation)
