@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 from api.openapi import ERRORS
-from fuzz import isolation, load, schema, sockets, swaps, wrong_keys
+from fuzz import isolation, load, neighbour, schema, sockets, swaps, wrong_keys
 
 
 def test_the_neighbours_data_and_hostile_requests_change_no_byte() -> None:
@@ -52,3 +52,9 @@ def test_nothing_fails_while_two_workers_swap_snapshots(tmp_path: Path) -> None:
 def test_load_can_be_measured(tmp_path: Path) -> None:
     """Every question is answered for the smallest and the largest customer."""
     assert load.run(tmp_path, customers=5, days=3, requests=5).failures == []
+
+
+def test_a_customer_who_asks_much_brings_no_error_to_another(tmp_path: Path) -> None:
+    """Each of B's answers is there while A asks 50 at a time about 20,000 agents."""
+    outcome = neighbour.run(tmp_path, agents=20_000, seconds=3)
+    assert outcome.failures == []

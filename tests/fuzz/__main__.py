@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz import isolation, load, schema, sockets, swaps, wrong_keys
+from fuzz import isolation, load, neighbour, schema, sockets, swaps, wrong_keys
 from fuzz.outcome import Outcome
 
 BIG: dict[str, Callable[[Path], Outcome]] = {
@@ -17,6 +17,7 @@ BIG: dict[str, Callable[[Path], Outcome]] = {
     "swaps": lambda home: swaps.run(home, count=100, workers=2),
     "isolation": lambda _home: isolation.run(100),
     "load": lambda home: load.run(home, customers=2_000, days=90, requests=500),
+    "neighbour": lambda home: neighbour.run(home, agents=200_000, seconds=60),
     "schema": lambda home: schema.run(home, examples=1_000, at_least=100_000, workers=2),
 }
 

@@ -47,6 +47,19 @@ PATHS = tuple(
         "data-quality?days=5&tz=Asia/Kathmandu",
         "data-quality?days=7&format=csv",
         "retention?days=2557",
+        "usage/by-agent-type?days=30&limit=1",
+        "usage/latency?days=30&by=model",
+        "compliance/timeline?days=5&tz=Asia/Kathmandu",
+        "feedback/timeline?days=5&format=csv",
+        "query?metrics=total_tokens,active_agents&group_by=model&granularity=day&days=7&limit=1",
+        "query?metrics=response_time_p95,total_messages&group_by=agent_id,hour_of_day&days=30",
+        "query?metrics=pii_per_message&group_by=entity_type&tz=Asia/Kathmandu&compare=previous",
+        "query?metrics=ratings,average_rating&group_by=load_bucket&rating=4&rating=5&format=csv",
+        "query?metrics=total_messages&agent_id=42&granularity=hour&days=2",
+        "explain?metric=total_tokens&days=1",
+        "receipt?metric=toxic_rate_percent&days=30",
+        "account",
+        "metrics",
     )
 )
 
@@ -80,6 +93,10 @@ deliveries = st.builds(
     else delivery(stream, BOREAL, bucket, accepted=n, duplicates=n, newest=bucket),
     st.sampled_from(["agent_usage_events", "audit_events"]), st.none() | names, counts, buckets,
 )  # fmt: skip
+recounts = st.tuples(
+    st.sampled_from(["agent_usage_events", "audit_events"]), st.just(BOREAL), counts,
+    st.sampled_from(["2026-03-10", "2026-03-09"]),
+)  # fmt: skip
 deletions = st.tuples(
     st.just(BOREAL), names, buckets, counts, buckets, buckets,
     st.sampled_from(["2026-03-10 03:00", "2026-03-09 18:15"]),
@@ -87,6 +104,7 @@ deletions = st.tuples(
 others = st.builds(
     Marts,
     deliveries=st.lists(deliveries, max_size=4),
+    recounts=st.lists(recounts, max_size=4),
     deletions=st.lists(deletions, max_size=4),
     usage=st.lists(usages, max_size=6),
     compliance=st.lists(scans, max_size=4),
