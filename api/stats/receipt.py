@@ -49,13 +49,12 @@ class Receipt(BaseModel):
     )
     rows: ReceiptRows = Field(description="The rows that were delivered.")
     recounted_at: datetime | None = Field(
-        description="When the nightly run began that recounted the rows last, UTC; null before "
-        "the first.",
+        description="When the rows were recounted last, UTC; null where that is not known.",
         examples=["2026-03-10T03:00:00Z"],
     )
     recount_difference: int | None = Field(
         description="Rows by which that recount and the marts differ, over the UTC dates that the "
-        "period touches; null before the first recount.",
+        "period touches; null likewise.",
         examples=[0],
     )
     query: str = Field(

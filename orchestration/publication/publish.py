@@ -143,7 +143,7 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
         duckdb_version=duckdb.__version__,
         engine=settings.engine,
         toxicity_threshold=settings.toxicity_threshold,
-        recounted_at=ledger.newest_recount_at(run_id),
+        recounted_at=rollups.recounted_at(settings),
     )
     path = snapshots / info.snapshot_id / FILE
     folder = snapshots / f".{info.snapshot_id}.tmp"

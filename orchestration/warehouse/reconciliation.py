@@ -149,6 +149,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
         raise dbt.DbtFailed("; ".join(f"{node.unique_id}: {node.message}" for node in failed))
     with rollups.open_warehouse(settings) as warehouse:
         rollups.renew_marts_version(warehouse)
+        rollups.mark_recounted(settings, warehouse)
         totals = {
             stream: dict(zip(_TOTALS, sums, strict=True))
             for stream, *sums in warehouse.execute(

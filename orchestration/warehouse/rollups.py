@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import duckdb
 import structlog
@@ -49,6 +49,7 @@ create table if not exists raw.rolled_up (
     touch_seq bigint, toxicity_threshold double, project_fingerprint varchar, touch_id varchar
 );
 create table if not exists raw.marts_version (marts_version varchar);
+create table if not exists raw.recount (recounted_at timestamp);
 create table if not exists raw.rolled_up_on (cluster varchar);
 """
 _SCHEMA += published.SCHEMA
@@ -390,6 +391,20 @@ def renew_marts_version(warehouse: duckdb.DuckDBPyConnection) -> None:
     warehouse.execute("insert into raw.marts_version values (?)", [uuid.uuid4().hex])
 
 
+def recounted_at(settings: Settings) -> datetime | None:
+    """When the rows of `reconciliation` were counted last; None before the first recount."""
+    with open_warehouse(settings) as warehouse:
+        rows = warehouse.execute("select recounted_at from raw.recount").fetchall()
+    return rows[0][0].replace(tzinfo=UTC) if rows else None
+
+
+def mark_recounted(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Note that all rows of `reconciliation` were counted now."""
+    now = settings.clock().astimezone(UTC).replace(tzinfo=None)
+    warehouse.execute("delete from raw.recount")
+    warehouse.execute("insert into raw.recount values (?)", [now])
+
+
 def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> None:
     """Note that the marts hold every change up to the scope's; only once all tests passed."""
     with open_warehouse(settings) as warehouse:
@@ -406,6 +421,8 @@ def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> No
         )
         if has_changed:
             renew_marts_version(warehouse)
+            if scope.is_full:
+                mark_recounted(settings, warehouse)
             warehouse.execute("delete from raw.rolled_up_on")
             if settings.engine == "spark":
                 warehouse.execute("insert into raw.rolled_up_on values (?)", [cluster_of(settings)])

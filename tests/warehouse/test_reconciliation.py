@@ -137,6 +137,23 @@ def test_a_full_refresh_gives_the_same_counts(delivered: Installation) -> None:
     assert delivered.fingerprints() == before
 
 
+def test_the_published_file_says_when_it_was_recounted(installation: Installation) -> None:
+    """A run that builds everything recounts, as a nightly one does; one that builds a date not."""
+
+    def recounted_at(now: str, job: str) -> str:
+        installation.set_clock(now)
+        installation.drop("agent_usage_events", f"{now[:10]}-{job}.ndjson", [
+            usage_event(int(now[8:10]), occurred_at="2026-02-28T10:00:00Z")
+        ])  # fmt: skip
+        installation.run(job)
+        (info,) = installation.marts("select recounted_at from marts.snapshot_info")
+        return str(info["recounted_at"])
+
+    assert recounted_at("2026-03-01T12:00:00Z", "hourly") == "2026-03-01 12:00:00"
+    assert recounted_at("2026-03-02T12:00:00Z", "hourly") == "2026-03-01 12:00:00"
+    assert recounted_at("2026-03-03T03:00:00Z", "nightly") == "2026-03-03 03:00:00"
+
+
 def test_an_id_on_two_dates_is_reported_and_fails_nothing(installation: Installation) -> None:
     """It is named, with its dates, and counted at each date but the first."""
     for number, day in enumerate(("27", "28", "28"), start=1):

@@ -59,15 +59,6 @@ class RunRecords(LedgerConnection):
                 (status, to_text(at), run_id),
             )
 
-    def newest_recount_at(self, run_id: str) -> datetime | None:
-        """When the nightly run began whose recount is the newest; it may be the one of this id."""
-        (found,) = self._connection.execute(
-            "select max(started_at) from run"
-            " where job = 'nightly' and (status = 'succeeded' or run_id = ?)",
-            (run_id,),
-        ).fetchone()
-        return from_text(found) if found else None
-
     def runs(self, limit: int) -> list[Run]:
         """The newest runs, newest first."""
         rows = self._connection.execute("select * from run order by run_seq desc limit ?", (limit,))
