@@ -27,12 +27,13 @@ recounted as (
 )
 
 select
-    delivered.stream,
-    delivered.accepted,
-    delivered.duplicates,
-    delivered.rejected,
+    coalesce(delivered.stream, recounted.stream) as stream,
+    coalesce(delivered.accepted, 0) as accepted,
+    coalesce(delivered.duplicates, 0) as duplicates,
+    coalesce(delivered.rejected, 0) as rejected,
     coalesce(recounted.recount_difference, 0) as recount_difference,
 from delivered
-left join recounted
+-- What a recount found where nothing counts as delivered is a difference, too.
+full outer join recounted
     on delivered.stream = recounted.stream
-order by delivered.stream
+order by 1

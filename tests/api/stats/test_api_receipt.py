@@ -60,6 +60,20 @@ def test_a_receipt_has_the_rows_of_its_streams(start: StartService, tmp_path: Pa
     assert again.json() == answer.json()
 
 
+def test_what_a_recount_finds_where_nothing_was_delivered_is_a_difference(
+    start: StartService, tmp_path: Path
+) -> None:
+    """Not one that is passed over."""
+    marts = Marts(
+        customers=[(ACME, "Acme", "pro", 90)],
+        recounts=[("agent_usage_events", ACME, 4, "2026-03-09")],
+    )
+    publish(tmp_path, marts)
+    body = start().get(f"{PATH}?metric=total_tokens&days=7").json()
+    assert body["recount_difference"] == 4
+    assert body["rows"] == {"accepted": 0, "duplicates": 0, "rejected": 0, "withdrawn": 0}
+
+
 def test_a_ratio_of_two_streams_has_the_rows_of_both(start: StartService, tmp_path: Path) -> None:
     """Its value is the metric's own."""
     delivered(tmp_path)
