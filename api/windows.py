@@ -9,7 +9,7 @@ import hashlib
 import importlib.resources
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -162,14 +162,12 @@ class Window:
         """The same zone, and the dates of another span; its last date may end early."""
         rules = zone(self.tz)
         first = span.start.astimezone(rules).date()
-        boundaries = [span.start]
-        while boundaries[-1] < span.end:
-            following = first_instant(first + ONE_DAY * len(boundaries), rules)
-            boundaries.append(min(following, span.end))
-        days = max(1, len(boundaries) - 1)
-        boundaries += [span.end] * (days + 1 - len(boundaries))
-        end = first + ONE_DAY * (days - 1)
-        return Window(days=days, tz=self.tz, end=end, boundaries=tuple(boundaries))
+        last = max(span.start, span.end - QUARTER_HOUR).astimezone(rules).date()
+        if first_instant(last + ONE_DAY, rules) < span.end:
+            last += ONE_DAY  # it ends in an hour of before midnight that clocks show again
+        whole = window(days=(last - first).days + 1, tz=self.tz, end=last, kept_from=None)
+        boundaries = (min(max(each, span.start), span.end) for each in whole.boundaries)
+        return replace(whole, boundaries=tuple(boundaries))
 
     @cached_property
     def head(self) -> Span:
@@ -295,6 +293,11 @@ def window(*, days: int, tz: str, end: date, kept_from: date | None) -> Window:
         floor = utc_midnight(kept_from)
         boundaries = [max(boundary, floor) for boundary in boundaries]
     return Window(days=days, tz=tz, end=end, boundaries=tuple(boundaries))
+
+
+def without_offset(instant: datetime) -> datetime:
+    """An aware instant as the marts store it: UTC, naive."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def utc_midnight(day: date) -> datetime:

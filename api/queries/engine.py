@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from jinja2.runtime import Macro
 
 from api.queries.queues import QueryQueues
 from api.snapshots import Lease, Row
-from api.windows import Window
+from api.windows import Window, without_offset
 
 SQL_FOLDER = Path(__file__).resolve().parent / "sql"
 PARAMETER = re.compile(r"\$([a-z_]+)")
@@ -111,25 +111,20 @@ class Queries:
 
 def _bounds(window: Window) -> dict[str, Any]:
     return {
-        "window_from": _naive(window.from_instant),
-        "window_to": _naive(window.to_instant),
+        "window_from": without_offset(window.from_instant),
+        "window_to": without_offset(window.to_instant),
         "whole_days_from": window.whole_days.start.date(),
         "whole_days_to": window.whole_days.end.date(),
-        "head_from": _naive(window.head.start),
-        "head_to": _naive(window.head.end),
-        "tail_from": _naive(window.tail.start),
-        "tail_to": _naive(window.tail.end),
+        "head_from": without_offset(window.head.start),
+        "head_to": without_offset(window.head.end),
+        "tail_from": without_offset(window.tail.start),
+        "tail_to": without_offset(window.tail.end),
     }
 
 
 def _days(window: Window) -> dict[str, Any]:
     return {
         "labels": window.labels,
-        "day_starts": [_naive(span.start) for span in window.spans],
-        "day_ends": [_naive(span.end) for span in window.spans],
+        "day_starts": [without_offset(span.start) for span in window.spans],
+        "day_ends": [without_offset(span.end) for span in window.spans],
     }
-
-
-def _naive(instant: datetime) -> datetime:
-    """UTC without its offset, as the marts store it."""
-    return instant.replace(tzinfo=None)

@@ -28,7 +28,7 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
     if not plan.is_of_days or plan.percentiles:
         raise NotCached
     found: Cells = defaultdict(dict)
-    for family, measures in _families_of(plan):
+    for family, measures in plan.families_of_sums():
         is_complete = len(measures) == len(plan.measures) and not plan.distincts
         for group, buckets in _sums(rows, plan, family, measures, ()).items():
             of_group = found[group]
@@ -45,22 +45,10 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
     return found
 
 
-def _families_of(plan: Plan) -> Iterator[tuple[Family, tuple[str, ...]]]:
-    """The families that sums come from, and which of their measures."""
-    taken: dict[str, list[str]] = defaultdict(list)
-    for measure in plan.measures:
-        family = plan.declared.family_of(measure, plan.dimensions)
-        assert family is not None
-        taken[family.name].append(measure)
-    for name, measures in taken.items():
-        yield plan.declared.families[name], tuple(measures)
-
-
 def _distinct(rows: CustomerRows, plan: Plan, metric: Metric) -> dict[Group, dict[int, int]]:
     """How many values of the counted dimension each group has in each bucket."""
     assert metric.distinct is not None
-    family = plan.declared.family_of(metric.numerator, (*plan.dimensions, metric.distinct))
-    assert family is not None
+    family = plan.family_of(metric.numerator, metric.distinct)
     found: dict[Group, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     sums_of_values = _sums(rows, plan, family, (metric.numerator,), (metric.distinct,))
     for (*group, _value), buckets in sums_of_values.items():

@@ -161,24 +161,35 @@ class Plan:
         """Whether the figures are of the whole window at once."""
         return self.question.granularity is Granularity.all and not self.by_hour and not self.by_day
 
-    def families(self) -> dict[str, tuple[Family, tuple[str, ...]]]:
-        """The families to read, each with the measures and lists to take from it."""
-        needed: dict[str, tuple[Family, tuple[str, ...]]] = {}
+    def family_of(self, measure: str, *more: str) -> Family:
+        """The family that has a measure or list by the dimensions of the question, and `more`."""
+        dimensions = (*self.dimensions, *more)
+        family = self.declared.family_of(measure, dimensions)
+        assert family is not None, f"{measure} by {dimensions} was not refused"
+        return family
 
-        def need(measure: str, dimensions: tuple[str, ...]) -> None:
-            family = self.declared.family_of(measure, dimensions)
-            assert family is not None, f"{measure} by {dimensions} was not refused"
-            measures = needed.get(family.name, (family, ()))[1]
-            needed[family.name] = (family, tuple(dict.fromkeys([*measures, measure])))
+    def families_of_sums(self) -> list[tuple[Family, tuple[str, ...]]]:
+        """The families that sums come from, each with the measures to take from it."""
+        return _by_family([(self.family_of(name), name) for name in self.measures])
 
-        for measure in self.measures:
-            need(measure, self.dimensions)
+    def families(self) -> list[tuple[Family, tuple[str, ...]]]:
+        """All families to read, each with the measures and lists to take from it."""
+        needed = [(self.family_of(name), name) for name in self.measures]
         for metric in self.distincts:
-            assert metric.distinct is not None
-            need(metric.numerator, (*self.dimensions, metric.distinct))
+            needed.append(
+                (self.family_of(metric.numerator, str(metric.distinct)), metric.numerator)
+            )
         for metric in self.percentiles:
-            need(metric.numerator, self.dimensions)
-        return needed
+            needed.append((self.family_of(metric.numerator), metric.numerator))
+        return _by_family(needed)
+
+
+def _by_family(needed: list[tuple[Family, str]]) -> list[tuple[Family, tuple[str, ...]]]:
+    measures: dict[str, dict[str, None]] = {}
+    for family, measure in needed:
+        measures.setdefault(family.name, {})[measure] = None
+    families = {family.name: family for family, _ in needed}
+    return [(families[name], tuple(of_family)) for name, of_family in measures.items()]
 
 
 def no_figures(plan: Plan) -> Figures:

@@ -6,6 +6,7 @@ from typing import Any
 from api.metrics.declared import Family, Metric
 from api.metrics.ratio import ratio_order_sql
 from api.questions.question import Plan
+from api.windows import without_offset
 
 
 class Statement:
@@ -24,7 +25,7 @@ class Statement:
         self._groups = question.group_by
         self._uses_dates = plan.is_one_span or (plan.is_of_days and window.is_of_utc_days)
         placed = " union all by name ".join(
-            f"({self._placed(family, measures)})" for family, measures in plan.families().values()
+            f"({self._placed(family, measures)})" for family, measures in plan.families()
         )
         steps = [f"placed as ({placed})", self._ranked()]
         steps.append(
@@ -82,8 +83,8 @@ class Statement:
             return ""
         parts = [part for part in plan.buckets.parts if part.start < part.end]
         self.parameters |= {
-            "part_starts": [_naive(part.start) for part in parts],
-            "part_ends": [_naive(part.end) for part in parts],
+            "part_starts": [without_offset(part.start) for part in parts],
+            "part_ends": [without_offset(part.end) for part in parts],
             "part_buckets": [part.bucket for part in parts],
         }
         columns = [
@@ -136,8 +137,8 @@ class Statement:
             daily = family.daily_mart(dimensions)
 
         def of_quarter_hours(name: str, start: datetime, end: datetime) -> str:
-            self.parameters[f"{name}_from"] = _naive(start)
-            self.parameters[f"{name}_to"] = _naive(end)
+            self.parameters[f"{name}_from"] = without_offset(start)
+            self.parameters[f"{name}_to"] = without_offset(end)
             return (
                 f"select {columns}, bucket_start as instant from marts.{family.quarter_hourly}"
                 f" where customer_id = $customer_id and bucket_start >= ${name}_from"
@@ -246,8 +247,3 @@ def percentile_steps(
 
 def _distinct(metric: Metric) -> str:
     return f"count(distinct case when {metric.numerator} > 0 then {metric.distinct} end)"
-
-
-def _naive(instant: datetime) -> datetime:
-    """UTC without its offset, as the marts store it."""
-    return instant.replace(tzinfo=None)

@@ -19,6 +19,7 @@ from api.parameters import (
     period,
 )
 from api.stats.changes import Change, Figure, count
+from api.stats.groups import AgentTypeGroup
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.stats.shapes import Page
 from api.windows import Comparing
@@ -80,13 +81,9 @@ CHANGING = {
 """The figures of the summary that can be compared."""
 
 
-class AgentTypeCompliance(BaseModel):
+class AgentTypeCompliance(AgentTypeGroup):
     """Content safety of one agent type."""
 
-    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
-    agent_type_name: str = Field(
-        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
-    )
     total_messages: int = Field(description="Agent responses, scanned or not.", examples=[850])
     toxic_messages: int = Field(description="Scanned messages with a toxic scan.", examples=[2])
     toxic_rate_percent: float | None = Field(description=TOXIC_RATE, examples=[0.24])

@@ -21,6 +21,7 @@ from api.parameters import (
 from api.snapshots import Row
 from api.stats.changes import Change, Figure, count
 from api.stats.degradation import RATING_DEGRADES_AT_LOAD, degrades_at_load
+from api.stats.groups import AgentTypeGroup
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.stats.shapes import Page
 from api.windows import Comparing
@@ -69,13 +70,9 @@ class RatingByLoad(BaseModel):
     high: LoadBucketRating = Field(description="Many running instances.")
 
 
-class AgentTypeFeedback(BaseModel):
+class AgentTypeFeedback(AgentTypeGroup):
     """Ratings of one agent type."""
 
-    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
-    agent_type_name: str = Field(
-        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
-    )
     total_feedback: int = Field(description="Ratings.", examples=[156])
     average_rating: float | None = Field(description=AVERAGE_RATING, examples=[4.3])
     rating_by_load: RatingByLoad = Field(description="Ratings by running instances.")

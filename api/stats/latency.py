@@ -16,6 +16,7 @@ from api.parameters import (
     Period,
     period,
 )
+from api.stats.groups import AgentGroup, AgentTypeGroup, ModelGroup
 from api.stats.responses import ERRORS, answering
 from api.stats.shapes import Page
 
@@ -25,33 +26,6 @@ PERCENTILE = (
     "Response time in ms that {percent} % of the messages with one do not exceed: number "
     "ceil({percent} * count / 100) in ascending order, within 1 %; null if none has one."
 )
-
-
-class AgentGroup(BaseModel):
-    """An agent with a message."""
-
-    agent_id: int = Field(description="Id of the agent.", examples=[42])
-    agent_name: str = Field(
-        description="Newest name; `Agent 42` if it has none.", examples=["Support Bot"]
-    )
-
-
-class ModelGroup(BaseModel):
-    """A model with a message."""
-
-    model: str = Field(
-        description="Name of the model; `unknown` if the events have none.",
-        examples=["claude-sonnet-4"],
-    )
-
-
-class AgentTypeGroup(BaseModel):
-    """An agent type with a message."""
-
-    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
-    agent_type_name: str = Field(
-        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
-    )
 
 
 class DayGroup(BaseModel):

@@ -1,54 +1,37 @@
-"""Any question of the declared metrics: groups, buckets, filters, an order, a comparison."""
+"""Any question of the declared metrics: its rows, what is in none of them, and a comparison."""
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from api.errors import MOST_ROWS, InvalidParameter, TooLarge
-from api.metrics.declared import Dimension, Metric, declared
+from api.errors import MOST_ROWS, TooLarge
+from api.metrics.declared import Metric, declared
 from api.metrics.ratio import Ratio
-from api.parameters import (
-    PERIOD_PARAMETERS,
-    AuthenticatedCustomer,
-    ComparedWith,
-    Limit,
-    Offset,
-    Period,
-    no_period,
-    period,
-)
+from api.parameters import AuthenticatedCustomer, Period, period
 from api.questions.buckets import Granularity
 from api.questions.engine import value_of
-from api.questions.question import MOST_DAYS_OF_QUARTER_HOURS, Answer, Figures, Group, Question
+from api.questions.question import MOST_DAYS_OF_QUARTER_HOURS, Answer, Figures, Group
+from api.stats.asked_question import (
+    DIMENSIONS,
+    QUESTION_PARAMETERS,
+    Asked,
+    asked_question,
+    filter_parameters,
+)
 from api.stats.changes import change_percent
 from api.stats.responses import ERRORS, Answering, answering, from_memory_or_in_a_thread
 from api.windows import ONE_DAY, Comparing, Window
 
 router = APIRouter(tags=["any question"])
 
-MOST_METRICS = 12
-MOST_GROUPS = 3
-MOST_VALUES = 100
-DIMENSIONS = tuple(declared().dimensions)
-QUERY_PARAMETERS = (
-    "metrics",
-    "group_by",
-    "granularity",
-    *PERIOD_PARAMETERS,
-    "order_by",
-    "limit",
-    "offset",
-    "compare",
-    "format",
-)
 PARQUET = "application/vnd.apache.parquet"
 
 
@@ -92,210 +75,11 @@ class Cells(BaseModel):
     )
 
 
-class DeclaredMetric(BaseModel):
-    """A metric that can be asked for."""
-
-    name: str = Field(description="What it is called in a question.", examples=["total_tokens"])
-    unit: str = Field(description="Unit of its values.", examples=["tokens"])
-    additive: bool = Field(description="Whether its values add up.", examples=[True])
-    definition: str = Field(
-        description="What it is.", examples=["Input and output tokens. Σ total_tokens."]
-    )
-    dimensions: list[str] = Field(
-        description="What it can be grouped and filtered by.",
-        examples=[["agent_id", "agent_type_id", "model", "hour_of_day", "day_of_week"]],
-    )
-
-
-class DeclaredDimension(BaseModel):
-    """Something to group and filter by."""
-
-    name: str = Field(description="What it is called in a question.", examples=["model"])
-    description: str = Field(description="What it is.", examples=["The model that answered."])
-
-
-class Declarations(BaseModel):
-    """All that can be asked for."""
-
-    metrics: list[DeclaredMetric] = Field(description="Every metric.")
-    dimensions: list[DeclaredDimension] = Field(description="Every dimension.")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question as it was put, checked."""
-
-    metrics: tuple[Metric, ...]
-    group_by: tuple[str, ...]
-    granularity: Granularity
-    filters: tuple[tuple[str, tuple[Any, ...]], ...]
-    order_by: str
-    descending: bool
-    limit: int | None
-    offset: int
-    compare: Comparing
-    format: str
-
-    def over(self, window: Window) -> Question:
-        """The question about a window."""
-        return Question(
-            window=window,
-            metrics=self.metrics,
-            group_by=self.group_by,
-            granularity=self.granularity,
-            filters=dict(self.filters),
-            order_by=self.order_by,
-            descending=self.descending,
-            limit=self.limit,
-            offset=self.offset,
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """All that makes it another question, but its period."""
-        return repr(replace(self, metrics=())) + ",".join(metric.name for metric in self.metrics)
-
-
-def _filter_parameters() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": dimension.name,
-            "in": "query",
-            "required": False,
-            "description": f"Only where it has one of these values. {dimension.description}",
-            "schema": {
-                "type": "array",
-                "maxItems": MOST_VALUES,
-                "items": {"type": "string"},
-            },
-            "style": "form",
-            "explode": True,
-        }
-        for dimension in declared().dimensions.values()
-    ]
-
-
-def asked_question(
-    request: Request,
-    metrics: Annotated[
-        str,
-        Query(
-            description=f"1 to {MOST_METRICS} names of /api/stats/metrics, with commas between.",
-            examples=["total_tokens,total_messages"],
-        ),
-    ],
-    group_by: Annotated[
-        str,
-        Query(
-            description=f"Up to {MOST_GROUPS} dimensions, with commas between.", examples=["model"]
-        ),
-    ] = "",
-    granularity: Annotated[
-        Granularity, Query(description="How long a bucket is, in `tz`.")
-    ] = Granularity.all,
-    order_by: Annotated[
-        str,
-        Query(
-            description="A metric or dimension that is asked for, with `-` before it from the "
-            "greatest down. Default: the first metric, greatest first. Nulls come last, ties by "
-            "the dimensions, ascending.",
-            examples=["-total_tokens"],
-        ),
-    ] = "",
-    limit: Limit = None,
-    offset: Offset = 0,
-    compare: ComparedWith = Comparing.none,
-    format: Annotated[
-        str,
-        Query(
-            description="`csv` or `parquet`: the rows only, numbers as numbers.",
-            json_schema_extra={"enum": ["json", "csv", "parquet"]},
-        ),
-    ] = "json",
-) -> Asked:
-    """The question that the parameters put. Raises InvalidParameter, which says what goes."""
-    known = declared()
-    names = _names("metrics", metrics, known.metrics, MOST_METRICS)
-    groups = _names("group_by", group_by, known.dimensions, MOST_GROUPS)
-    if not names:
-        raise InvalidParameter("metrics", _one_of(known.metrics))
-    filters = tuple(
-        (name, _values(known.dimensions[name], request.query_params.getlist(name)))
-        for name in known.dimensions
-        if name in request.query_params
-    )
-    _go_together(names, (*groups, *(name for name, _ in filters)))
-    descending = order_by.startswith("-") or not order_by
-    ordered_by = order_by.removeprefix("-") or names[0]
-    if ordered_by not in (*names, *groups):
-        raise InvalidParameter(
-            "order_by", f"one of {', '.join((*names, *groups))}, with or without -"
-        )
-    if format not in ("json", "csv", "parquet"):
-        raise InvalidParameter("format", "json, csv or parquet")
-    return Asked(
-        metrics=tuple(known.metrics[name] for name in names),
-        group_by=groups,
-        granularity=granularity,
-        filters=filters,
-        order_by=ordered_by,
-        descending=descending,
-        limit=limit,
-        offset=offset,
-        compare=compare,
-        format=format,
-    )
-
-
-def _one_of(names: Any) -> str:
-    return f"names among {', '.join(names)}"
-
-
-def _names(parameter: str, text: str, known: Any, most: int) -> tuple[str, ...]:
-    """The names between commas, each known and once."""
-    names = tuple(text.split(",")) if text else ()
-    for name in names:
-        if name not in known:
-            raise InvalidParameter(parameter, _one_of(known), problem=f"has {name[:64]!r} in it")
-        if names.count(name) > 1:
-            raise InvalidParameter(parameter, "each name once", problem=f"has {name} twice")
-    if len(names) > most:
-        raise InvalidParameter(parameter, f"{most} names at most")
-    return names
-
-
-def _values(dimension: Dimension, texts: list[str]) -> tuple[Any, ...]:
-    """Values of a filter. One that the dimension can't have stays out: nothing is like it."""
-    if len(texts) > MOST_VALUES:
-        raise InvalidParameter(dimension.name, f"{MOST_VALUES} values at most")
-    if not dimension.is_integer:
-        return tuple(dict.fromkeys(texts))
-    numbers = [int(text) for text in texts if text.isascii() and text.isdecimal()]
-    canonical = [number for number in numbers if str(number) in texts and number < 2**63]
-    return tuple(dict.fromkeys(canonical))
-
-
-def _go_together(names: Sequence[str], dimensions: Sequence[str]) -> None:
-    known = declared()
-    for name in names:
-        metric = known.metrics[name]
-        if known.goes_with(metric, dimensions):
-            continue
-        fitting = known.dimensions_of(metric)
-        wrong = next((each for each in dimensions if each not in fitting), None)
-        problem = (
-            f"has {name}, which does not go with {wrong}"
-            if wrong is not None
-            else f"has {name}, which does not go with {' and '.join(dimensions)} at once"
-        )
-        raise InvalidParameter("metrics", f"{name} with {', '.join(fitting)}", problem=problem)
-
-
 @router.get(
     "/api/stats/query",
     response_model=Cells,
     responses=ERRORS,
-    openapi_extra={"parameters": _filter_parameters()},
+    openapi_extra={"parameters": filter_parameters()},
 )
 @from_memory_or_in_a_thread
 def query(
@@ -303,7 +87,7 @@ def query(
     customer_id: AuthenticatedCustomer,
     asked: Annotated[
         Period,
-        Depends(period(default_days=30, parameters=QUERY_PARAMETERS, repeatable=DIMENSIONS)),
+        Depends(period(default_days=30, parameters=QUESTION_PARAMETERS, repeatable=DIMENSIONS)),
     ],
     question: Annotated[Asked, Depends(asked_question)],
 ) -> Response:
@@ -460,33 +244,3 @@ def _parquet(question: Asked, rows: list[dict[str, Any]]) -> bytes:
             [[row[name] for row in rows] for name in types],
         )
         return file.read_bytes()
-
-
-@router.get("/api/stats/metrics", response_model=Declarations, responses=ERRORS)
-@from_memory_or_in_a_thread
-def metrics(
-    request: Request,
-    customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(no_period)],
-) -> Response:
-    """Every metric and dimension that a question may have, and which go together."""
-    known = declared()
-    with answering(request, customer_id, asked) as answer:
-        return answer.json(
-            Declarations(
-                metrics=[
-                    DeclaredMetric(
-                        name=metric.name,
-                        unit=metric.unit,
-                        additive=metric.is_additive,
-                        definition=metric.definition,
-                        dimensions=known.dimensions_of(metric),
-                    )
-                    for metric in known.metrics.values()
-                ],
-                dimensions=[
-                    DeclaredDimension(name=each.name, description=each.description)
-                    for each in known.dimensions.values()
-                ],
-            )
-        )

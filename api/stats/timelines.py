@@ -14,7 +14,6 @@ from api.parameters import (
     TableFormat,
     period,
 )
-from api.snapshots import Row
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 
 router = APIRouter()
@@ -54,10 +53,23 @@ class FeedbackTimeline(BaseModel):
     )
 
 
-def _lists(kind: type[BaseModel], rows: list[Row]) -> BaseModel:
-    names = dict.fromkeys(kind.model_fields)
-    columns = {"labels": "label"}
-    return kind(**{name: [row[columns.get(name, name)] for row in rows] for name in names})
+def _timeline(
+    request: Request,
+    customer_id: int,
+    asked: Period,
+    format: Format,
+    kind: type[BaseModel],
+    shape: str,
+) -> Response:
+    """The rows of a shape as the lists of `kind`, or as a CSV file of the shape's name."""
+    with answering(request, customer_id, asked, written_as=format) as answer:
+        rows = answer.rows(shape)
+        fields = list(kind.model_fields)
+        columns = ["label", *fields[1:]]
+        if format is Format.csv:
+            return answer.csv(shape.replace("_", "-"), columns, rows)
+        lists = ([row[column] for row in rows] for column in columns)
+        return answer.json(kind(**dict(zip(fields, lists, strict=True))))
 
 
 @router.get(
@@ -74,12 +86,7 @@ def compliance_timeline(
     format: TableFormat = Format.json,
 ) -> Response:
     """Scans, toxic messages and redactions of each date; a date without any has zeros."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("compliance_timeline")
-        if format is Format.csv:
-            columns = ["label", *list(ComplianceTimeline.model_fields)[1:]]
-            return answer.csv("compliance-timeline", columns, rows)
-        return answer.json(_lists(ComplianceTimeline, rows))
+    return _timeline(request, customer_id, asked, format, ComplianceTimeline, "compliance_timeline")
 
 
 @router.get(
@@ -96,8 +103,4 @@ def feedback_timeline(
     format: TableFormat = Format.json,
 ) -> Response:
     """Ratings of each date and their mean; a date without any has 0 and null."""
-    with answering(request, customer_id, asked, written_as=format) as answer:
-        rows = answer.rows("feedback_timeline")
-        if format is Format.csv:
-            return answer.csv("feedback-timeline", ["label", "ratings", "average_rating"], rows)
-        return answer.json(_lists(FeedbackTimeline, rows))
+    return _timeline(request, customer_id, asked, format, FeedbackTimeline, "feedback_timeline")

@@ -20,6 +20,7 @@ from api.parameters import (
     period,
 )
 from api.stats.changes import Change, Figure, count
+from api.stats.groups import AgentGroup, AgentTypeGroup, ModelGroup
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.stats.shapes import Page
 from api.windows import Comparing
@@ -66,18 +67,33 @@ CHANGING = {
 """The figures of the summary that can be compared."""
 
 
-class AgentUsage(BaseModel):
-    """Usage of one agent."""
+class TokensAndTime(BaseModel):
+    """How much was used, and how long it took."""
 
-    agent_id: int = Field(description="Id of the agent.", examples=[42])
-    agent_name: str = Field(
-        description="Newest name; `Agent 42` if it has none.", examples=["Support Bot"]
-    )
     message_count: int = Field(description="Agent responses.", examples=[850])
     total_tokens: int = Field(description="Input and output tokens.", examples=[325000])
     total_input_tokens: int = Field(description="Input tokens.", examples=[210000])
     total_output_tokens: int = Field(description="Output tokens.", examples=[115000])
     avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1720])
+
+
+# Fields come in the order of the bases from last to first: what the group is, then its usage.
+class AgentUsage(TokensAndTime, AgentGroup):
+    """Usage of one agent."""
+
+
+class AgentTypeUsage(TokensAndTime, AgentTypeGroup):
+    """Usage of one agent type."""
+
+
+class ModelUsage(TokensAndTime, ModelGroup):
+    """Usage of one model."""
+
+    tokens_per_second: float | None = Field(
+        description="Output tokens per second of response time, over the messages with a response "
+        "time above 0; 1 decimal; null if there are none.",
+        examples=[95.5],
+    )
 
 
 class UsageTimeline(BaseModel):
@@ -91,39 +107,6 @@ class UsageTimeline(BaseModel):
     tokens: list[int] = Field(
         description="Input and output tokens.", examples=[[18500, 21200, 19800]]
     )
-
-
-class ModelUsage(BaseModel):
-    """Usage of one model."""
-
-    model: str = Field(
-        description="Name of the model; `unknown` if the events have none.",
-        examples=["claude-sonnet-4"],
-    )
-    message_count: int = Field(description="Agent responses.", examples=[620])
-    total_tokens: int = Field(description="Input and output tokens.", examples=[245000])
-    total_input_tokens: int = Field(description="Input tokens.", examples=[160000])
-    total_output_tokens: int = Field(description="Output tokens.", examples=[85000])
-    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1650])
-    tokens_per_second: float | None = Field(
-        description="Output tokens per second of response time, over the messages with a response "
-        "time above 0; 1 decimal; null if there are none.",
-        examples=[95.5],
-    )
-
-
-class AgentTypeUsage(BaseModel):
-    """Usage of one agent type."""
-
-    agent_type_id: int = Field(description="Id of the agent type.", examples=[5])
-    agent_type_name: str = Field(
-        description="Newest name; `Agent type 5` if it has none.", examples=["Customer Support"]
-    )
-    message_count: int = Field(description="Agent responses.", examples=[850])
-    total_tokens: int = Field(description="Input and output tokens.", examples=[325000])
-    total_input_tokens: int = Field(description="Input tokens.", examples=[210000])
-    total_output_tokens: int = Field(description="Output tokens.", examples=[115000])
-    avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1720])
 
 
 AGENTS = TypeAdapter(list[AgentUsage])

@@ -17,7 +17,7 @@ from api.questions.engine import Engine
 from api.settings import ServingSettings
 from api.snapshots import Lease, Snapshots
 from api.stats.shapes import FIRST_PAGE, SHAPES
-from api.windows import Window, covered_from, first_instant, today, window, zone, zone_names
+from api.windows import Span, Window, covered_from, first_instant, today, window, zone, zone_names
 from snapshot_fixture import Marts, publish, usage
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -220,3 +220,27 @@ def test_queries_are_rendered_from_this_checkout() -> None:
         assert "{{" not in sql and "{%" not in sql and "{#" not in sql
         assert "customer_id = $customer_id" in sql or name in ("load_buckets", "snapshot")
         assert Path(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("tz", "first", "days"),
+    [
+        ("UTC", date(2026, 3, 1), 3),
+        ("Asia/Kathmandu", date(2026, 3, 1), 2557),
+        ("America/New_York", date(2026, 3, 7), 3),
+        # Clocks went back from midnight to 23:00: the last hour of the date before came twice.
+        ("America/Asuncion", date(2024, 3, 23), 2),
+        ("America/Havana", date(2024, 11, 2), 3),
+    ],
+)
+def test_the_dates_of_a_span_are_those_of_its_window(tz: str, first: date, days: int) -> None:
+    """Cut at any quarter hour: the whole dates before the cut, and the part of the last."""
+    whole = window(days=days, tz=tz, end=first + timedelta(days=days - 1), kept_from=None)
+    for quarter_hours in (1, 4, 5, 95, 96, 97, 99, 100, 101):
+        cut = whole.to_instant - QUARTER_HOUR * quarter_hours
+        spanned = whole.of_dates(Span(whole.from_instant, cut))
+        assert (spanned.from_instant, spanned.to_instant) == (whole.from_instant, cut)
+        kept = [each for each in whole.boundaries if each < cut]
+        assert list(spanned.boundaries) == [*kept, cut]
+        assert spanned.labels == whole.labels[: len(kept)]
+    assert whole.of_dates(Span(whole.from_instant, whole.to_instant)) == whole
