@@ -27,7 +27,10 @@ HEADERS: dict[str, Json] = {
         "description": "First UTC date that retention lets this customer see.",
         "schema": {"type": "string", "format": "date"},
     },
-    "X-Time-Zone": {"description": "The zone of the dates, `tz`.", "schema": STRING},
+    "X-Time-Zone": {
+        "description": "The zone of the dates: `tz`, else the customer's own, else UTC.",
+        "schema": STRING,
+    },
     "X-Period-Start": {
         "description": "First date of the period in `tz`, whether it has data or not.",
         "schema": {"type": "string", "format": "date"},
@@ -210,6 +213,7 @@ def _complete_parameter(parameter: Json) -> None:
     schema.pop("description", None)
     schema.pop("title", None)
     if parameter["name"] == "tz":
+        parameter["schema"] = {"type": "string", "examples": schema["examples"]}
         parameter["example"] = schema["examples"][0]
     elif parameter["name"] in ("end", "start"):
         parameter["schema"] = {

@@ -21,7 +21,7 @@ from api.errors import (
     RateLimitExceeded,
     WrongKeysExceeded,
 )
-from api.services import services_of
+from api.services import DEFAULT_ZONE, services_of, time_zone_in
 from api.windows import ONE_DAY, Comparing, today, zone
 
 MIN_DAYS = 1
@@ -123,8 +123,9 @@ def _not_too_early(day: date | None) -> date | None:
     return day
 
 
-def _zone_name(name: str) -> str:
-    zone(name)
+def _zone_name(name: str | None) -> str | None:
+    if name is not None:
+        zone(name)
     return name
 
 
@@ -138,11 +139,12 @@ Days = Annotated[
     BeforeValidator(_digits),  # last: the schema loses the limits if it comes before them
 ]
 Tz = Annotated[
-    str,
+    str | None,
     AfterValidator(_zone_name),
     Query(
         description="IANA time zone that says when a date begins: a name of the pinned tzdata "
-        "package, written exactly so.",
+        "package, written exactly so. Default: the customer's own (`time_zone` of "
+        "/api/stats/account), else UTC.",
         examples=["America/Los_Angeles", "Asia/Kathmandu", "Europe/Paris"],
     ),
 ]
@@ -225,6 +227,8 @@ class Period:
     """The one reading of the clock that all of an answer goes by, aware and in UTC."""
     is_asked: bool = True
     """False where the question is about no period: the dates are today's then."""
+    is_in_own_zone: bool = False
+    """Whether no `tz` was given, so that it is the zone of the customer who asks."""
 
     @property
     def start(self) -> date:
@@ -247,13 +251,14 @@ def period(
         request: Request,
         customer_id: AuthenticatedCustomer,  # first, so that no key means 401 and nothing else
         days: Days = default_days,
-        tz: Tz = "UTC",
+        tz: Tz = None,
         end: End = None,
         start: Start = None,
     ) -> Period:
         _each_known_and_once(request, parameters, repeatable)
+        zone_of_dates = await _own_zone(request, customer_id) if tz is None else tz
         now = services_of(request).settings.clock()
-        latest = today(now, tz)
+        latest = today(now, zone_of_dates)
         if end is not None and end > latest:
             raise InvalidParameter("end", ALLOWED["end"], problem=f"is after today, {latest}")
         last = latest if end is None else end
@@ -261,9 +266,23 @@ def period(
             if "days" in request.query_params:
                 raise InvalidParameter("start", ALLOWED["start"], problem="is given beside days")
             days = _dates_from(start, last)
-        return Period(days=days, tz=tz, end=last, asked_at=now)
+        return Period(
+            days=days,
+            tz=zone_of_dates,
+            end=last,
+            asked_at=now,
+            is_in_own_zone=tz is None,
+        )
 
     return asked_period
+
+
+async def _own_zone(request: Request, customer_id: int) -> str:
+    """The time zone of the customer, by the newest snapshot, which is opened first if need be."""
+    snapshots = services_of(request).snapshots
+    if snapshots.current is None or snapshots.is_outdated:
+        await run_in_threadpool(snapshots.refresh)
+    return time_zone_in(snapshots.current, customer_id)
 
 
 def _dates_from(start: date, end: date) -> int:
@@ -281,7 +300,8 @@ async def no_period(request: Request, customer_id: AuthenticatedCustomer) -> Per
     """Today in UTC, for what is asked without a period; refuses any parameter."""
     _each_known_and_once(request, ())
     now = services_of(request).settings.clock()
-    return Period(days=1, tz="UTC", end=today(now, "UTC"), asked_at=now, is_asked=False)
+    latest = today(now, DEFAULT_ZONE)
+    return Period(days=1, tz=DEFAULT_ZONE, end=latest, asked_at=now, is_asked=False)
 
 
 def _each_known_and_once(

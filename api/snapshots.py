@@ -51,6 +51,8 @@ class Snapshot:
     """Days kept, by customer id; None or no entry: nothing is deleted."""
     deleted_before: dict[int, date]
     """What was deleted already, by customer id: a longer retention does not bring it back."""
+    time_zones: dict[int, str]
+    """The customers' own time zones, as delivered, by customer id; no entry: none."""
     connection: duckdb.DuckDBPyConnection
     damage: str = field(default="")
     """Why some of it could not be read, as it was found; the rest is answered from."""
@@ -297,6 +299,7 @@ class Snapshots:
             retention = connection.execute(
                 "select customer_id, retention_days from marts.customers"
             ).fetchall()
+            time_zones = _time_zones(connection)
             deleted = connection.execute(
                 "select customer_id, cast(max(cutoff) as date) from marts.retention_ledger "
                 "where customer_id is not null group by customer_id"
@@ -312,6 +315,7 @@ class Snapshots:
             data_as_of=None if data_as_of is None else data_as_of.replace(tzinfo=UTC),
             retention_days=dict(retention),
             deleted_before=dict(deleted),
+            time_zones=time_zones,
             connection=connection,
         )
 
@@ -327,3 +331,18 @@ class Snapshots:
         # Closing a parent kills its cursors, so one in use is closed by its last user.
         if drained:
             previous.connection.close()
+
+
+def _time_zones(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """None of a file that was published before customers had one."""
+    has_zones = connection.execute(
+        "select 1 from duckdb_columns() where schema_name = 'marts' "
+        "and table_name = 'customers' and column_name = 'time_zone'"
+    ).fetchall()
+    if not has_zones:
+        return {}
+    return dict(
+        connection.execute(
+            "select customer_id, time_zone from marts.customers where time_zone is not null"
+        ).fetchall()
+    )

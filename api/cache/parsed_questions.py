@@ -27,25 +27,26 @@ class ParsedQuestion:
 
 
 class ParsedQuestions:
-    """The questions asked last, by path and query. Nothing of a customer is in them."""
+    """The questions asked last, by path, query and the zone of who asks, which counts where the
+    query names none. Nothing else of a customer is in them."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[str, ParsedQuestion] = OrderedDict()
+        self._found: OrderedDict[tuple[str, str], ParsedQuestion] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, question: str, now: datetime) -> ParsedQuestion | None:
+    def find(self, question: str, own_zone: str, now: datetime) -> ParsedQuestion | None:
         """How to answer this question now, if it was asked before on this date."""
         with self._lock:
-            found = self._found.get(question)
+            found = self._found.get((question, own_zone))
             if found is None or not found.valid_from <= now < found.valid_until:
                 return None
-            self._found.move_to_end(question)
+            self._found.move_to_end((question, own_zone))
             return found
 
-    def store(self, question: str, parsed: ParsedQuestion) -> None:
+    def store(self, question: str, own_zone: str, parsed: ParsedQuestion) -> None:
         """Store a question; the one that was asked longest ago is evicted."""
         with self._lock:
-            self._found[question] = parsed
-            self._found.move_to_end(question)
+            self._found[question, own_zone] = parsed
+            self._found.move_to_end((question, own_zone))
             while len(self._found) > MOST_QUESTIONS:
                 self._found.popitem(last=False)

@@ -10,7 +10,7 @@ from api.auth.callers import authenticate, key_of
 from api.cache.answers import AnsweredQuestion
 from api.cache.customer_rows import NotCachedYet
 from api.errors import NotReady
-from api.services import Services
+from api.services import Services, time_zone_in
 
 
 class CachedAnswers:
@@ -18,10 +18,10 @@ class CachedAnswers:
 
     A question is the path and query of a request, byte for byte. It is answered here if this
     customer asked it before, of the snapshot that is still the newest one, on dates that are still
-    the same, and the answer is still in memory. It is also answered here if anybody asked it before
-    on this date and this customer's rows are in memory: then its parameters need not be read again.
-    All else goes on to the routes, with what was found out about the caller in
-    `request.state.caller`.
+    the same, and the answer is still in memory. It is also answered here if anybody of the same
+    time zone asked it before on this date and this customer's rows are in memory: then its
+    parameters need not be read again. All else goes on to the routes, with what was found out about
+    the caller in `request.state.caller`.
     """
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
@@ -82,7 +82,8 @@ class CachedAnswers:
         self, customer_id: int, question: str, now: datetime, scope: Scope
     ) -> ASGIApp | None:
         """The answer to a question that somebody asked before, if it is made from memory alone."""
-        parsed = self._services.parsed_questions.find(question, now)
+        own_zone = time_zone_in(self._services.snapshots.current, customer_id)
+        parsed = self._services.parsed_questions.find(question, own_zone, now)
         if parsed is None:
             return None
         scope["route"] = parsed.route

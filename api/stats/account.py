@@ -23,7 +23,9 @@ class Account(BaseModel):
     )
     tier: str | None = Field(description="Tier; null if none was delivered.", examples=["pro"])
     time_zone: str | None = Field(
-        description="The customer's own time zone; null: none was delivered.", examples=[None]
+        description="The customer's own time zone, in which its days are where `tz` is not "
+        "given; null, and then UTC: none was delivered.",
+        examples=["America/Los_Angeles"],
     )
     retention_days: int | None = Field(
         description="Days that are kept before today; null without a valid policy: then nothing "
@@ -79,7 +81,7 @@ def account(
                 customer_id=customer_id,
                 customer_name=row["customer_name"],
                 tier=row["tier"],
-                time_zone=None,
+                time_zone=answer.own_time_zone,
                 retention_days=row["retention_days"],
                 retention_from=retention_from,
                 data_from=data_from,

@@ -24,7 +24,7 @@ from api.metrics.declared import declared
 from api.middleware.cached_answers import has_already, question_of
 from api.parameters import FIRST_DATE, Format, Grouping, Period
 from api.questions.engine import Engine
-from api.services import Services, services_of
+from api.services import Services, own_time_zone, services_of, time_zone_in
 from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
 from api.stats.shapes import FIRST_PAGE, SHAPES, Page
@@ -82,6 +82,11 @@ class Answering:
     def retention_from(self) -> date | None:
         """The first UTC date that retention shows; None where nothing is deleted."""
         return self._kept_from
+
+    @property
+    def own_time_zone(self) -> str | None:
+        """The zone of the customer's days where a question names none; None for UTC by default."""
+        return own_time_zone(self._lease.snapshot, self._customer_id)
 
     @property
     def covered_from(self) -> date:
@@ -280,19 +285,22 @@ def answering(
             context_headers["X-Covered-From"],
         )
         unmodified_headers = {"ETag": etag, **CACHING}
-        services.answers.store_question(
-            customer_id,
-            question_of(request.scope),
-            AnsweredQuestion(
-                etag=etag,
-                snapshot_id=snapshot.snapshot_id,
-                valid_from=now,
-                valid_until=valid_until,
-                context_headers=context_headers,
-                unmodified_headers=unmodified_headers,
-                route=request.scope["route"],
-            ),
-        )
+        # Where a snapshot of another zone was published since the zone was looked up, this is the
+        # answer to this request alone.
+        if not period.is_in_own_zone or period.tz == time_zone_in(snapshot, customer_id):
+            services.answers.store_question(
+                customer_id,
+                question_of(request.scope),
+                AnsweredQuestion(
+                    etag=etag,
+                    snapshot_id=snapshot.snapshot_id,
+                    valid_from=now,
+                    valid_until=valid_until,
+                    context_headers=context_headers,
+                    unmodified_headers=unmodified_headers,
+                    route=request.scope["route"],
+                ),
+            )
         if has_already(request.headers.getlist("If-None-Match"), etag):
             raise NotModified(unmodified_headers)
         stored = services.answers.find(customer_id, etag)
@@ -321,8 +329,12 @@ def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..
     async def answered(**arguments: Any) -> Response:
         request: Request = arguments["request"]
         services = services_of(request)
+        asked: Period = arguments["asked"]
         services.parsed_questions.store(
             question_of(request.scope),
+            asked.tz
+            if asked.is_in_own_zone
+            else time_zone_in(services.snapshots.current, arguments["customer_id"]),
             _parsed_question(endpoint, arguments, request.scope["route"]),
         )
         if not services.snapshots.is_outdated:

@@ -7,8 +7,10 @@
 {% macro newest_first(stream) -%}
     {%- set recorded_at = 'updated_at' -%}
     {%- set tokens = [] -%}
+    {%- set added = [] -%}
     {%- if stream == 'customers' -%}
         {%- set contents = ['customer_name', 'tier', 'retention_days'] -%}
+        {%- set added = ['created_at', 'time_zone'] -%}
     {%- elif stream == 'agents' -%}
         {%- set contents = ['agent_type_id', 'agent_name'] -%}
     {%- elif stream == 'agent_types' -%}
@@ -36,8 +38,8 @@
     {%- for count in tokens %}
             {{ count }} desc,
     {%- endfor %}
-            {% for content in contents -%}
+            {% for content in contents + added -%}
             case when {{ content }} is null then 1 else 0 end{{ ' + ' if not loop.last }}
             {%- endfor %},
-            {{ content_hash(contents) }} desc
+            {{ content_hash(contents, added) }} desc
 {%- endmacro %}

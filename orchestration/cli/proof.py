@@ -146,6 +146,11 @@ def status(as_json: AsJson = False) -> None:
         print_line(f"Skipped        {each_file.path}: {each_file.why}")
     for customer_id, problem in report.invalid_policies.items():
         print_line(f"Policy        of customer {customer_id}: {problem}")
+    if report.unknown_time_zones:
+        print_line(
+            f"Time zones    {report.unknown_time_zones} rows of customers name none that there is: "
+            "taken as null"
+        )
     if report.runs:
         print_line("Last runs")
     for run in report.runs:

@@ -33,6 +33,7 @@ class Kind(Enum):
     IDENTITY = "string of 1 to 128 characters"
     LABEL = "string of at most 256 characters, trimmed"
     MODEL = "string of at most 256 characters, trimmed; blank becomes 'unknown'"
+    ZONE = "IANA time zone of the pinned tzdata package; another is taken as null, and counted"
     COUNT = "integer from 0 to 10^12"
     INTEGER = "64-bit integer"
     UNTRUSTED_TOTAL = "integer; only compared with the sum of its parts"
@@ -95,6 +96,7 @@ LAKE_TYPES = {
     Kind.IDENTITY: "varchar",
     Kind.LABEL: "varchar",
     Kind.MODEL: "varchar",
+    Kind.ZONE: "varchar",
     Kind.COUNT: "bigint",
     Kind.INTEGER: "bigint",
     Kind.MILLISECONDS: "bigint",
@@ -117,6 +119,8 @@ CUSTOMERS = Stream(
         # which refuses to delete anything while there is one, rather than vanish here.
         Column("tier", Kind.LABEL, required=True),
         Column("retention_days", Kind.INTEGER),
+        Column("created_at", Kind.INSTANT),
+        Column("time_zone", Kind.ZONE),
         Column("updated_at", Kind.INSTANT),
     ),
 )

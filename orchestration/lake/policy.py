@@ -16,6 +16,7 @@ import duckdb
 from jinja2 import Template
 
 from orchestration.contract.streams import CUSTOMERS, MAX_RETENTION_DAYS
+from orchestration.lake.names import rows_of
 from orchestration.lake.verified import verified_paths
 from orchestration.settings import CHECKOUT, Settings
 from orchestration.storage.database import pattern_of
@@ -55,7 +56,7 @@ def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -
         f"""
         select customer.customer_id, customer.tier, customer.retention_days, {days}
         from (
-            select * from read_parquet($paths, hive_partitioning = false)
+            select * from {rows_of(CUSTOMERS)}
             qualify row_number() over (
                 partition by customer_id
                 order by {newest_first}

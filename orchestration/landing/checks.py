@@ -21,6 +21,7 @@ from orchestration.contract.streams import (
     Kind,
     Stream,
 )
+from orchestration.contract.zones import zone_names
 from orchestration.storage.sql import literal, quoted
 
 FUTURE_TOLERANCE = "interval 5 minutes"
@@ -74,7 +75,7 @@ _NUMBER_KINDS = {
     Kind.STARS,
     Kind.INSTANCES,
 }
-TEXT_KINDS = {Kind.IDENTITY, Kind.LABEL, Kind.MODEL}
+TEXT_KINDS = {Kind.IDENTITY, Kind.LABEL, Kind.MODEL, Kind.ZONE}
 
 
 def is_nested(source_type: str) -> bool:
@@ -323,6 +324,8 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
                 f"case when {text} is null and {source} is null then 'unknown' "
                 f"when {_fits(text)} then coalesce({trimmed(text)}, 'unknown') end"
             )
+        case Kind.ZONE:
+            return _zone(_short(text))
         case Kind.COUNT:
             return integer(f"between 0 and {MAX_COUNT}")
         case Kind.INTEGER | Kind.UNTRUSTED_TOTAL:
@@ -342,6 +345,11 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return _entity_counts(source, source_type)
         case Kind.INSTANT:
             return _instant(source, source_type)
+
+
+def _zone(text: str) -> str:
+    names = ", ".join(map(literal, sorted(zone_names())))
+    return _let("name", trimmed(text), f"case when name in ({names}) then name end")
 
 
 def _fits(text: str) -> str:
@@ -381,6 +389,16 @@ def total_mismatch(stream: Stream, types: Mapping[str, str]) -> str:
     return "false"
 
 
+def unknown_time_zone(stream: Stream, types: Mapping[str, str]) -> str:
+    """SQL: whether a row names a time zone that there is none of, which is taken as null."""
+    for column in stream.columns:
+        if column.kind is Kind.ZONE and column.name in types:
+            raw = quoted(f"raw_{column.name}")
+            nothing = says_nothing(column, raw, types[column.name])
+            return f"{raw} is not null and {quoted(column.name)} is null and not {nothing}"
+    return "false"
+
+
 def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
     """SQL that names the first rule a row breaks, in contract order, and is NULL for a good row.
 
@@ -391,7 +409,7 @@ def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
     branches = [f"when is_malformed then '{MALFORMED}'"]
     for column in stream.columns:
         raw, typed = quoted(f"raw_{column.name}"), quoted(column.name)
-        if column.kind is Kind.UNTRUSTED_TOTAL:
+        if column.kind in (Kind.UNTRUSTED_TOTAL, Kind.ZONE):
             continue
         if column.name not in types:
             if column.required:

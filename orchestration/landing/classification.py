@@ -18,12 +18,14 @@ import duckdb
 
 from orchestration.contract.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
 from orchestration.contract.sums import MEASURES, written_sums
+from orchestration.lake.names import rows_of
 from orchestration.landing import extra
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
     reason_of_rejection,
     total_mismatch,
     typed_value,
+    unknown_time_zone,
 )
 from orchestration.landing.files import LandedFile
 from orchestration.landing.rows import RowSource
@@ -51,7 +53,8 @@ class RowCounts:
     `conflicting_duplicates` are duplicates whose content differs from what was known, counted
     once for each different content; `total_mismatches` are good rows, accepted or duplicate, whose
     total_tokens is not the sum of its parts, and `received_in_future` those whose time of receipt
-    was taken as unknown. `extra_left_out` are values of unknown columns that were not kept.
+    was taken as unknown. `extra_left_out` are values of unknown columns that were not kept, and
+    `unknown_time_zones` good rows that name a time zone which there is not, taken as null.
     """
 
     rows_read: int
@@ -62,6 +65,7 @@ class RowCounts:
     total_mismatches: int
     received_in_future: int
     extra_left_out: int
+    unknown_time_zones: int = 0
 
     @property
     def rejected(self) -> int:
@@ -127,6 +131,7 @@ def check_rows(
             case when reason <> 'expired' then {rows.original} end as original,
             {rows.is_strange} as is_strange,
             {is_ahead} as is_received_in_future,
+            {unknown_time_zone(stream, rows.types)} as is_of_unknown_time_zone,
             {extra_value if has_extra else "cast(null as map(varchar, varchar))"} as extra,
             {extra.given(rows.entries) if has_extra else "0"} as extra_given,
             {", ".join(lake_values)}
@@ -196,6 +201,10 @@ def _classify_reference_rows(connection: duckdb.DuckDBPyConnection) -> RowCounts
         duplicates=duplicates,
         rejected_by_reason=by_reason,
         extra_left_out=_extra_left_out(connection),
+        unknown_time_zones=_scalar(
+            connection,
+            "select count(*) from checked where reason is null and is_of_unknown_time_zone",
+        ),
         **dict.fromkeys(ANOMALIES, 0),
     )
 
@@ -328,9 +337,11 @@ def _compare_contents(
             for key in [*stream.identity, *([] if stream.is_reference else ["occurred_date"])]
         )
         aliased = dated if stream.is_reference else f"{dated} as occurred_date"
+        files = "read_parquet($paths, hive_partitioning = false)"
+        if stream.is_reference:
+            files = rows_of(stream)
         connection.execute(
-            f"insert into known select lake.* from (select {aliased} "
-            f"from read_parquet($paths, hive_partitioning = false)) as lake "
+            f"insert into known select lake.* from (select {aliased} from {files}) as lake "
             f"where exists (select 1 from checked where reason is null and {same})",
             {"paths": known_paths},
         )

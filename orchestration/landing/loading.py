@@ -182,6 +182,7 @@ def _classify_and_write(
         received_in_future=counts.received_in_future,
         unknown_columns=len(rows.unknown_columns),
         extra_left_out=counts.extra_left_out,
+        unknown_time_zones=counts.unknown_time_zones,
         lake_files=tuple(lake_files),
         event_times=event_times,
     )

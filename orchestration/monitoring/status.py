@@ -63,7 +63,8 @@ class RejectedReason:
 @dataclass(frozen=True)
 class Status:
     """The state of a home folder. `data_as_of` is the newest load, `snapshot` the current file,
-    `open_to_others` what other users of the machine may read or change."""
+    `open_to_others` what other users of the machine may read or change; `unknown_time_zones` are
+    rows."""
 
     home: str
     now: datetime
@@ -76,6 +77,7 @@ class Status:
     set_aside: Sequence[FailedFile]
     passed_over: Sequence[PassedOver]
     invalid_policies: Mapping[int, str]
+    unknown_time_zones: int
     unknown_columns: Mapping[str, Sequence[str]]
     runs: Sequence[Run]
     freshness: Sequence[Freshness]
@@ -122,6 +124,7 @@ def gather(settings: Settings) -> Status:
         set_aside=_set_aside(settings),
         passed_over=find_passed_over(settings.landing),
         invalid_policies=invalid,
+        unknown_time_zones=sum(load.unknown_time_zones for load in loads),
         unknown_columns=unknown,
         runs=runs,
         freshness=check_freshness(settings),

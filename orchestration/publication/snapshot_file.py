@@ -65,6 +65,7 @@ _LEDGER_TYPES = {
     "received_in_future": "bigint",
     "unknown_columns": "bigint",
     "extra_left_out": "bigint",
+    "unknown_time_zones": "bigint",
     "dates_touched": "date[]",
     "file_bytes": "bigint",
     "loaded_at": "timestamp",

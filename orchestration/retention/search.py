@@ -18,7 +18,8 @@ from pathlib import Path
 import duckdb
 import zstandard
 
-from orchestration.contract.streams import EVENT_STREAMS, REFERENCE_STREAMS
+from orchestration.contract.streams import EVENT_STREAMS, REFERENCE_STREAMS, Stream
+from orchestration.lake.names import rows_of
 from orchestration.lake.verified import verified_paths
 from orchestration.landing.files import is_finished
 from orchestration.landing.opened import opened, packing_of, unpacked_chunks
@@ -80,7 +81,7 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
                     for (word,) in connection.execute(
                         f"""
                         select distinct {column}
-                        from read_parquet($paths, hive_partitioning = false)
+                        from {_rows_of(stream)}
                         where customer_id = $customer_id
                             and length({column}) >= {_FEWEST_CHARACTERS}
                         order by {column}
@@ -93,7 +94,9 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
             paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
             for column in [name for name, kind in stream.lake_columns if kind == "varchar"]:
                 if paths:
-                    words -= _parts_of_others(connection, paths, column, customer_id, words)
+                    words -= _parts_of_others(
+                        connection, _rows_of(stream), paths, column, customer_id, words
+                    )
     if settings.keys_path.exists():
         with closing(sqlite3.connect(f"file:{settings.keys_path}?mode=ro", uri=True)) as keys:
             words |= {
@@ -105,18 +108,22 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
     return sorted(words)
 
 
+def _rows_of(stream: Stream) -> str:
+    if stream.is_reference:
+        return rows_of(stream)
+    return "read_parquet($paths, hive_partitioning = false)"
+
+
 def _parts_of_others(
     connection: duckdb.DuckDBPyConnection,
+    rows: str,
     paths: list[str],
     column: str,
     customer_id: int,
     words: set[str],
 ) -> set[str]:
     """Those of the words that are in a value of another customer's column."""
-    of_others = (
-        f"(select {column} as value from read_parquet($paths, hive_partitioning = false) "
-        "where customer_id <> $customer_id)"
-    )
+    of_others = f"(select {column} as value from {rows} where customer_id <> $customer_id)"
     given = {"paths": paths, "customer_id": customer_id}
     long = [word for word in words if len(word) > _MOST_CHARACTERS_OF_A_PATTERN]
     found: set[str] = set()

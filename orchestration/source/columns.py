@@ -24,6 +24,7 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.IDENTITY: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.LABEL: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.MODEL: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
+    Kind.ZONE: _TEXTS | {ENUM},
     Kind.COUNT: _NUMBERS | _TEXTS,
     Kind.INTEGER: _NUMBERS | _TEXTS,
     Kind.UNTRUSTED_TOTAL: _NUMBERS | _TEXTS,

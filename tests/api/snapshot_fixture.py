@@ -94,6 +94,8 @@ class Marts:
     """customer, agent type, load bucket, 7 feedback measures, bucket_start"""
     customers: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, name, tier, retention days"""
+    time_zones: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, time zone"""
     agents: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent, agent type, name"""
     agent_types: list[tuple[Any, ...]] = field(default_factory=list)
@@ -204,10 +206,15 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             connection,
             "customers",
             "customer_id bigint, customer_name varchar, tier varchar, retention_days bigint,"
-            " updated_at timestamp, covered_from date, data_from date, retention_from date,"
-            " first_event_at timestamp, newest_event_at timestamp",
+            " time_zone varchar, updated_at timestamp, covered_from date, data_from date,"
+            " retention_from date, first_event_at timestamp, newest_event_at timestamp",
             [
-                (*row, "2026-01-01", None, *_event_times(row[0], *written.values()))
+                (
+                    *row,
+                    dict(marts.time_zones).get(row[0]),
+                    *("2026-01-01", None),
+                    *_event_times(row[0], *written.values()),
+                )
                 for row in marts.customers
             ],
         )

@@ -27,6 +27,7 @@ IDENTITIES = {
     "audit_events": "audit_id",
     "feedback_events": "feedback_id",
 }
+KEPT_ONCE_GIVEN = ("created_at", "time_zone")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 # The names of the columns of a Parquet file, and its rows.
@@ -184,6 +185,8 @@ class _Counting:
     references: dict[str, dict[tuple[int, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in REFERENCE_STREAMS}
     )
+    given: dict[tuple[int, str], tuple[tuple[Any, ...], Any]] = field(default_factory=dict)
+    """Of each customer and column of KEPT_ONCE_GIVEN the newest value, behind the row's rank."""
     reference_versions: set[tuple[Any, ...]] = field(default_factory=set)
     winners: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in IDENTITIES}
@@ -243,7 +246,22 @@ class _Counting:
             self.winners[stream][key] = row
         return False
 
+    def customers(self) -> dict[int, dict[str, Any]]:
+        """The newest row of each customer, with what older ones gave and it leaves out."""
+        return {
+            key[0]: row
+            | {
+                column: self.given.get((key[0], column), (None, None))[1]
+                for column in KEPT_ONCE_GIVEN
+            }
+            for key, row in self.references["customers"].items()
+        }
+
     def _take_reference(self, stream: str, row: dict[str, Any]) -> bool:
+        for column in KEPT_ONCE_GIVEN if stream == "customers" else ():
+            before = self.given.get((row["customer_id"], column))
+            if row[column] is not None and (before is None or _rank(row) > before[0]):
+                self.given[row["customer_id"], column] = (_rank(row), row[column])
         key = _reference_key(stream, row)
         rival = self.references[stream].get(key)
         if rival is None or _rank(row) > _rank(rival):
@@ -361,7 +379,7 @@ def _truth(
         events=events,
         scans=[_scan(row, threshold) for row in state.winners["audit_events"].values()],
         ratings=[_rating(row) for row in state.winners["feedback_events"].values()],
-        customers={key[0]: row for key, row in references["customers"].items()},
+        customers=state.customers(),
         agents={(key[0], key[1]): row for key, row in references["agents"].items()},
         agent_types={(key[0], key[1]): row for key, row in references["agent_types"].items()},
         files=files,

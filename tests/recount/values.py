@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from importlib.resources import files
 from uuid import UUID
 
 LARGEST_ID = 2**63 - 1
@@ -20,6 +21,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9998, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 FARTHEST_OFFSET = timedelta(hours=18)
 
+_ZONES = frozenset(files("tzdata").joinpath("zones").read_text().split())
 _INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _TIMESTAMP = re.compile(
@@ -51,7 +53,15 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return self.read not in (identity, label, model, boolean, counts_by_type, timestamp)
+        return self.read not in (
+            identity,
+            label,
+            model,
+            time_zone,
+            boolean,
+            counts_by_type,
+            timestamp,
+        )
 
     def parsed(self, cell: object) -> object:
         """The value; None where nothing is given. Raises `Invalid`."""
@@ -152,6 +162,15 @@ def identity(cell: object) -> str:
 def model(cell: object) -> str:
     """The model trimmed; blank means `unknown`."""
     return label(cell) or "unknown"
+
+
+def time_zone(cell: object) -> str | None:
+    """The zone's IANA name, trimmed; null where the pinned tzdata package has no such zone."""
+    try:
+        written = label(cell)
+    except Invalid:
+        return None
+    return written if written in _ZONES else None
 
 
 def integer(cell: object) -> int:
@@ -308,6 +327,8 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("customer_name", False, label),
         Column("tier", True, label),
         Column("retention_days", False, any_integer),
+        Column("created_at", False, timestamp),
+        Column("time_zone", False, time_zone),
         Column("updated_at", False, timestamp),
     ),
     "agents": (

@@ -15,9 +15,10 @@ from orchestration.cli import app
 from orchestration.storage.ledger import Ledger, LedgerUnusable, schema
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NEWEST = len(schema.MIGRATIONS)
 
 # A table that others refer to, rebuilt, and a semicolon that ends nothing.
-TO_VERSION_2 = """
+TO_NEXT_VERSION = """
 create table run_with_host (
     run_seq integer primary key autoincrement, -- the order of the runs; not their times
     run_id text not null unique, job text not null, pid integer not null, started_at text not null,
@@ -31,7 +32,7 @@ alter table run_with_host rename to run;
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A ledger of the first version, with a run in it."""
+    """A ledger of the newest version, with a run in it."""
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
         ledger.start_run(run_id="a", job="hourly", pid=1, at=NOW)
     return tmp_path / "ledger.db"
@@ -50,7 +51,7 @@ def with_a_migration(monkeypatch: pytest.MonkeyPatch, migration: str) -> None:
 
 def test_a_new_ledger_has_every_table_and_the_newest_version(path: Path) -> None:
     """The number is raised with the tables, and nothing is left to migrate."""
-    assert version_of(path) == len(schema.MIGRATIONS) == 1
+    assert version_of(path) == NEWEST
     with closing(sqlite3.connect(path)) as ledger, closing(sqlite3.connect(":memory:")) as whole:
         whole.executescript("".join(schema.MIGRATIONS))
         tables = "select name, sql from sqlite_schema order by name"
@@ -62,18 +63,37 @@ def test_a_ledger_of_an_older_version_is_migrated_and_keeps_its_rows(
 ) -> None:
     """Once, by whichever command opens it first; the version before refuses it from then on."""
     with monkeypatch.context() as newer:
-        with_a_migration(newer, TO_VERSION_2)
+        with_a_migration(newer, TO_NEXT_VERSION)
         for _ in range(2):
             with closing(Ledger(path)) as ledger:
                 assert ledger.runs(5)[0].run_id == "a"
                 (host,) = ledger._connection.execute("select host from run").fetchone()
                 assert host == "a; b"
                 assert ledger._connection.execute("pragma foreign_keys").fetchone()[0] == 1
-        assert version_of(path) == 2
+        assert version_of(path) == NEWEST + 1
     kept = path.read_bytes()
-    with pytest.raises(LedgerUnusable, match=r"version 2, .* up to 1: a newer one .* Install that"):
+    refusal = rf"version {NEWEST + 1}, .* up to {NEWEST}: a newer one .* Install that"
+    with pytest.raises(LedgerUnusable, match=refusal):
         Ledger(path)
     assert path.read_bytes() == kept
+
+
+def test_a_load_of_the_first_version_is_kept(tmp_path: Path) -> None:
+    """What it could not count is 0 of it."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema.VERSION_1)
+        connection.execute(
+            "insert into load select 1, 'a', 'customers', 'customers/a.csv', 5, 6, 'b', 'loaded', "
+            "null, 3, 2, 1, 0, 0, 0, '{}', 0, 4, 0, '2026-03-01T12:00:00Z', "
+            "'2026-03-01T12:00:00Z', 1"
+        )
+        connection.execute("pragma user_version = 1")
+        connection.commit()
+    with closing(Ledger(path)) as ledger:
+        (load,) = ledger.loads()
+    assert (load.rows_read, load.duplicates, load.unknown_columns) == (3, 1, 4)
+    assert load.unknown_time_zones == 0
 
 
 def test_a_migration_that_is_cut_off_leaves_the_ledger_as_it_was(
@@ -81,19 +101,19 @@ def test_a_migration_that_is_cut_off_leaves_the_ledger_as_it_was(
 ) -> None:
     """All of it or nothing, whatever it had done before it failed."""
     with monkeypatch.context() as broken:
-        with_a_migration(broken, TO_VERSION_2 + "insert into no_such_table values (1);")
+        with_a_migration(broken, TO_NEXT_VERSION + "insert into no_such_table values (1);")
         with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
             Ledger(path)
     with closing(Ledger(path)) as ledger:
         assert [run.run_id for run in ledger.runs(5)] == ["a"]
-    assert version_of(path) == 1
+    assert version_of(path) == NEWEST
 
 
 def test_several_may_open_a_ledger_at_once_that_has_to_be_migrated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`status` beside a run: one of them migrates, the others find it done."""
-    with_a_migration(monkeypatch, TO_VERSION_2)
+    with_a_migration(monkeypatch, TO_NEXT_VERSION)
 
     def opened(each: Path) -> int:
         with closing(Ledger(each)) as ledger:
@@ -102,7 +122,7 @@ def test_several_may_open_a_ledger_at_once_that_has_to_be_migrated(
     new = path.parent / "new" / "ledger.db"
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(opened, [path, new] * 8)) == [1, 0] * 8
-    assert version_of(path) == version_of(new) == 2
+    assert version_of(path) == version_of(new) == NEWEST + 1
 
 
 def test_a_ledger_without_a_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from recount.values import (
     label,
     loads,
     model,
+    time_zone,
     timestamp,
     untrusted_total,
 )
@@ -84,8 +85,7 @@ def result_of(stream: str, column: Column, cell: object, now: datetime) -> Resul
     invalid, malformed = f"invalid_{column.name}", "malformed_row"
     if isinstance(cell, TwoOfAKey):
         found = Result(reasons=frozenset({malformed, invalid}))
-        # A total is never a reason to reject, whatever it holds.
-        return found.or_accepted(-1) if column.read is untrusted_total else found
+        return _or_passed_over(found, column)
     if isinstance(cell, NotJson):
         if cell.cell is None:
             return Result(reasons=frozenset({malformed, invalid}))
@@ -96,13 +96,20 @@ def result_of(stream: str, column: Column, cell: object, now: datetime) -> Resul
         return Result("unknown" if column.read is model else None, is_acceptable=True)
     if _is_no_text(cell):
         found = Result(reasons=frozenset({malformed, invalid}))
-        return found.or_accepted(-1) if column.read is untrusted_total else found
+        return _or_passed_over(found, column)
     found = _of_value(stream, column, cell, now)
     if column.required and (is_blank(cell) or (is_nan(cell) and column.is_number)):
         is_acceptable = found.is_acceptable and column.read is not label
         found = Result(found.value, is_acceptable, found.reasons)
         found = found.or_rejected(f"missing_{column.name}", invalid)
     return _open_ends(column, cell, found, invalid)
+
+
+def _or_passed_over(found: Result, column: Column) -> Result:
+    """A total and a time zone are never a reason to reject, whatever they hold."""
+    if column.read is untrusted_total:
+        return found.or_accepted(-1)
+    return found.or_accepted(None) if column.read is time_zone else found
 
 
 def _of_value(stream: str, column: Column, cell: object, now: datetime) -> Result:
@@ -113,7 +120,7 @@ def _of_value(stream: str, column: Column, cell: object, now: datetime) -> Resul
     except Invalid:
         return Result(reasons=frozenset({f"invalid_{column.name}"}))
     latest = now + FUTURE_TOLERANCE
-    if isinstance(value, datetime) and value > latest:
+    if isinstance(value, datetime) and value > latest and column.name != "created_at":
         if column.name == "received_at":
             return Result(None, is_acceptable=True)
         kind = "updated" if column.name == "updated_at" else "occurred"

@@ -47,7 +47,26 @@
 {% endmacro %}
 
 {% macro duckdb__lake_rows(stream, columns, paths) %}
+    {#- A file of names is kept however old it is, and lacks the columns that came later. -#}
+    {%- set is_undated = 'occurred_date' not in columns | map(attribute='name') -%}
+    {%- set files -%}
+        read_parquet([
+        {%- for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+        ], hive_partitioning = false, union_by_name = {{ is_undated }})
+    {%- endset -%}
     {%- set rows -%}
+        {% if paths and is_undated -%}
+            with lake_files as (
+                select
+                {%- for column in columns %}
+                    cast(null as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+                {%- endfor %}
+                where false
+                union all by name
+                select * from {{ files }}
+            )
+
+        {% endif -%}
         select
         {%- for column in columns %}
             {% if column.name == 'occurred_date' -%}
@@ -60,9 +79,7 @@
             {{ ',' if not loop.last }}
         {%- endfor %}
         {%- if paths %}
-            from read_parquet([
-            {%- for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
-            ], hive_partitioning = false)
+            from {{ 'lake_files' if is_undated else files }}
         {%- else %}
             where false
         {%- endif %}

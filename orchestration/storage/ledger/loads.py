@@ -42,6 +42,7 @@ class Load:
     received_in_future: int = 0
     unknown_columns: int = 0
     extra_left_out: int = 0
+    unknown_time_zones: int = 0
     lake_files: Sequence[LakeFile] = ()
     event_times: Sequence[EventTimes] = ()
     load_seq: int | None = None
@@ -83,9 +84,9 @@ class LoadRecords(LedgerConnection):
                 "insert into load (load_id, stream, source_file, file_bytes, file_modified_ns, "
                 "sha256, status, failure, rows_read, accepted, duplicates, rejected, "
                 "conflicting_duplicates, total_mismatches, rejected_by_reason, received_in_future, "
-                "unknown_columns, extra_left_out, "
+                "unknown_columns, extra_left_out, unknown_time_zones, "
                 "started_at, loaded_at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     load.load_id,
                     load.stream,
@@ -105,6 +106,7 @@ class LoadRecords(LedgerConnection):
                     load.received_in_future,
                     load.unknown_columns,
                     load.extra_left_out,
+                    load.unknown_time_zones,
                     to_text(load.started_at),
                     to_text(load.loaded_at),
                 ),
@@ -129,7 +131,8 @@ class LoadRecords(LedgerConnection):
             connection.execute(
                 "update load set status = 'failed', failure = ?, rows_read = 0, accepted = 0, "
                 "duplicates = 0, rejected = 0, conflicting_duplicates = 0, total_mismatches = 0, "
-                "received_in_future = 0, rejected_by_reason = '{}' where load_seq = ?",
+                "received_in_future = 0, unknown_time_zones = 0, rejected_by_reason = '{}' "
+                "where load_seq = ?",
                 (failure, load.load_seq),
             )
         return lake_files
@@ -235,6 +238,7 @@ class LoadRecords(LedgerConnection):
             received_in_future=row["received_in_future"],
             unknown_columns=row["unknown_columns"],
             extra_left_out=row["extra_left_out"],
+            unknown_time_zones=row["unknown_time_zones"],
             started_at=from_text(row["started_at"]),
             loaded_at=from_text(row["loaded_at"]),
             load_seq=row["load_seq"],

@@ -126,9 +126,14 @@ create table source_cursor (
 );
 """
 
+# Rows of customers that name a time zone which there is not.
+VERSION_2 = """
+alter table load add column unknown_time_zones integer not null default 0;
+"""
+
 # In order: each makes the next version. A migration that was released is never changed, because
 # there are ledgers that have gone through it.
-MIGRATIONS: Sequence[str] = (VERSION_1,)
+MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

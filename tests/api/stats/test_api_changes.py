@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,18 @@ from recount.answers import answer
 from recount.changes import change
 from recount.deliveries import Rating, Scan, Truth, UsageEvent
 from service_fixture import Service, StartService
-from snapshot_fixture import ACME, QUIET, UNKNOWN_POLICY, Marts, delivery, publish, ratings, usage
+from snapshot_fixture import (
+    ACME,
+    BOREAL,
+    QUIET,
+    UNKNOWN_POLICY,
+    Marts,
+    delivery,
+    publish,
+    ratings,
+    sample,
+    usage,
+)
 
 LONG, PRO, STRANGER, FREE = 1, 2, 3, 4
 SUMMARIES = ("usage/summary", "compliance/summary", "feedback/summary")
@@ -384,6 +396,17 @@ def test_the_account_says_since_when_there_is_data(service: Service) -> None:
         "requests_per_minute": 10_000,
         "daily_token_budget": 100_000,
     }
+
+
+def test_the_account_names_the_time_zone_of_the_customer(
+    start: StartService, tmp_path: Path
+) -> None:
+    """The one that was delivered, if it is one of the pinned list's."""
+    marts = replace(sample(), time_zones=[(ACME, "Asia/Kathmandu"), (BOREAL, "Mars/Olympus")])
+    publish(tmp_path, marts)
+    service = start()
+    assert service.get("/api/stats/account", ACME).json()["time_zone"] == "Asia/Kathmandu"
+    assert service.get("/api/stats/account", BOREAL).json()["time_zone"] is None
 
 
 def test_the_account_of_a_customer_without_events_has_no_dates_of_data(service: Service) -> None:

@@ -13,7 +13,9 @@ customers_with_policy as (
         customers.customer_id,
         customers.customer_name,
         customers.tier,
+        customers.time_zone,
         {{ retention_days('retention_policies', 'customers') }} as retention_days,
+        customers.created_at,
         customers.updated_at,
         -- Filled in by publication: a model reads no clock, and not what retention has deleted.
         cast(null as date) as covered_from,
