@@ -53,6 +53,8 @@ class Snapshot:
     """What was deleted already, by customer id: a longer retention does not bring it back."""
     time_zones: dict[int, str]
     """The customers' own time zones, as delivered, by customer id; no entry: none."""
+    rate_limits: dict[int, int]
+    """Requests a minute, by customer id, of those whose tier says how many; the rest as is set."""
     connection: duckdb.DuckDBPyConnection
     damage: str = field(default="")
     """Why some of it could not be read, as it was found; the rest is answered from."""
@@ -300,6 +302,7 @@ class Snapshots:
                 "select customer_id, retention_days from marts.customers"
             ).fetchall()
             time_zones = _time_zones(connection)
+            rate_limits = _rate_limits(connection)
             deleted = connection.execute(
                 "select customer_id, cast(max(cutoff) as date) from marts.retention_ledger "
                 "where customer_id is not null group by customer_id"
@@ -316,6 +319,7 @@ class Snapshots:
             retention_days=dict(retention),
             deleted_before=dict(deleted),
             time_zones=time_zones,
+            rate_limits=rate_limits,
             connection=connection,
         )
 
@@ -335,14 +339,31 @@ class Snapshots:
 
 def _time_zones(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """None of a file that was published before customers had one."""
-    has_zones = connection.execute(
-        "select 1 from duckdb_columns() where schema_name = 'marts' "
-        "and table_name = 'customers' and column_name = 'time_zone'"
-    ).fetchall()
-    if not has_zones:
+    if not _has_column(connection, "customers", "time_zone"):
         return {}
     return dict(
         connection.execute(
             "select customer_id, time_zone from marts.customers where time_zone is not null"
         ).fetchall()
     )
+
+
+def _rate_limits(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """None of a file that was published before tiers had any."""
+    if not _has_column(connection, "tiers", "requests_per_minute"):
+        return {}
+    return dict(
+        connection.execute(
+            "select customer_id, requests_per_minute from marts.customers "
+            "inner join marts.tiers using (tier) where requests_per_minute is not null"
+        ).fetchall()
+    )
+
+
+def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    found = connection.execute(
+        "select 1 from duckdb_columns() where schema_name = 'marts' and table_name = ? "
+        "and column_name = ?",
+        [table, column],
+    ).fetchall()
+    return bool(found)

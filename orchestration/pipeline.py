@@ -122,7 +122,7 @@ def passed_over(settings: Settings) -> list[str]:
 def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
     """What is wrong with the newest row of each customer that has no valid policy."""
     with closing(connect(settings)) as connection:
-        policies = policy.read_policies(connection, policy.customer_files(settings, ledger))
+        policies = policy.read_policies(connection, policy.policy_files(settings, ledger))
     return policy.invalid_policies(policies)
 
 

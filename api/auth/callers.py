@@ -1,5 +1,6 @@
 """Who asks: the key of a request, verified once, and counted against its customer's limit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,21 +38,33 @@ def key_of(sent: list[str]) -> str | None:
 
 
 async def authenticate(
-    keys: KeyStore, rate_limiter: RateLimiter, key: str | None, now: datetime
+    keys: KeyStore,
+    rate_limiter: RateLimiter,
+    own_limits: Mapping[int, int],
+    key: str | None,
+    now: datetime,
 ) -> Caller:
-    """Verify a key and count the request.
+    """Verify a key and count the request, against the customer's own limit if there is one.
 
     It takes microseconds, so it runs on the event loop; where another process has locked one of the
     files, a thread waits for it.
     """
     try:
-        return _authenticate(keys, rate_limiter, key, now, may_wait=False)
+        return _authenticate(keys, rate_limiter, own_limits, key, now, may_wait=False)
     except BlockingIOError:
-        return await run_in_threadpool(_authenticate, keys, rate_limiter, key, now, may_wait=True)
+        return await run_in_threadpool(
+            _authenticate, keys, rate_limiter, own_limits, key, now, may_wait=True
+        )
 
 
 def _authenticate(
-    keys: KeyStore, rate_limiter: RateLimiter, key: str | None, now: datetime, *, may_wait: bool
+    keys: KeyStore,
+    rate_limiter: RateLimiter,
+    own_limits: Mapping[int, int],
+    key: str | None,
+    now: datetime,
+    *,
+    may_wait: bool,
 ) -> Caller:
     try:
         record = keys.verify(key, now, may_wait=may_wait)
@@ -59,4 +72,7 @@ def _authenticate(
         return Caller(problem=str(error))
     if record is None:
         return Caller()
-    return Caller(record, rate_limiter.count(record.customer_id, may_wait=may_wait))
+    own_limit = own_limits.get(record.customer_id)
+    return Caller(
+        record, rate_limiter.count(record.customer_id, own_limit=own_limit, may_wait=may_wait)
+    )

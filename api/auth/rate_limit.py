@@ -47,8 +47,11 @@ class RateLimiter(Protocol):
     AGENTSTATS_NOW nor a wall clock that is set back may lock anybody out.
     """
 
-    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
-        """Count one request of a customer, unless the limit is reached.
+    def count(
+        self, customer_id: int, *, own_limit: int | None = None, may_wait: bool = True
+    ) -> Allowance:
+        """Count one request of a customer, unless the limit is reached: the customer's own, or that
+        of all who have none.
 
         Raises BlockingIOError where another worker is counting and the caller may not wait.
         """
@@ -72,19 +75,22 @@ class MemoryRateLimiter:
         """How many customers are counted."""
         return len(self._counted)
 
-    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
+    def count(
+        self, customer_id: int, *, own_limit: int | None = None, may_wait: bool = True
+    ) -> Allowance:
         """Count one request of a customer, unless the limit is reached; nothing to wait for."""
+        limit = own_limit or self._limit
         now = time.monotonic()
         with self._lock:
             counted = self._counted.setdefault(customer_id, deque())
             while counted and counted[0] <= now - WINDOW_SECONDS:
                 counted.popleft()
-            allowed = len(counted) < self._limit
+            allowed = len(counted) < limit
             if allowed:
                 counted.append(now)
                 self._counted.move_to_end(customer_id)
             self._evict_the_silent(now)
-            return _allowance(allowed, self._limit, len(counted), counted[0], now)
+            return _allowance(allowed, limit, len(counted), counted[0], now)
 
     def _evict_the_silent(self, now: float) -> None:
         # Every customer in here has a time, and the one who is asking has one within the minute.
@@ -103,19 +109,22 @@ class SharedRateLimiter:
         self._path = path
         self._of_this_thread = threading.local()
 
-    def count(self, customer_id: int, *, may_wait: bool = True) -> Allowance:
+    def count(
+        self, customer_id: int, *, own_limit: int | None = None, may_wait: bool = True
+    ) -> Allowance:
         """Count one request of a customer, unless the limit is reached.
 
         Raises BlockingIOError where another worker is counting and the caller may not wait.
         """
+        limit = own_limit or self._limit
         try:
-            return self._count(self._connection(may_wait=may_wait), customer_id)
+            return self._count(self._connection(may_wait=may_wait), customer_id, limit)
         except sqlite3.OperationalError as error:
             if may_wait or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
             raise BlockingIOError("another worker is counting") from error
 
-    def _count(self, connection: sqlite3.Connection, customer_id: int) -> Allowance:
+    def _count(self, connection: sqlite3.Connection, customer_id: int, limit: int) -> Allowance:
         # From here to the commit no other worker counts, so the limit is never overrun.
         connection.execute("begin immediate")
         try:
@@ -125,7 +134,7 @@ class SharedRateLimiter:
                 "select count(*), min(counted_at) from request where customer_id = ?",
                 (customer_id,),
             ).fetchone()
-            allowed = counted < self._limit
+            allowed = counted < limit
             if allowed:
                 connection.execute("insert into request values (?, ?)", (customer_id, now))
                 counted += 1
@@ -133,7 +142,7 @@ class SharedRateLimiter:
         except sqlite3.Error:
             connection.rollback()
             raise
-        return _allowance(allowed, self._limit, counted, oldest or now, now)
+        return _allowance(allowed, limit, counted, oldest or now, now)
 
     def _connection(self, *, may_wait: bool) -> sqlite3.Connection:
         """This thread's connection to the file, which the first one makes."""
@@ -214,7 +223,8 @@ def _allowance(allowed: bool, limit: int, counted: int, oldest: float, now: floa
     return Allowance(
         allowed=allowed,
         limit=limit,
-        remaining=limit - counted,
+        # A limit may have become lower than what was counted.
+        remaining=max(0, limit - counted),
         reset_at=_on_the_wall_clock(reset_at, now),
         retry_after=max(1, math.ceil(reset_at - now)),
     )

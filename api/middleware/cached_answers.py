@@ -35,9 +35,11 @@ class CachedAnswers:
             return
         headers = Headers(scope=scope)
         state = scope["state"]
+        newest = self._services.snapshots.current
         caller = state["caller"] = await authenticate(
             self._services.keys,
             self._services.rate_limiter,
+            newest.rate_limits if newest is not None else {},
             key_of(headers.getlist("X-API-Key")),
             self._services.settings.clock(),
         )

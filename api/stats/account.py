@@ -8,7 +8,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.parameters import AuthenticatedCustomer, Period, no_period
-from api.services import services_of
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread, in_utc
 
 router = APIRouter(tags=["account"])
@@ -57,7 +56,8 @@ class Account(BaseModel):
         examples=["2025-12-03T11:52:40Z"],
     )
     requests_per_minute: int = Field(
-        description="Requests that the API answers in a minute.", examples=[60]
+        description="Requests that the API answers in a minute: as the tier says, else as for all.",
+        examples=[60],
     )
     daily_token_budget: int | None = Field(
         description="Tokens that the tier has for a UTC day; null if there is no budget.",
@@ -88,7 +88,7 @@ def account(
                 covered_from=data_from and max(data_from, retention_from or data_from),
                 first_event_at=in_utc(row["first_event_at"]),
                 newest_event_at=in_utc(row["newest_event_at"]),
-                requests_per_minute=services_of(request).settings.rate_limit,
+                requests_per_minute=answer.requests_per_minute,
                 daily_token_budget=row["daily_token_budget"],
             )
         )

@@ -89,6 +89,12 @@ class Answering:
         return own_time_zone(self._lease.snapshot, self._customer_id)
 
     @property
+    def requests_per_minute(self) -> int:
+        """How many requests of the customer are answered in a minute."""
+        own = self._lease.snapshot.rate_limits.get(self._customer_id)
+        return own or self._services.settings.rate_limit
+
+    @property
     def covered_from(self) -> date:
         """The first UTC date that retention shows."""
         return self._kept_from or FIRST_DATE

@@ -11,6 +11,11 @@
     {%- if stream == 'customers' -%}
         {%- set contents = ['customer_name', 'tier', 'retention_days'] -%}
         {%- set added = ['created_at', 'time_zone'] -%}
+    {%- elif stream == 'tiers' -%}
+        {%- set contents = [
+            'retention_days', 'default_retention_days', 'max_retention_days', 'daily_token_budget',
+            'requests_per_minute', 'max_running_agents', 'agent_hour_usd',
+        ] -%}
     {%- elif stream == 'agents' -%}
         {%- set contents = ['agent_type_id', 'agent_name'] -%}
     {%- elif stream == 'agent_types' -%}

@@ -15,7 +15,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from orchestration import pipeline
 from orchestration.clock.retries import retried_where_it_helps
 from orchestration.clock.writer import Writer
-from orchestration.contract.streams import CUSTOMERS, EVENT_STREAMS, STREAMS
+from orchestration.contract.streams import CUSTOMERS, EVENT_STREAMS, STREAMS, TIERS
 from orchestration.lake.compaction import compact
 from orchestration.lake.deletion_plan import TooMuch
 from orchestration.lake.verified import LakeDamaged
@@ -37,6 +37,8 @@ WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
 NOTHING_SET_ASIDE = "nothing_set_aside"
 RECONCILED_SUMS = dg.AssetKey(["marts", "reconciled_sums"])
+# A file of these may make policies invalid, or mend them.
+_OF_POLICIES = (CUSTOMERS.name, TIERS.name)
 DELIVERY_COUNTS = dg.AssetKey(["raw", COUNTS_FOLDER])
 
 LANDING_SPECS = [
@@ -222,7 +224,7 @@ def build_assets(manifest: Path = MANIFEST) -> list[Any]:
                 *streams_rejected(writer.settings, loads),
             ]
         )
-        if any(load.stream == CUSTOMERS.name and load.accepted for load in loads):
+        if any(load.stream in _OF_POLICIES and load.accepted for load in loads):
             invalid = pipeline.invalid_policies(writer.settings, writer.ledger)
             writer.note_set_aside(policies_invalid(invalid))
         for stream in STREAMS:

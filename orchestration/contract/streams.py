@@ -21,6 +21,7 @@ MAX_UNKNOWN_COLUMNS = 1000
 MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
 MAX_RETENTION_DAYS = 2557
+MAX_COST_USD = 10**9
 
 # What is counted as odd in rows of events that are not rejected: a column of the counts each.
 ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
@@ -35,6 +36,8 @@ class Kind(Enum):
     MODEL = "string of at most 256 characters, trimmed; blank becomes 'unknown'"
     ZONE = "IANA time zone of the pinned tzdata package; another is taken as null, and counted"
     COUNT = "integer from 0 to 10^12"
+    REQUESTS = "integer from 1 to 10^12"
+    COST = "number from 0 to 10^9; rounded half away from zero to 12 decimals"
     INTEGER = "64-bit integer"
     UNTRUSTED_TOTAL = "integer; only compared with the sum of its parts"
     MILLISECONDS = "number from 0 to 86,400,000; rounded half up to whole milliseconds"
@@ -60,16 +63,23 @@ class Stream:
     """A landing stream: its columns in contract order, and what makes a row of it itself.
 
     `identity` names the columns that, together, identify an event (or a reference row). Events
-    have an `occurred_at` and are partitioned by its UTC date; reference rows are not.
+    have an `occurred_at` and are partitioned by its UTC date; reference rows are not. An optional
+    stream is read from a source database only where a setting names a table for it.
     """
 
     name: str
     identity: tuple[str, ...]
     columns: tuple[Column, ...]
+    is_optional: bool = False
 
     @property
     def is_reference(self) -> bool:
         return all(column.name != "occurred_at" for column in self.columns)
+
+    @property
+    def is_of_customers(self) -> bool:
+        """Whether each row is one customer's, and goes with it; others are the operator's own."""
+        return any(column.name == "customer_id" for column in self.columns)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -98,6 +108,8 @@ LAKE_TYPES = {
     Kind.MODEL: "varchar",
     Kind.ZONE: "varchar",
     Kind.COUNT: "bigint",
+    Kind.REQUESTS: "bigint",
+    Kind.COST: "decimal(38,12)",
     Kind.INTEGER: "bigint",
     Kind.MILLISECONDS: "bigint",
     Kind.SHARE: "double",
@@ -108,6 +120,25 @@ LAKE_TYPES = {
     Kind.INSTANT: "timestamp",
 }
 
+
+TIERS = Stream(
+    "tiers",
+    ("tier",),
+    (
+        Column("tier", Kind.LABEL, required=True),
+        # As the days of a customer: any number lands, so that a wrong one is found and named where
+        # the days are reckoned, and the row does not leave the days of before to delete by.
+        Column("retention_days", Kind.INTEGER),
+        Column("default_retention_days", Kind.INTEGER),
+        Column("max_retention_days", Kind.INTEGER),
+        Column("daily_token_budget", Kind.COUNT),
+        Column("requests_per_minute", Kind.REQUESTS),
+        Column("max_running_agents", Kind.COUNT),
+        Column("agent_hour_usd", Kind.COST),
+        Column("updated_at", Kind.INSTANT),
+    ),
+    is_optional=True,
+)
 
 CUSTOMERS = Stream(
     "customers",
@@ -200,7 +231,7 @@ FEEDBACK_EVENTS = Stream(
 )
 
 # Reference streams come first: the retention that an event is checked against is in them.
-REFERENCE_STREAMS = (CUSTOMERS, AGENT_TYPES, AGENTS)
+REFERENCE_STREAMS = (TIERS, CUSTOMERS, AGENT_TYPES, AGENTS)
 EVENT_STREAMS = (AGENT_USAGE_EVENTS, AUDIT_EVENTS, FEEDBACK_EVENTS)
 STREAMS = REFERENCE_STREAMS + EVENT_STREAMS
 STREAMS_BY_NAME = {stream.name: stream for stream in STREAMS}

@@ -19,12 +19,12 @@ from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.errors import AgentstatsError
 from orchestration.lake.policy import (
     Policy,
-    customer_files,
     cutoffs,
     fill_cutoffs,
     invalid_policies,
     latest,
     midnight,
+    policy_files,
     read_policies,
     strictest_cutoff,
 )
@@ -124,11 +124,11 @@ def retention_rule(
     connection: duckdb.DuckDBPyConnection, settings: Settings, ledger: Ledger
 ) -> Rule:
     """The rule of the nightly job."""
-    policies = read_policies(connection, customer_files(settings, ledger))
+    policies = read_policies(connection, policy_files(settings, ledger))
     now = settings.clock()
     return Rule(
         "retention",
-        latest(cutoffs(policies, now), ledger.kept_from()),
+        latest(cutoffs(policies.of_customers, now), ledger.kept_from()),
         strictest_cutoff(policies, now),
     )
 
@@ -162,6 +162,8 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
     with closing(connect(settings)) as connection:
         prepare(connection, rule)
         for folder in ledger.lake_folders():
+            if folder in STREAMS_BY_NAME and not STREAMS_BY_NAME[folder].is_of_customers:
+                continue
             files = ledger.lake_files_in(folder)
             paths_to_delete_from: set[str] = set()
             if folder == REJECTED_FOLDER:
@@ -175,8 +177,10 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
             steps += _steps(
                 folder, [file for file in files if file[0].path in paths_to_delete_from]
             )
-        policies = read_policies(connection, customer_files(settings, ledger))
-        without_policy = _customers_without_policy(connection, settings, ledger, policies)
+        policies = read_policies(connection, policy_files(settings, ledger))
+        without_policy = _customers_without_policy(
+            connection, settings, ledger, policies.of_customers
+        )
     return Plan(
         rule,
         steps,

@@ -1,12 +1,12 @@
-"""How long each customer's data is kept: the customers in the lake, the tiers of the seed.
+"""How long each customer's data is kept: by the customers and tiers in the lake, and the built-in
+tiers of the seed.
 
-The days come from the macro that the customers mart uses, so that landing, deletion and the API
-cannot disagree.
+The days come from the macros that the marts of customers and tiers use, so that landing, deletion
+and the API cannot disagree.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, time, timedelta
 import duckdb
 from jinja2 import Template
 
-from orchestration.contract.streams import CUSTOMERS, MAX_RETENTION_DAYS
+from orchestration.contract.streams import CUSTOMERS, MAX_RETENTION_DAYS, TIERS, Stream
 from orchestration.lake.names import rows_of
 from orchestration.lake.verified import verified_paths
 from orchestration.settings import CHECKOUT, Settings
@@ -24,7 +24,15 @@ from orchestration.storage.ledger import Ledger
 from orchestration.storage.sql import literal
 
 _MACROS = CHECKOUT / "dbt_project" / "macros"
-_TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
+_BUILT_IN_TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
+
+
+@dataclass(frozen=True)
+class PolicyFiles:
+    """The lake files that policies are read from."""
+
+    customers: Sequence[str]
+    tiers: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -40,46 +48,110 @@ class Policy:
     days: int | None
 
 
-def customer_files(settings: Settings, ledger: Ledger) -> list[str]:
+@dataclass(frozen=True)
+class Tier:
+    """How many days a tier keeps: of all its customers, or of each within its own bounds."""
+
+    tier: str
+    retention_days: int | None
+    default_retention_days: int | None
+    max_retention_days: int | None
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policy of each customer that has a row, by customer, and the tiers that hold, by name."""
+
+    of_customers: Sequence[Policy]
+    tiers: Mapping[str, Tier]
+
+
+def policy_files(settings: Settings, ledger: Ledger) -> PolicyFiles:
     """The lake files that policies are read from. Raises `LakeDamaged`."""
-    return verified_paths(settings.lake, ledger, ledger.lake_files_of(CUSTOMERS.name))
+    customers, tiers = (
+        verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
+        for stream in (CUSTOMERS, TIERS)
+    )
+    return PolicyFiles(customers, tiers)
 
 
-def read_policies(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[Policy]:
-    """The policy of each customer that the `customer_files` have a row of, by customer."""
-    if not paths:
-        return []
+def read_policies(connection: duckdb.DuckDBPyConnection, files: PolicyFiles) -> Policies:
+    """The policies by what is in the files."""
+    _newest_rows(connection, "newest_tier", TIERS, files.tiers)
+    _newest_rows(connection, "newest_customer", CUSTOMERS, files.customers)
+    built_in = f"read_csv({literal(pattern_of(_BUILT_IN_TIERS))}, hive_partitioning = false)"
+    holding = _rendered(f"{{{{ tiers_that_hold({built_in!r}, 'newest_tier') }}}}")
+    connection.execute(f"create or replace temp table tier_that_holds as {holding}")
+    tiers = connection.execute(
+        "select tier, retention_days, default_retention_days, max_retention_days "
+        "from tier_that_holds order by is_built_in desc, max_retention_days nulls first, "
+        "retention_days, tier"
+    ).fetchall()
     days = _rendered("{{ retention_days('policy', 'customer') }}")
-    newest_first = _rendered(f"{{{{ newest_first('{CUSTOMERS.name}') }}}}")
-    tiers = f"read_csv({literal(pattern_of(_TIERS))}, hive_partitioning = false)"
-    rows = connection.execute(
+    customers = connection.execute(
         f"""
         select customer.customer_id, customer.tier, customer.retention_days, {days}
-        from (
-            select * from {rows_of(CUSTOMERS)}
-            qualify row_number() over (
-                partition by customer_id
-                order by {newest_first}
-            ) = 1
-        ) as customer
-        left join {tiers} as policy on customer.tier = policy.tier
+        from newest_customer as customer
+        left join tier_that_holds as policy on customer.tier = policy.tier
         order by customer.customer_id
+        """
+    ).fetchall()
+    return Policies([Policy(*row) for row in customers], {row[0]: Tier(*row) for row in tiers})
+
+
+def _newest_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, stream: Stream, paths: Sequence[str]
+) -> None:
+    """Make the table of the newest row of each of the stream's names."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in stream.lake_columns)
+    connection.execute(f"create or replace temp table {table} ({columns})")
+    if not paths:
+        return
+    newest_first = _rendered(f"{{{{ newest_first('{stream.name}') }}}}")
+    connection.execute(
+        f"""
+        insert into {table} by name
+        select {", ".join(name for name, _ in stream.lake_columns)}
+        from {rows_of(stream)}
+        qualify row_number() over (
+            partition by {", ".join(stream.identity)}
+            order by {newest_first}
+        ) = 1
         """,
         {"paths": list(paths)},
-    ).fetchall()
-    return [Policy(*row) for row in rows]
+    )
 
 
-def invalid_policies(policies: Sequence[Policy]) -> dict[int, str]:
+def invalid_policies(policies: Policies) -> dict[int, str]:
     """Why nothing is deleted of a customer, of each whose newest row has no valid policy."""
-    tiers = [tier["tier"] for tier in _tiers()]
     return {
-        policy.customer_id: f"tier {policy.tier!r} is unknown; tiers are {', '.join(tiers)}"
-        if policy.tier not in tiers
-        else f"retention_days {policy.days_given} is not within 1 to {MAX_RETENTION_DAYS}"
-        for policy in policies
+        policy.customer_id: _what_is_wrong(policy, policies.tiers)
+        for policy in policies.of_customers
         if policy.days is None
     }
+
+
+def _what_is_wrong(policy: Policy, tiers: Mapping[str, Tier]) -> str:
+    tier = tiers.get(policy.tier)
+    if tier is None:
+        return f"tier {policy.tier!r} is unknown; tiers are {', '.join(tiers)}"
+    if tier.retention_days is not None:
+        return _out_of_range(f"tier {tier.tier!r} has retention_days", tier.retention_days)
+    if tier.max_retention_days is not None and policy.days_given is not None:
+        most = min(tier.max_retention_days, MAX_RETENTION_DAYS)
+        return _out_of_range("retention_days", policy.days_given, "is not", most)
+    if tier.default_retention_days is not None:
+        most = min(tier.max_retention_days or MAX_RETENTION_DAYS, MAX_RETENTION_DAYS)
+        what = f"tier {tier.tier!r} has default_retention_days"
+        return _out_of_range(what, tier.default_retention_days, most=most)
+    return f"tier {tier.tier!r} says neither how many days it keeps nor how many by default"
+
+
+def _out_of_range(
+    what: str, days: int, verb: str = "which is not", most: int = MAX_RETENTION_DAYS
+) -> str:
+    comma = "," if verb.startswith("which") else ""
+    return f"{what} {days}{comma} {verb} within 1 to {most}"
 
 
 def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:
@@ -94,11 +166,12 @@ def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:
     }
 
 
-def strictest_cutoff(policies: Sequence[Policy], now: datetime) -> datetime:
+def strictest_cutoff(policies: Policies, now: datetime) -> datetime:
     """The cutoff of what is of an unknown customer: that of the shortest policy."""
-    of_tiers = [int(tier["retention_days"]) for tier in _tiers() if tier["retention_days"]]
-    of_customers = [policy.days for policy in policies if policy.days is not None]
-    return midnight(now) - timedelta(days=min(of_tiers + of_customers))
+    days = [tier.retention_days for tier in policies.tiers.values()]
+    days += [policy.days for policy in policies.of_customers]
+    valid = [each for each in days if each is not None and 1 <= each <= MAX_RETENTION_DAYS]
+    return midnight(now) - timedelta(days=min(valid, default=MAX_RETENTION_DAYS))
 
 
 def midnight(instant: datetime) -> datetime:
@@ -131,11 +204,6 @@ def latest(*kept_from: Mapping[int, datetime]) -> dict[int, datetime]:
 
 def _naive(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-def _tiers() -> list[dict[str, str]]:
-    with _TIERS.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _rendered(call: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from orchestration.contract.streams import (
+    MAX_COST_USD,
     MAX_COUNT,
     MAX_ID_LENGTH,
     MAX_RESPONSE_TIME_MS,
@@ -68,6 +69,8 @@ _FLOAT_TYPES = {"FLOAT", "DOUBLE"}
 _NUMBER_KINDS = {
     Kind.KEY,
     Kind.COUNT,
+    Kind.REQUESTS,
+    Kind.COST,
     Kind.INTEGER,
     Kind.UNTRUSTED_TOTAL,
     Kind.MILLISECONDS,
@@ -196,6 +199,15 @@ def _milliseconds(source: str, source_type: str) -> str:
             f"when {whole} {range_} then {whole} end"
         )
     return rounded
+
+
+def _cost(source: str, source_type: str) -> str:
+    """SQL: an amount of US dollars; of a float, what its shortest text says."""
+    # Judged as it was sent, and not as it is rounded.
+    is_positive = f"{_number(source, source_type, 'double')} >= 0"
+    is_bounded = f"{_number(source, source_type, 'decimal(38, 18)')} <= {MAX_COST_USD}"
+    cost = _number(source, source_type, "decimal(38, 12)")
+    return f"case when {is_positive} and {is_bounded} then {cost} end"
 
 
 def _let(name: str, value: str, expression: str) -> str:
@@ -328,6 +340,10 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return _zone(_short(text))
         case Kind.COUNT:
             return integer(f"between 0 and {MAX_COUNT}")
+        case Kind.REQUESTS:
+            return integer(f"between 1 and {MAX_COUNT}")
+        case Kind.COST:
+            return _cost(source, source_type)
         case Kind.INTEGER | Kind.UNTRUSTED_TOTAL:
             return integer()
         case Kind.MILLISECONDS:

@@ -100,6 +100,9 @@ def check_rows(
         else quoted(name)
         for name, _ in stream.lake_columns
     ]
+    if not stream.is_of_customers:
+        values.append("cast(null as bigint) as customer_id")
+        lake_values.append("customer_id")
     retention = "erased" if stream.is_reference else "retention"
     if not stream.is_reference:
         lake_values.append("cast(occurred_at as date) as occurred_date")

@@ -23,7 +23,7 @@ import structlog
 from orchestration.contract.shown import inert_line
 from orchestration.contract.streams import STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.lake import writing
-from orchestration.lake.policy import customer_files
+from orchestration.lake.policy import policy_files
 from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.landing import files
 from orchestration.landing.child import Child, ChildDied, OutOfTime
@@ -219,10 +219,10 @@ class _Landing:
         child = self._child = self._child or self._fork()
         retention = None
         if stream.is_reference:
-            # It may be of customers, whose policies are read again then.
+            # It may be of customers or tiers, whose policies are read again then.
             self._child_knows_retention = False
         elif not self._child_knows_retention:
-            retention = Retention(customer_files(settings, ledger), ledger.kept_from())
+            retention = Retention(policy_files(settings, ledger), ledger.kept_from())
             self._child_knows_retention = True
         deadline = time.monotonic() + settings.landing_timeout_seconds
         child.send(Task(path, stream, retention))

@@ -18,7 +18,7 @@ import duckdb
 
 from orchestration.contract.streams import Stream
 from orchestration.lake import writing
-from orchestration.lake.policy import cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.lake.policy import PolicyFiles, cutoffs, fill_cutoffs, latest, read_policies
 from orchestration.landing import files
 from orchestration.landing.classification import classify, dates_of
 from orchestration.landing.event_times import event_times_of_file
@@ -33,9 +33,9 @@ from orchestration.storage.sql import literal
 
 @dataclass(frozen=True)
 class Retention:
-    """What is kept: the lake files of customers, and what deletions said of each customer."""
+    """What is kept: the lake files of policies, and what deletions said of each customer."""
 
-    customers: Sequence[str]
+    policies: PolicyFiles
     kept_from: Mapping[int, datetime]
 
 
@@ -122,11 +122,11 @@ def _fill_retention(
 
     What was deleted once stays deleted, though the customer's policy may be longer by now.
     """
-    policies = read_policies(connection, retention.customers)
+    policies = read_policies(connection, retention.policies)
     fill_cutoffs(
         connection,
         "retention",
-        latest(cutoffs(policies, settings.clock()), retention.kept_from),
+        latest(cutoffs(policies.of_customers, settings.clock()), retention.kept_from),
     )
 
 

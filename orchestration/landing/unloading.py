@@ -71,6 +71,7 @@ def _unload(settings: Settings, ledger: Ledger, load: Load, failure: str) -> Loa
         conflicting_duplicates=0,
         total_mismatches=0,
         received_in_future=0,
+        unknown_time_zones=0,
         rejected_by_reason={},
         lake_files=(),
     )

@@ -41,6 +41,8 @@ def clean_quarantine(settings: Settings, ledger: Ledger, rule: Rule, *, run_id: 
             if not path.is_file():
                 continue
             folder = path.relative_to(settings.quarantine).parts[0]
+            if folder in STREAMS_BY_NAME and not STREAMS_BY_NAME[folder].is_of_customers:
+                continue
             try:
                 is_changed = folder in _FOLDERS and _take_out(
                     connection, settings, ledger, rule, folder, path, run_id

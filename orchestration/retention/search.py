@@ -72,6 +72,8 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
         for stream in (*REFERENCE_STREAMS, *EVENT_STREAMS):
             paths = verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
             names = [name for name, _ in stream.lake_columns if name.endswith("_name")]
+            if not stream.is_of_customers:
+                continue
             for column in names if stream.is_reference else [stream.identity[-1]]:
                 if not paths:
                     continue
@@ -109,6 +111,9 @@ def words_of(settings: Settings, ledger: Ledger, customer_id: int) -> list[str]:
 
 
 def _rows_of(stream: Stream) -> str:
+    if not stream.is_of_customers:
+        # Of no customer, so of others.
+        return f"(select *, 0 as customer_id from {rows_of(stream)})"
     if stream.is_reference:
         return rows_of(stream)
     return "read_parquet($paths, hive_partitioning = false)"

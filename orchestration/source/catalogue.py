@@ -74,8 +74,11 @@ class Plan:
 
 
 def table_of(settings: Settings, stream: Stream) -> str | None:
-    """The name that the settings give the stream's table; None where it is not read at all."""
-    return settings.postgres_tables.get(stream.name, stream.name)
+    """The name that the settings give the stream's table; None where it is not read at all.
+
+    A table that is called as an optional stream is may be something else of the platform's.
+    """
+    return settings.postgres_tables.get(stream.name, None if stream.is_optional else stream.name)
 
 
 def find(source: Source, name: str) -> tuple[str, str] | None:

@@ -79,7 +79,10 @@ def _check(
 ) -> StreamReport:
     name = catalogue.table_of(settings, stream)
     if name is None:
-        return StreamReport(stream.name, None, None, None, "not read, as set", [], [])
+        why = "not read, as set"
+        if stream.is_optional and stream.name not in settings.postgres_tables:
+            why = "not read: AGENTSTATS_POSTGRES_TABLES names no table for it"
+        return StreamReport(stream.name, None, None, None, why, [], [])
     try:
         with source.transaction():
             found = catalogue.find(source, name)

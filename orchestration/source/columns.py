@@ -26,6 +26,8 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.MODEL: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.ZONE: _TEXTS | {ENUM},
     Kind.COUNT: _NUMBERS | _TEXTS,
+    Kind.REQUESTS: _NUMBERS | _TEXTS,
+    Kind.COST: _NUMBERS | _TEXTS,
     Kind.INTEGER: _NUMBERS | _TEXTS,
     Kind.UNTRUSTED_TOTAL: _NUMBERS | _TEXTS,
     Kind.MILLISECONDS: _NUMBERS | _TEXTS,

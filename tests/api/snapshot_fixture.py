@@ -96,6 +96,8 @@ class Marts:
     """customer, name, tier, retention days"""
     time_zones: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, time zone"""
+    tiers: list[tuple[Any, ...]] = field(default_factory=list)
+    """tier, requests a minute, daily token budget: of those that are not as built in"""
     agents: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent, agent type, name"""
     agent_types: list[tuple[Any, ...]] = field(default_factory=list)
@@ -219,9 +221,16 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             ],
         )
         connection.execute(
-            f"create table marts.retention_policies as from read_csv('{TIERS}', types ="
-            " {'daily_token_budget': 'bigint'})"
+            f"create table marts.tiers as select *, cast(null as bigint) as requests_per_minute"
+            f" from read_csv('{TIERS}', types = {{'daily_token_budget': 'bigint'}})"
         )
+        for tier, requests_per_minute, daily_token_budget in marts.tiers:
+            connection.execute("delete from marts.tiers where tier = ?", [tier])
+            connection.execute(
+                "insert into marts.tiers by name select ? as tier, ? as requests_per_minute,"
+                " ? as daily_token_budget",
+                [tier, requests_per_minute, daily_token_budget],
+            )
         _table(
             connection,
             "agents",

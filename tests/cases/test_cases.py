@@ -20,7 +20,7 @@ import pytest
 from cases.made import ERASED, PERSON, TIED, drop_made
 from installation import Installation
 from orchestration.erase import erase
-from orchestration.lake.policy import customer_files, read_policies
+from orchestration.lake.policy import policy_files, read_policies
 from orchestration.publication.export import export
 from orchestration.retention.search import Proof
 from orchestration.storage.database import connect
@@ -146,8 +146,8 @@ def _look(done: Delivered) -> None:
     for row in installation.marts("select customer_id, tier from marts.customers"):
         done.tiers_in_mart[row["customer_id"]] = row["tier"]
     with closing(connect(installation.settings)) as connection, installation.ledger() as ledger:
-        paths = customer_files(installation.settings, ledger)
-        for policy in read_policies(connection, paths):
+        paths = policy_files(installation.settings, ledger)
+        for policy in read_policies(connection, paths).of_customers:
             done.tiers_in_policy[policy.customer_id] = policy.tier
     landing = installation.home / "landing"
     done.still_waiting = [

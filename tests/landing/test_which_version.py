@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from installation import Installation, usage_event
-from orchestration.lake.policy import customer_files, read_policies
+from orchestration.lake.policy import policy_files, read_policies
 from orchestration.storage.database import connect
 
 
@@ -29,8 +29,8 @@ def test_versions_of_one_time_have_one_winner_whatever_came_first(
         for row in installation.marts("select customer_id, tier from marts.customers")
     }
     with installation.ledger() as ledger, closing(connect(installation.settings)) as connection:
-        policies = read_policies(connection, customer_files(installation.settings, ledger))
-    assert {policy.customer_id: policy.tier for policy in policies} == in_marts
+        policies = read_policies(connection, policy_files(installation.settings, ledger))
+    assert {policy.customer_id: policy.tier for policy in policies.of_customers} == in_marts
     assert in_marts[1] == in_marts[2]
     (usage,) = installation.marts("select output_tokens::bigint as n from marts.customer_daily")
     assert usage["n"] == 427

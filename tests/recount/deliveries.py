@@ -124,14 +124,16 @@ class Outcome:
 class Truth:
     """Everything that counts after loading a landing folder.
 
-    `agents` and `agent_types` are keyed by (customer_id, id), `customers` by id; each value is the
-    newest reference row as a mapping from column to value.
+    `agents` and `agent_types` are keyed by (customer_id, id), `customers` by id, `tiers` by name,
+    of those that were delivered; each value is the newest reference row as a mapping from column to
+    value.
     """
 
     events: list[UsageEvent]
     scans: list[Scan]
     ratings: list[Rating]
     customers: Mapping[int, Mapping[str, Any]]
+    tiers: Mapping[str, Mapping[str, Any]]
     agents: Mapping[tuple[int, int], Mapping[str, Any]]
     agent_types: Mapping[tuple[int, int], Mapping[str, Any]]
     files: list[FileCount]
@@ -141,7 +143,7 @@ class Truth:
 
     def retention_days(self, customer_id: int) -> int | None:
         """Days kept for the customer; null when it has no row or an invalid policy."""
-        return days_kept(self.customers.get(customer_id))
+        return days_kept(self.customers.get(customer_id), self.tiers)
 
     def kept_at(self, now: datetime) -> Truth:
         """What is left of events, scans and ratings when everything past its retention went."""
@@ -158,16 +160,30 @@ class Truth:
         )
 
 
-def days_kept(customer: Mapping[str, Any] | None) -> int | None:
-    """Effective retention of a customers row in days; null means nothing is cut off."""
+def days_kept(
+    customer: Mapping[str, Any] | None, tiers: Mapping[str, Mapping[str, Any]]
+) -> int | None:
+    """Effective retention of a customers row in days; null means nothing is cut off.
+
+    `tiers` are those that were delivered: they stand in for built-in ones of their name.
+    """
     if customer is None:
         return None
-    if customer["tier"] != "enterprise":
-        return DAYS_KEPT_BY_TIER.get(customer["tier"] or "")
-    days: int | None = customer["retention_days"]
-    if days is None:
-        return ENTERPRISE_DEFAULT_DAYS
-    return days if 1 <= days <= LONGEST_RETENTION_DAYS else None
+    name, own = customer["tier"] or "", customer["retention_days"]
+    if name in tiers:
+        tier = tiers[name]
+        fixed, most = tier["retention_days"], tier["max_retention_days"]
+        by_default = tier["default_retention_days"]
+    else:
+        fixed = DAYS_KEPT_BY_TIER.get(name)
+        most = LONGEST_RETENTION_DAYS if name == "enterprise" else None
+        by_default = ENTERPRISE_DEFAULT_DAYS if name == "enterprise" else None
+    longest = LONGEST_RETENTION_DAYS
+    if fixed is None:
+        longest = min(longest, longest if most is None else most)
+        # A tier that sets no bound gives its customers no days of their own.
+        fixed = by_default if own is None or most is None else own
+    return fixed if fixed is not None and 1 <= fixed <= longest else None
 
 
 def kept_from(now: datetime, days: int) -> datetime:
@@ -182,7 +198,7 @@ class _Counting:
 
     read_parquet: ReadParquet
     now: datetime = _NEVER
-    references: dict[str, dict[tuple[int, ...], dict[str, Any]]] = field(
+    references: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in REFERENCE_STREAMS}
     )
     given: dict[tuple[int, str], tuple[tuple[Any, ...], Any]] = field(default_factory=dict)
@@ -205,7 +221,7 @@ class _Counting:
     ) -> Outcome:
         """What became of a row of events that was just taken or refused."""
         customer_id = _readable(stream, written, "customer_id")
-        days = days_kept(self.references["customers"].get((customer_id,)))
+        days = self.days_kept(customer_id)
         known: list[dict[str, Any]] = []
         content: dict[str, Any] = {}
         is_mismatch = False
@@ -246,6 +262,14 @@ class _Counting:
             self.winners[stream][key] = row
         return False
 
+    def tiers(self) -> dict[str, dict[str, Any]]:
+        """The newest row of each tier that was delivered."""
+        return {key[0]: row for key, row in self.references["tiers"].items()}
+
+    def days_kept(self, customer_id: int | None) -> int | None:
+        """Days kept of the customer, by what was delivered so far."""
+        return days_kept(self.references["customers"].get((customer_id,)), self.tiers())
+
     def customers(self) -> dict[int, dict[str, Any]]:
         """The newest row of each customer, with what older ones gave and it leaves out."""
         return {
@@ -279,7 +303,7 @@ class _Counting:
             return "updated_in_future" if (row["updated_at"] or _NEVER) > latest else None
         if row["occurred_at"] > latest:
             return "occurred_in_future"
-        days = days_kept(self.references["customers"].get((row["customer_id"],)))
+        days = self.days_kept(row["customer_id"])
         if days is not None and row["occurred_at"] < kept_from(self.now, days):
             return "expired"
         return None
@@ -380,6 +404,7 @@ def _truth(
         scans=[_scan(row, threshold) for row in state.winners["audit_events"].values()],
         ratings=[_rating(row) for row in state.winners["feedback_events"].values()],
         customers=state.customers(),
+        tiers=state.tiers(),
         agents={(key[0], key[1]): row for key, row in references["agents"].items()},
         agent_types={(key[0], key[1]): row for key, row in references["agent_types"].items()},
         files=files,
@@ -429,7 +454,9 @@ def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
         return None
 
 
-def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[int, ...]:
+def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    if stream == "tiers":
+        return (row["tier"],)
     if stream == "customers":
         return (row["customer_id"],)
     return (row["customer_id"], row["agent_id" if stream == "agents" else "agent_type_id"])

@@ -14,6 +14,7 @@ from uuid import UUID
 
 LARGEST_ID = 2**63 - 1
 LARGEST_COUNT = 10**12
+LARGEST_COST = 10**9
 LONGEST_IDENTITY = 128
 LONGEST_TEXT = 256
 LONGEST_RESPONSE_MS = 86_400_000
@@ -230,6 +231,14 @@ def response_time_ms(cell: object) -> int:
     return int(value + Fraction(1, 2))
 
 
+def cost_usd(cell: object) -> Decimal:
+    """An amount from 0 to 10^9, rounded half away from zero to 12 decimals."""
+    value = number(cell)
+    if not 0 <= value <= LARGEST_COST:
+        raise Invalid
+    return Decimal(int(value * 10**12 + Fraction(1, 2))).scaleb(-12)
+
+
 def score(cell: object) -> Fraction:
     """A number from 0 to 1."""
     value = number(cell)
@@ -322,6 +331,17 @@ def untrusted_total(cell: object) -> int:
 
 
 STREAMS: dict[str, tuple[Column, ...]] = {
+    "tiers": (
+        Column("tier", True, label),
+        Column("retention_days", False, any_integer),
+        Column("default_retention_days", False, any_integer),
+        Column("max_retention_days", False, any_integer),
+        Column("daily_token_budget", False, token_count),
+        Column("requests_per_minute", False, between(1, LARGEST_COUNT)),
+        Column("max_running_agents", False, token_count),
+        Column("agent_hour_usd", False, cost_usd),
+        Column("updated_at", False, timestamp),
+    ),
     "customers": (
         Column("customer_id", True, positive_id),
         Column("customer_name", False, label),
@@ -383,4 +403,4 @@ STREAMS: dict[str, tuple[Column, ...]] = {
 }
 """The columns of each stream in the contract's order; reference streams come first."""
 
-REFERENCE_STREAMS = ("customers", "agents", "agent_types")
+REFERENCE_STREAMS = ("tiers", "customers", "agents", "agent_types")

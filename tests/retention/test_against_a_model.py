@@ -16,23 +16,44 @@ from retention.lakes import Lake
 from retention.test_nightly_deletes import customer
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DAYS = {"free": 7, "starter": 30, "pro": 90}
+# Of all customers of a tier, by default, and at most where they have their own.
+Days = tuple[int | None, int | None, int | None]
+BUILT_IN: dict[str, Days] = {
+    "free": (7, None, None),
+    "starter": (30, None, None),
+    "pro": (90, None, None),
+    "enterprise": (None, 365, 2557),
+}
 
 
 @dataclass
 class Model:
     """What should be kept, by the contract: each event by its id, each rejected row by its time."""
 
-    days: dict[int, int] = field(default_factory=dict)
+    customers: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The tier of each customer, and the days of its own."""
+    tiers: dict[str, Days] = field(default_factory=lambda: dict(BUILT_IN))
     events: dict[tuple[int, str], datetime] = field(default_factory=dict)
     expired: list[tuple[int, datetime]] = field(default_factory=list)
     never_again: dict[int, datetime] = field(default_factory=dict)
     deleted: Counter[tuple[int, str]] = field(default_factory=Counter)
 
+    def days_of(self, customer_id: int) -> int | None:
+        """None where nothing is to be deleted."""
+        if customer_id not in self.customers:
+            return None
+        tier, own = self.customers[customer_id]
+        fixed, by_default, most = self.tiers.get(tier, (None, None, None))
+        if fixed is not None:
+            return fixed
+        if most is not None:
+            return own if own <= most else None
+        return by_default
+
     def kept_from(self, customer_id: int, now: datetime) -> datetime:
         first = datetime.min.replace(tzinfo=UTC)
-        if customer_id in self.days:
-            day = now.date() - timedelta(days=self.days[customer_id])
+        if (days := self.days_of(customer_id)) is not None:
+            day = now.date() - timedelta(days=days)
             first = datetime.combine(day, time.min, tzinfo=UTC)
         return max(first, self.never_again.get(customer_id, first))
 
@@ -62,7 +83,12 @@ customers = st.sampled_from([1, 2, 3])
 # Seconds around midnight, and any time of the day.
 seconds = st.one_of(st.sampled_from([0, 1, 86_399]), st.integers(0, 86_399))
 actions = st.one_of(
-    st.tuples(st.just("tier"), customers, st.sampled_from([*DAYS, "enterprise"])),
+    st.tuples(st.just("customer"), customers, st.sampled_from([*BUILT_IN, "trial"])),
+    st.tuples(
+        st.just("tier"),
+        st.sampled_from(["free", "pro", "enterprise", "trial"]),
+        st.tuples(*[st.none() | st.integers(1, 40)] * 3),
+    ),
     st.tuples(
         st.just("events"),
         st.lists(
@@ -91,16 +117,24 @@ def test_every_history_leaves_what_the_model_keeps(history: list[tuple[object, .
         deliveries: list[list[tuple[int, int]]] = []
         for number, (action, *given_values) in enumerate([*history, ("delete",)]):
             lake.now = now.isoformat()
+            updated = {"updated_at": (START + timedelta(seconds=number)).isoformat()}
             if action == "tier":
+                tier, days_of_it = given_values
+                assert isinstance(tier, str) and isinstance(days_of_it, tuple)
+                names = ("retention_days", "default_retention_days", "max_retention_days")
+                given_days = dict(zip(names, days_of_it, strict=True))
+                lake.drop("tiers", [{"tier": tier, **given_days, **updated}])
+                lake.land()
+                model.tiers[tier] = days_of_it
+            elif action == "customer":
                 customer_id, tier = given_values
                 assert isinstance(customer_id, int) and isinstance(tier, str)
                 days = 1 + number * 5
-                updated = {"updated_at": (START + timedelta(seconds=number)).isoformat()}
                 lake.drop(
                     "customers", [customer(customer_id, tier, retention_days=days, **updated)]
                 )
                 lake.land()
-                model.days[customer_id] = DAYS.get(tier, days)
+                model.customers[customer_id] = (tier, days)
             elif action in {"events", "again"}:
                 if action == "events":
                     (drawn,) = given_values

@@ -24,7 +24,7 @@ select
     customer_of_the_key.customer_name,
     customer_of_the_key.tier,
     customer_of_the_key.retention_days,
-    retention_policies.daily_token_budget,
+    tiers.daily_token_budget,
     coalesce(
         customer_of_the_key.data_from, cast(accepted_by_quarter_hour.first_event_at as date) + 1
     ) as data_from,
@@ -34,4 +34,4 @@ select
         as newest_event_at,
 from accepted_by_quarter_hour
 left join customer_of_the_key on true
-left join marts.retention_policies on customer_of_the_key.tier = retention_policies.tier
+left join marts.tiers on customer_of_the_key.tier = tiers.tier

@@ -75,7 +75,7 @@ def deliveries() -> Truth:
         PRO: {"tier": "pro", "retention_days": None},
         FREE: {"tier": "free", "retention_days": None},
     }
-    return Truth(events, scans, given, tiers, {}, {}, [], [], {}, [])
+    return Truth(events, scans, given, tiers, {}, {}, {}, [], [], {}, [])
 
 
 def marts_of(truth: Truth) -> Marts:

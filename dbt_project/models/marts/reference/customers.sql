@@ -4,8 +4,8 @@ customers as (
     select * from {{ ref('stg_customers') }}
 ),
 
-retention_policies as (
-    select * from {{ ref('retention_policies') }}
+tiers as (
+    select * from {{ ref('tiers') }}
 ),
 
 customers_with_policy as (
@@ -14,7 +14,7 @@ customers_with_policy as (
         customers.customer_name,
         customers.tier,
         customers.time_zone,
-        {{ retention_days('retention_policies', 'customers') }} as retention_days,
+        {{ retention_days('tiers', 'customers') }} as retention_days,
         customers.created_at,
         customers.updated_at,
         -- Filled in by publication: a model reads no clock, and not what retention has deleted.
@@ -24,7 +24,7 @@ customers_with_policy as (
         cast(null as timestamp) as first_event_at,
         cast(null as timestamp) as newest_event_at
     from customers
-    left join retention_policies on customers.tier = retention_policies.tier
+    left join tiers on customers.tier = tiers.tier
 )
 
 select * from customers_with_policy
