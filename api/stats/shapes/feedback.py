@@ -1,6 +1,6 @@
 """Ratings, also by load, and agent types side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from api.errors import MOST_ROWS
 from api.questions.engine import Engine
@@ -45,6 +45,7 @@ def feedback_by_agent_type(engine: Engine, window: Window, page: Page) -> Rows:
     answer = by(engine, window, page, "agent_type_id", RATINGS, "rating_count")
     named = named_by(engine, "agent_type_id", answer.groups)
     by_load = _ratings_by_load(engine, window, answer.groups)
+    compared = _compared_loads(engine, by_load)
     ranges = {bucket: instances for bucket, _, instances in engine.reference("load_buckets")}
 
     def row(group: Group, figures: Figures) -> Row:
@@ -58,7 +59,7 @@ def feedback_by_agent_type(engine: Engine, window: Window, page: Page) -> Rows:
             found[f"{bucket}_instances_range"] = ranges[bucket]
             found[f"{bucket}_avg_rating"] = metric_of(of_load, "average_rating")
             found[f"{bucket}_count"] = of_load["rating_count"]
-        return found | _compared_loads(engine, by_load, group[0])
+        return found | compared(group[0])
 
     return listed(answer, row)
 
@@ -82,7 +83,7 @@ def agent_type_comparison(engine: Engine, window: Window, page: Page) -> Rows:
         number: (name, model)
         for number, name, model in engine.reference_of("names_of_agent_types", ids)
     }
-    by_load = _ratings_by_load(engine, window, answer.groups)
+    compared = _compared_loads(engine, _ratings_by_load(engine, window, answer.groups))
     most_used = _most_used_models(engine, window)
 
     def row(group: Group, figures: Figures) -> Row:
@@ -101,7 +102,7 @@ def agent_type_comparison(engine: Engine, window: Window, page: Page) -> Rows:
             "feedback_count": figures["rating_count"],
             "average_rating": metric_of(figures, "average_rating"),
         }
-        return found | _compared_loads(engine, by_load, group[0])
+        return found | compared(group[0])
 
     return listed(answer, row)
 
@@ -129,15 +130,20 @@ def _ratings_by_load(
 
 
 def _compared_loads(
-    engine: Engine, by_load: dict[tuple[int, str], Figures], agent_type_id: int
-) -> Row:
-    """What rating_degrades_at_load is decided from."""
+    engine: Engine, by_load: dict[tuple[int, str], Figures]
+) -> Callable[[int], Row]:
+    """What rating_degrades_at_load is decided from, by agent type."""
     least = {bucket: instances for bucket, instances, _ in engine.reference("load_buckets")}
-    row: Row = {f"{bucket}_min_instances": least[bucket] for bucket in LOAD_BUCKETS[1:]}
-    for bucket in LOAD_BUCKETS:
-        of_load = by_load[agent_type_id, bucket]
-        row[f"{bucket}_rating_counts"] = [of_load[name] for name in STARS]
-    return row
+    of_every_type = {f"{bucket}_min_instances": least[bucket] for bucket in LOAD_BUCKETS[1:]}
+
+    def compared(agent_type_id: int) -> Row:
+        row: Row = dict(of_every_type)
+        for bucket in LOAD_BUCKETS:
+            of_load = by_load[agent_type_id, bucket]
+            row[f"{bucket}_rating_counts"] = [of_load[name] for name in STARS]
+        return row
+
+    return compared
 
 
 def _most_used_models(engine: Engine, window: Window) -> dict[int, str]:

@@ -3,13 +3,16 @@
 import csv
 import io
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from api.errors import MOST_ROWS, Busy
 from api.queries.queues import MOST_WAITING, QueryQueues
+from api.snapshots import Lease
 from service_fixture import Service, StartService
 from snapshot_fixture import ACME, BOREAL, DAILY, QUARTER_HOURLY, Marts, publish
 
@@ -80,6 +83,26 @@ def test_a_list_has_the_greatest_rows_and_says_how_many_there_are(
     assert (len(by_type), "E50" in by_type, "E51" in by_type) == (MOST_ROWS, False, True)
     assert answer.json()["pii_redactions"]["total"] == GROUPS * (GROUPS + 1) // 2
     assert answer.headers["X-Total-Rows"] == str(GROUPS)
+
+
+def test_a_list_takes_no_query_for_each_of_its_rows(
+    start: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand rows take as many queries as a handful."""
+    publish_many(tmp_path)
+    service = start(rows_cache_mb=0)
+    real = Lease.tuples
+    queries: list[str] = []
+
+    def counted(lease: Lease, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        queries.append(sql)
+        return real(lease, sql, parameters)
+
+    monkeypatch.setattr(Lease, "tuples", counted)
+    for path in LISTS:
+        queries.clear()
+        assert service.get(path).status_code == 200, path
+        assert 0 < len(queries) < 10, path
 
 
 def test_a_list_that_is_whole_says_nothing(service: Service) -> None:
