@@ -1,14 +1,17 @@
-# Every target sets up what it needs, from Python 3.11 and make alone. `make help` lists them.
+# Every target sets up what it needs, from Python 3.11 to 3.13 and make alone. `make help` lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
 
+# Where an environment has its packages, whichever of those Pythons made it.
+SITE_PACKAGES = lib/$(notdir $(wildcard .venv/lib/python3.*))/site-packages
+
 # pip reads the lock with hashes; the project itself is installed in place, with the locked build
-# back end. The dbt project is parsed once, so that Dagster finds its manifest.
+# back end.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "agentstats needs Python 3.11: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "agentstats needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -62,6 +65,18 @@ $(CLIENTS)/.ready: tests/clients/requirements.lock tests/clients/package-lock.js
 test-clients: $(CLIENTS)/.ready ## Generated Python and TypeScript clients of openapi.json, used on a server
 	$(BIN)/pytest --numprocesses 0 -m clients tests/clients $(TEST_ARGS)
 
+.PHONY: wheel
+wheel: $(READY) ## build/wheel/agentstats-….whl: the product in one file; needs no network
+	rm -rf build/lib build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index \
+		--wheel-dir build/wheel .
+	rm -rf build/lib build/bdist.*
+	@ls build/wheel/*.whl
+
+.PHONY: test-wheel
+test-wheel: wheel ## The wheel, installed apart from the checkout, and a checkout: both read-only
+	$(BIN)/pytest --numprocesses $(WORKERS) -m wheel tests/wheel $(TEST_ARGS)
+
 .PHONY: test-dagster
 test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: dead workers, sensors, alerts
 	$(BIN)/pytest --numprocesses 0 -m daemon $(TEST_ARGS)
@@ -77,7 +92,7 @@ SPARK := build/spark-env
 $(SPARK)/.ready: requirements-spark.lock $(READY)
 	tests/spark/install_java.sh
 	$(PYTHON) -m venv --without-pip --clear $(SPARK)
-	echo $(CURDIR)/.venv/lib/python3.11/site-packages > $(SPARK)/lib/python3.11/site-packages/product.pth
+	echo $(CURDIR)/.venv/$(SITE_PACKAGES) > $(SPARK)/$(SITE_PACKAGES)/product.pth
 	$(BIN)/pip --python $(SPARK)/bin/python install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	$(BIN)/pip --python $(SPARK)/bin/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -124,7 +139,7 @@ BENCH := build/bench
 $(BENCH)/.ready: benchmarks/requirements.lock $(READY)
 	$(PYTHON) -m venv --clear $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
-	echo $(CURDIR)/.venv/lib/python3.11/site-packages > $(BENCH)/lib/python3.11/site-packages/product.pth
+	echo $(CURDIR)/.venv/$(SITE_PACKAGES) > $(BENCH)/$(SITE_PACKAGES)/product.pth
 	@touch $@
 
 .PHONY: bench

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+from api.installation import default_home, environment_file
 
 
 class ServingSettings(BaseSettings):
@@ -14,12 +14,12 @@ class ServingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="AGENTSTATS_",
-        env_file=CHECKOUT / ".env",
+        env_file=environment_file(),
         extra="ignore",
     )
 
     home: Path = Field(
-        default=CHECKOUT / "data",
+        default_factory=default_home,
         description="Folder of everything that is stored: snapshots, keys, landing, lake.",
     )
     now: datetime | None = Field(

@@ -18,12 +18,14 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from api.installation import parsed_ahead
 from orchestration.publication.descriptions import Description, read_descriptions
 from orchestration.publication.metrics import Metric, read_metrics
-from orchestration.settings import CHECKOUT, PREFIX, Settings
+from orchestration.settings import PREFIX, Settings
 from orchestration.warehouse import dbt
 
-DOCS = CHECKOUT / "docs"
+DOCS = Path(__file__).resolve().parent
+CHECKOUT = DOCS.parent
 
 _SOURCE = "<!-- Written by docs/reference_pages.py: `make docs` writes it anew. -->\n"
 
@@ -105,9 +107,10 @@ def settings_page() -> str:
     )
     return (
         f"# Settings\n\n{_SOURCE}\n"
-        "Settings come from the environment, or from `.env` in the folder that a command is run\n"
-        "in; the environment wins. An unknown or wrong one ends every command with 2 and a line\n"
-        "that names it. [.env.example](../.env.example) has them all, ready to copy.\n\n"
+        "Settings come from the environment, or from `.env` in the checkout (installed from a\n"
+        "wheel: in the folder that a command is run in); the environment wins.\n"
+        "An unknown or wrong one ends every command with 2 and a line that names it.\n"
+        "[.env.example](../.env.example) has them all, ready to copy.\n\n"
         f"| setting | allowed | default | meaning |\n|---|---|---|---|\n{rows}"
     )
 
@@ -152,13 +155,13 @@ def _allowed(field: FieldInfo) -> str:
 
 def _default(name: str, field: FieldInfo) -> str:
     if name == "home":
-        return "`data` in the checkout"
+        return "`data` in the checkout; installed from a wheel: `~/.local/share/agentstats`"
     return "unset" if field.default is None else f"`{field.default}`"
 
 
 def pages() -> dict[Path, str]:
     """The text of each generated page, by its path. Parses the dbt project if it changed."""
-    descriptions = read_descriptions(dbt.prepare_manifest())
+    descriptions = read_descriptions(dbt.parse_into(parsed_ahead()))
     makers: dict[Path, Callable[[], str]] = {
         DOCS / "metrics.md": lambda: metrics_page(read_metrics()),
         DOCS / "marts.md": lambda: marts_page(descriptions),

@@ -8,9 +8,11 @@ from orchestration.clock.history import dagster_history
 from orchestration.clock.schedules import hourly, hourly_schedule, nightly, nightly_schedule
 from orchestration.clock.sensors import data_stops, files_arrive, runs_fail
 from orchestration.clock.writer import Writer
+from orchestration.settings import read_settings
+from orchestration.warehouse.dbt import manifest_path
 
 defs = dg.Definitions(
-    assets=[*build_assets(), dagster_history],
+    assets=[*build_assets(manifest_path(read_settings())), dagster_history],
     asset_checks=[freshness_checks],
     jobs=[hourly, nightly],
     schedules=[hourly_schedule, nightly_schedule],

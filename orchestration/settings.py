@@ -13,12 +13,12 @@ from dotenv import dotenv_values
 from pydantic import Field, Json, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from api.installation import environment_file
 from api.settings import ServingSettings
 from orchestration.contract.source_url import SourceUrl, parse_url
 from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.errors import WRONG_SETTINGS, AgentstatsError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "AGENTSTATS_"
 
 
@@ -301,14 +301,14 @@ def _refuse_unknown(given: Mapping[str, object], known: set[str], what: str) -> 
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from the environment, and from `.env` in the checkout where that is silent.
+    """Settings from the environment, and from `.env` where that is silent.
 
     Raises `SettingsError` that names every variable that is unknown or wrong.
     """
     given = {
         **{
             key: value
-            for key, value in dotenv_values(CHECKOUT / ".env").items()
+            for key, value in dotenv_values(environment_file()).items()
             if value is not None
         },
         **(os.environ if environment is None else environment),

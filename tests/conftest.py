@@ -8,15 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from api.installation import parsed_ahead
 from first_run import Drop, FirstRun, copy_first_run
 from installation import Installation
+from orchestration.warehouse import dbt
 from published_demo import PublishedDemo, make_published_demo
 
 NOW = "2026-03-01T12:00:00Z"
 
 # What needs more than the checkout, by marker; what runs whole jobs, demos and processes that are
 # killed, by path; and what does not, beside it.
-NEEDS_MORE = {"bench", "browser", "clients", "daemon", "postgres", "spark", "traces", "versions"}
+NEEDS_MORE = {
+    "bench",
+    "browser",
+    "clients",
+    "daemon",
+    "postgres",
+    "spark",
+    "traces",
+    "versions",
+    "wheel",
+}
 SLOW = {
     "cases",
     "cli",
@@ -68,6 +80,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if takes_jobs or any(item.get_closest_marker(name) for name in NEEDS_MORE):
             item.add_marker("slow")
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def project_parsed_ahead() -> None:
+    """The dbt project is parsed once, and not in the home folder of each test."""
+    dbt.parse_into(parsed_ahead())
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class StepContext:
 def run_plainly(settings: Settings, name: str, run_id: str, *, full_refresh: bool) -> JobOutcome:
     """Run the steps of a job up to the first that fails, as Dagster does by
     `orchestration.cli.in_process`."""
-    dbt.prepare_manifest()
+    dbt.prepare_manifest(settings)
     run = SimpleNamespace(run_id=run_id, job_name=name, tags=TAGS_OF_COMMAND_LINE)
     context = cast(dg.InitResourceContext, SimpleNamespace(run=run, instance=...))
     try:

@@ -1,1 +1,1 @@
-"""The measures, dimensions and metrics that `dbt_project/metrics.yml` declares. Imports nothing."""
+"""The measures, dimensions and metrics that `dbt_project/metrics.yml` declares. No SQL."""

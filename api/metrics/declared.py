@@ -3,14 +3,13 @@
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from api.installation import dbt_project
 from api.metrics.ratio import Ratio, exact_ratio
 
-DECLARATION = Path(__file__).resolve().parents[2] / "dbt_project" / "metrics.yml"
 Sums = Mapping[str, int]
 """Sums of measures over the rows that a figure is about, by the names of the measures."""
 
@@ -144,7 +143,7 @@ class Declared:
 @functools.cache
 def declared() -> Declared:
     """The declaration of this installation. Raises WrongDeclaration if it contradicts itself."""
-    return read_declaration(DECLARATION.read_text(encoding="utf-8"))
+    return read_declaration((dbt_project() / "metrics.yml").read_text(encoding="utf-8"))
 
 
 def read_declaration(text: str) -> Declared:

@@ -39,7 +39,11 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Usage and metrics warehouse for fleets of AI agents."""
+    """Usage and metrics warehouse for fleets of AI agents.
+
+    Data is in AGENTSTATS_HOME; where that is unset, in `data` of the checkout, or in
+    ~/.local/share/agentstats if it was installed from a wheel.
+    """
 
 
 for command in (

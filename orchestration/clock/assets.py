@@ -29,7 +29,7 @@ from orchestration.monitoring.problems import (
 )
 from orchestration.retention.nightly import delete_expired
 from orchestration.warehouse import reconciliation, warehouse_file
-from orchestration.warehouse.dbt import MANIFEST, NodeResult
+from orchestration.warehouse.dbt import NodeResult
 
 SNAPSHOT = dg.AssetKey("snapshot")
 RETENTION = dg.AssetKey("retention")
@@ -164,11 +164,11 @@ def recount(writer: Writer) -> reconciliation.Reconciliation:
     return proof
 
 
-def build_assets(manifest: Path = MANIFEST) -> list[Any]:
-    """Every asset. `manifest` is what dbt makes of its project; `make` prepares it."""
+def build_assets(manifest: Path) -> list[Any]:
+    """Every asset. `manifest` is what dbt makes of its project; `prepare_manifest` makes it."""
     if not manifest.exists():
         raise FileNotFoundError(
-            f"{manifest} is not there: `make dagster`, or any `agentstats run`, prepares it"
+            f"{manifest} is not there: `agentstats dagster`, or any `agentstats run`, prepares it"
         )
     translator = Translator()
     events = DbtEvents(manifest, translator)

@@ -57,7 +57,7 @@ retention:
 
 def prepare_dagster(settings: Settings) -> Path:
     """Make what Dagster needs before it can load the definitions. Returns its home folder."""
-    dbt.prepare_manifest()
+    dbt.prepare_manifest(settings)
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     config = _INSTANCE_YAML.format(

@@ -15,16 +15,17 @@ from datetime import UTC, datetime, time, timedelta
 import duckdb
 from jinja2 import Template
 
+from api.installation import dbt_project
 from orchestration.contract.streams import CUSTOMERS, MAX_RETENTION_DAYS, TIERS, Stream
 from orchestration.lake.names import rows_of
 from orchestration.lake.verified import verified_paths
-from orchestration.settings import CHECKOUT, Settings
+from orchestration.settings import Settings
 from orchestration.storage.database import pattern_of
 from orchestration.storage.ledger import Ledger
 from orchestration.storage.sql import literal
 
-_MACROS = CHECKOUT / "dbt_project" / "macros"
-_BUILT_IN_TIERS = CHECKOUT / "dbt_project" / "seeds" / "retention_policies.csv"
+_MACROS = dbt_project() / "macros"
+_BUILT_IN_TIERS = dbt_project() / "seeds" / "retention_policies.csv"
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def write(target: Path, settings: Settings, ledger: Ledger, info: Info) -> int:
     """Copy every mart, sorted, into a new file. Returns the number of rows of all marts."""
     with _attached(target, settings) as connection:
         connection.execute("create schema snapshot.marts")
-        descriptions = read_descriptions(dbt.prepare_manifest())
+        descriptions = read_descriptions(dbt.prepare_manifest(settings))
         rows = sum(
             _copy_sorted(connection, table, ledger, info)
             for table in _marts(connection, descriptions)
@@ -189,7 +189,7 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
         ).fetchall()[0]
         if deletion_seq != info.deletion_seq:
             raise NotReusable("something was deleted since, and deleted rows leave their bytes")
-        descriptions = read_descriptions(dbt.prepare_manifest())
+        descriptions = read_descriptions(dbt.prepare_manifest(settings))
         tables = _marts(connection, descriptions)
         _refuse_other_columns(connection, tables)
         streams = {table: descriptions[table].meta.get("stream") for table in tables}

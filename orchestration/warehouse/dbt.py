@@ -9,23 +9,23 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from api.installation import dbt_project, parsed_ahead, project_root
 from orchestration.errors import AgentstatsError
-from orchestration.settings import CHECKOUT, Settings
+from orchestration.settings import Settings
 from orchestration.warehouse.spark.connection import profile_variables
 
-PROJECT = CHECKOUT / "dbt_project"
-# Not `target` itself: a dbt command that somebody gives by hand writes its own manifest there.
-TARGET = PROJECT / "target" / "agentstats"
-MANIFEST = TARGET / "manifest.json"
+PROJECT = dbt_project()
 
 _DECISIVE_FOLDERS = ("models", "macros", "seeds", "data_tests")
 _DECISIVE_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
 
+_MANIFEST = "manifest.json"
 _PARSED = "partial_parse.msgpack"
 _PARSED_FROM = "parsed_from"
 
@@ -60,7 +60,7 @@ class NodeResult:
 def project_fingerprint() -> str:
     """A hash of everything that decides what the models compute, and of nothing that a dbt command
     leaves in the project's folder."""
-    digest = hashlib.sha256((CHECKOUT / "profiles.yml").read_bytes())
+    digest = hashlib.sha256((project_root() / "profiles.yml").read_bytes())
     files = [PROJECT / "dbt_project.yml"]
     for folder in _DECISIVE_FOLDERS:
         files += sorted(
@@ -72,13 +72,41 @@ def project_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def prepare_manifest() -> Path:
+def prepare_manifest(settings: Settings) -> Path:
     """Parse the project unless that was done since it last changed. Returns the manifest's path.
 
     It is the one for DuckDB: what the models mean is the same on every engine.
     """
-    _parse(TARGET, ["--target", "duckdb"], project_fingerprint())
-    return MANIFEST
+    return parse_into(_parsed_for_duckdb(settings))
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Where `prepare_manifest` finds or makes the manifest. Parses nothing."""
+    return _parsed_for_duckdb(settings) / _MANIFEST
+
+
+def parse_into(folder: Path) -> Path:
+    """Parse the project for DuckDB, unless the folder has that. Returns the manifest's path.
+
+    With `api.installation.parsed_ahead()` it is done once for all home folders.
+    """
+    _parse(folder, ["--target", "duckdb"], _parsed_from("duckdb"))
+    return folder / _MANIFEST
+
+
+def _parsed_for_duckdb(settings: Settings) -> Path:
+    """What was parsed ahead, where it is of this project and this dbt; else the home folder's."""
+    ahead = parsed_ahead()
+    if _is_parsed(ahead, _parsed_from("duckdb")):
+        return ahead
+    return settings.dbt_target / "duckdb"
+
+
+def _parsed_from(engine: str) -> str:
+    """What a parse follows from: the project, and dbt, whose macros and forms are in it too."""
+    packages = ("dbt-core", "dbt-adapters", f"dbt-{engine}")
+    versions = [f"{package} {metadata.version(package)}" for package in packages]
+    return " ".join([project_fingerprint(), *versions])
 
 
 def _parse(folder: Path, arguments: Sequence[str], parsed_from: str) -> Path:
@@ -90,16 +118,13 @@ def _parse(folder: Path, arguments: Sequence[str], parsed_from: str) -> Path:
         with (folder / ".parsing.lock").open("w") as place:
             fcntl.flock(place, fcntl.LOCK_EX)
             if not _is_parsed(folder, parsed_from):
-                _invoke(
-                    ["parse", "--target-path", str(folder), "--no-partial-parse", *arguments],
-                    manifest=None,
-                )
+                _invoke(["parse", "--no-partial-parse", *arguments], folder=folder, manifest=None)
                 (folder / _PARSED_FROM).write_text(parsed_from)
     return folder / _PARSED
 
 
 def _is_parsed(folder: Path, parsed_from: str) -> bool:
-    files = [folder / name for name in (MANIFEST.name, _PARSED, _PARSED_FROM)]
+    files = [folder / name for name in (_MANIFEST, _PARSED, _PARSED_FROM)]
     return all(file.exists() for file in files) and files[-1].read_text() == parsed_from
 
 
@@ -166,31 +191,36 @@ def built_once(settings: Settings) -> list[tuple[str, str]]:
 def _relations(settings: Settings) -> list[dict[str, Any]]:
     """The models and seeds, as the manifest has them."""
     with _environment(**_profile(settings)):
-        nodes = json.loads(_parsed(settings).with_name(MANIFEST.name).read_text())["nodes"].values()
+        nodes = json.loads(_parsed(settings).with_name(_MANIFEST).read_text())["nodes"].values()
     return [node for node in nodes if node["resource_type"] in {"model", "seed"}]
 
 
 def _invoke_parsed(settings: Settings, arguments: Sequence[str]) -> Any:
     """Run dbt on the settings' engine, without parsing anew."""
     from dbt.contracts.graph.manifest import Manifest
+    from dbt.contracts.graph.nodes import SeedNode
 
-    arguments = [*arguments, "--target", settings.engine, "--target-path", str(settings.dbt_target)]
+    arguments = [*arguments, "--target", settings.engine]
     with _environment(**_profile(settings)):
         manifest = Manifest.from_msgpack(_parsed(settings).read_bytes())
+        # dbt looks for seeds where they were parsed: a wheel's were, in the folder of its build.
+        for node in manifest.nodes.values():
+            if isinstance(node, SeedNode):
+                node.root_path = str(PROJECT)
         # What `graph` is in a macro; parsing leaves it, reading the parsed file back does not.
         manifest.build_flat_graph()  # type: ignore[no-untyped-call]  # dbt has no types
-        return _invoke(arguments, manifest=manifest)
+        return _invoke(arguments, folder=settings.dbt_target, manifest=manifest)
 
 
 def _parsed(settings: Settings) -> Path:
     """The project as parsed for the settings' engine."""
     if settings.engine == "duckdb":
-        return prepare_manifest().with_name(_PARSED)
+        return prepare_manifest(settings).with_name(_PARSED)
     # The names of relations are parsed in, and begin with that of the schema.
     return _parse(
         settings.dbt_target / settings.engine,
         ["--target", settings.engine],
-        f"{project_fingerprint()} {settings.spark_schema}",
+        f"{_parsed_from('spark')} {settings.spark_schema}",
     )
 
 
@@ -206,14 +236,20 @@ def _profile(settings: Settings) -> dict[str, str]:
     }
 
 
-def _invoke(arguments: Sequence[str], manifest: Any) -> Any:
+def _invoke(arguments: Sequence[str], *, folder: Path, manifest: Any) -> Any:
+    """Run dbt, which writes below `folder` and nowhere else."""
     from dbt.cli.main import dbtRunner
 
     settings_of_every_call = [
         "--project-dir",
         str(PROJECT),
         "--profiles-dir",
-        str(CHECKOUT),
+        str(project_root()),
+        "--target-path",
+        str(folder),
+        # It makes the folder of its log, whether it writes one or not.
+        "--log-path",
+        str(folder),
         # Its own logger words and scrubs each of some 2,000 messages of a run, to write none.
         "--log-level",
         "none",

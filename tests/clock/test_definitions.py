@@ -9,16 +9,17 @@ import sys
 import dagster as dg
 import pytest
 
+from api.installation import parsed_ahead
 from installation import Installation, usage_event
 from orchestration.clock.dagster_home import prepare_dagster
 from orchestration.contract.streams import STREAMS
-from orchestration.warehouse.dbt import prepare_manifest
+from orchestration.warehouse.dbt import parse_into
 
 
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
     """The definitions, as Dagster imports them."""
-    prepare_manifest()
+    parse_into(parsed_ahead())
     from orchestration.definitions import defs
 
     return defs
@@ -49,7 +50,7 @@ def test_lineage_goes_from_each_landing_folder_to_the_snapshot(defs: dg.Definiti
 
 def test_every_data_test_is_an_asset_check(defs: dg.Definitions) -> None:
     """A test that fails is red in Dagster, beside the mart it is about."""
-    manifest = json.loads(prepare_manifest().read_text())
+    manifest = json.loads(parse_into(parsed_ahead()).read_text())
     tests = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "test"}
     checks = {key.name for key in defs.resolve_asset_graph().asset_check_keys}
     own = {"new_data_arrives", "published_data_is_recent", "nothing_set_aside"}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from installation import Installation, usage_event
-from orchestration.settings import CHECKOUT
 from orchestration.warehouse.dbt import PROJECT, project_fingerprint
+from published_demo import CHECKOUT
 
 
 def dbt(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,7 @@ def test_what_would_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert "`agentstats run hourly` builds and tests" in command.stdout
 
     # What dbt leaves in the project's folder changes no model.
+    (PROJECT / "target").mkdir(exist_ok=True)
     (PROJECT / "target" / "by_hand.sql").write_text("select 1")
     assert project_fingerprint() == fingerprint
     (PROJECT / "target" / "by_hand.sql").unlink()

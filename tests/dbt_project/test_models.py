@@ -13,16 +13,17 @@ import duckdb
 import pytest
 import yaml
 
+from api.installation import parsed_ahead
 from installation import Installation, rating, scan, usage_event
 from orchestration.contract.streams import STREAMS
-from orchestration.settings import CHECKOUT
-from orchestration.warehouse.dbt import PROJECT, build, prepare_manifest
+from orchestration.warehouse.dbt import PROJECT, build, parse_into
+from published_demo import CHECKOUT
 
 
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, Any]:
     """What dbt makes of the project."""
-    content: dict[str, Any] = json.loads(prepare_manifest().read_text())
+    content: dict[str, Any] = json.loads(parse_into(parsed_ahead()).read_text())
     return content
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.installation import parsed_ahead
 from api.metrics.declared import declared
 from orchestration.publication.descriptions import read_descriptions
 from orchestration.publication.metrics import read_metrics
@@ -21,7 +22,7 @@ INTEGERS = {"BIGINT", "INTEGER", "DOUBLE"}
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, Any]:
     """The dbt project, parsed."""
-    parsed: dict[str, Any] = json.loads(dbt.prepare_manifest().read_text())
+    parsed: dict[str, Any] = json.loads(dbt.parse_into(parsed_ahead()).read_text())
     return parsed
 
 
@@ -29,7 +30,7 @@ def test_every_published_table_and_column_has_its_description_as_a_comment(
     demo: PublishedDemo,
 ) -> None:
     """The comments in the file are the descriptions of the YAML, for every table and column."""
-    descriptions = read_descriptions(dbt.prepare_manifest())
+    descriptions = read_descriptions(dbt.parse_into(parsed_ahead()))
     with demo.connect() as connection:
         tables = connection.execute(
             "select table_name, comment from duckdb_tables() where schema_name = 'marts'"
@@ -58,7 +59,7 @@ def test_types_that_are_written_down_are_those_of_the_file(demo: PublishedDemo) 
                 "where schema_name = 'marts'"
             ).fetchall()
         }
-    for name, each in read_descriptions(dbt.prepare_manifest()).items():
+    for name, each in read_descriptions(dbt.parse_into(parsed_ahead())).items():
         for column, data_type in each.types.items():
             if data_type:
                 assert types[name, column] == data_type.replace(" ", ""), (name, column)
@@ -66,7 +67,7 @@ def test_types_that_are_written_down_are_those_of_the_file(demo: PublishedDemo) 
 
 def test_every_description_says_grain_additivity_and_time_basis() -> None:
     """Each table starts with its grain, and says what may be summed and what its times mean."""
-    for name, each in read_descriptions(dbt.prepare_manifest()).items():
+    for name, each in read_descriptions(dbt.parse_into(parsed_ahead())).items():
         assert each.text.startswith("One row per "), name
         assert "Additivity: " in each.text, name
         assert "Time basis: " in each.text, name
@@ -75,7 +76,7 @@ def test_every_description_says_grain_additivity_and_time_basis() -> None:
 
 def test_every_number_has_a_unit_and_says_whether_it_may_be_summed(demo: PublishedDemo) -> None:
     """Numbers that are no ids name their unit and their additivity; times say that they are UTC."""
-    descriptions = read_descriptions(dbt.prepare_manifest())
+    descriptions = read_descriptions(dbt.parse_into(parsed_ahead()))
     with demo.connect() as connection:
         columns = connection.execute(
             "select table_name, column_name, data_type from duckdb_columns() "

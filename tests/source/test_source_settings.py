@@ -10,8 +10,9 @@ import pytest
 from installation import Installation
 from orchestration.contract.source_url import parse_url
 from orchestration.contract.streams import STREAMS
-from orchestration.settings import CHECKOUT, SettingsError, read_settings
+from orchestration.settings import SettingsError, read_settings
 from orchestration.source.columns import accepted_types
+from published_demo import CHECKOUT
 
 URL = "AGENTSTATS_POSTGRES_URL"
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestration.settings import CHECKOUT
+from published_demo import CHECKOUT
 
 HOST = "127.0.0.1"
 FOLDER = CHECKOUT / "build" / "spark"

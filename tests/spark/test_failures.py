@@ -17,10 +17,10 @@ import yaml
 
 from orchestration.cli.in_process import JobOutcome
 from orchestration.publication.publish import current_snapshot
-from orchestration.settings import CHECKOUT
 from orchestration.warehouse.dbt import PROJECT
 from orchestration.warehouse.spark.connection import profile_variables
 from orchestration.warehouse.spark.exchange import handed_back
+from published_demo import CHECKOUT
 from spark.cluster import HOST, THRIFT_SERVER, Cluster
 from spark.engine_pair import EnginePair, copy_landing
 from spark.generated import RUNS, deliver_an_hour

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from api.installation import parsed_ahead
 from orchestration.warehouse import dbt
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +46,7 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # The definitions are made of it; the process that forks must not have run dbt itself.
-        dbt.prepare_manifest()
+        dbt.parse_into(parsed_ahead())
         self._steps, self._output = folder / "steps", folder / "output"
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "torture.steps"],

@@ -1,4 +1,4 @@
-"""Parsing the dbt project, by the first run on a fresh checkout and whoever starts beside it."""
+"""Parsing the dbt project: ahead, or by the first run of a home folder and who starts beside it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestration.settings import CHECKOUT
-from orchestration.warehouse.dbt import prepare_manifest
+import pytest
+
+from api.installation import parsed_ahead
+from installation import Installation
+from orchestration.warehouse import dbt
+from published_demo import CHECKOUT
 
 FIRST_RUN = """
 import sys
 from pathlib import Path
 from orchestration.warehouse import dbt
 
-dbt.TARGET = Path(sys.argv[1])
-dbt.MANIFEST = dbt.TARGET / "manifest.json"
-sys.stdout.write(dbt.prepare_manifest().read_text())
+sys.stdout.write(dbt.parse_into(Path(sys.argv[1])).read_text())
 """
 
 
@@ -37,9 +39,43 @@ def test_processes_that_start_at_once_share_one_whole_manifest(tmp_path: Path) -
     assert manifests[0]["nodes"]
 
 
+@pytest.mark.parametrize("made_by", ["another project dbt-core 1.11.16", None])
+def test_what_was_parsed_ahead_of_something_else_is_not_used(
+    made_by: str | None,
+    installation: Installation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a change of a model, and in a wheel beside another dbt, the home folder has its own."""
+    assert dbt.manifest_path(installation.settings).parent == parsed_ahead()
+    other = tmp_path / "ahead"
+    other.mkdir()
+    for file in parsed_ahead().iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    if made_by is None:
+        (other / "parsed_from").unlink()
+    else:
+        (other / "parsed_from").write_text(made_by)
+    monkeypatch.setattr(dbt, "parsed_ahead", lambda: other)
+    expected = installation.home / ".dbt" / "duckdb" / "manifest.json"
+    assert dbt.manifest_path(installation.settings) == expected
+
+
+def test_a_run_parses_into_the_home_folder_where_nothing_was_parsed_ahead(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest is there after it, of this project, and dbt left nothing beside the models."""
+    before = set(dbt.PROJECT.iterdir())
+    monkeypatch.setattr(dbt, "parsed_ahead", lambda: tmp_path / "nothing")
+    manifest = dbt.prepare_manifest(installation.settings)
+    assert manifest == dbt.manifest_path(installation.settings)
+    assert "model.agentstats.customer_daily" in json.loads(manifest.read_text())["nodes"]
+    assert set(dbt.PROJECT.iterdir()) == before
+
+
 def test_a_dbt_command_by_hand_leaves_the_parsed_project_alone() -> None:
     """It parses with its own arguments, like a relative folder, that no run could go on with."""
-    folder = prepare_manifest().parent
+    folder = dbt.parse_into(parsed_ahead()).parent
     before = {path.name: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     subprocess.run(
         [Path(sys.executable).with_name("dbt"), "parse", "--project-dir", "dbt_project",
