@@ -39,6 +39,13 @@ class Family:
     """SQL of the dimensions and measures that are no columns of the marts themselves."""
     where: str | None = None
     """SQL of which rows count, over the dimensions and measures; None for all."""
+    rows: str | None = None
+    """SQL of rows that the quarter-hourly mart does not have as they are; None if it has."""
+
+    @property
+    def quarter_hours(self) -> str:
+        """SQL of where the rows of quarter hours are read from."""
+        return f"marts.{self.quarter_hourly}" if self.rows is None else f"({self.rows})"
 
     def daily_mart(self, dimensions: Iterable[str]) -> str | None:
         """The daily mart of fewest dimensions that has all of these; None if there is none."""
@@ -168,6 +175,7 @@ def _family(name: str, source: dict[str, Any]) -> Family:
         lists=tuple(source.get("lists", ())),
         columns=source.get("columns", {}),
         where=source.get("where"),
+        rows=source.get("rows"),
     )
 
 

@@ -16,8 +16,9 @@ class SeriesSource:
     """Where a series comes from: a daily mart, the quarter-hourly one for the edges of a window."""
 
     daily: str
-    """A daily mart, or the quarter-hourly one if no daily mart has all the groups."""
-    quarter_hourly: str
+    """SQL of a daily mart, or of quarter hours if no daily mart has all the groups."""
+    quarter_hours: str
+    """SQL of the rows of quarter hours."""
     groups: tuple[str, ...]
     measures: tuple[str, ...]
     columns: tuple[tuple[str, str], ...] = ()
@@ -31,21 +32,21 @@ class SeriesSource:
     def by_quarter_hour(self) -> str:
         """By quarter hour, between `$window_from` and `$window_to`."""
         within = "and bucket_start >= $window_from and bucket_start < $window_to"
-        return self._select(self.quarter_hourly, QUARTER_HOUR_POSITION, within)
+        return self._select(self.quarter_hours, QUARTER_HOUR_POSITION, within)
 
     def early_in_the_day(self) -> str:
         """By UTC date, of each only what is before the time of day `$time_of_day`."""
         early = "and bucket_start < occurred_date + $time_of_day"
-        return self._select(self.quarter_hourly, DATE_POSITION, early)
+        return self._select(self.quarter_hours, DATE_POSITION, early)
 
-    def _select(self, mart: str, position: str, condition: str) -> str:
+    def _select(self, rows_from: str, position: str, condition: str) -> str:
         columns = dict(self.columns)
         selected = [
             f"{columns[name]} as {name}" if name in columns else name
             for name in (*self.groups, *self.measures)
         ]
         rows = (
-            f"select {', '.join([*selected, f'{position} as position'])} from marts.{mart}"
+            f"select {', '.join([*selected, f'{position} as position'])} from {rows_from}"
             f" where customer_id = $customer_id {condition}"
         )
         sums = [f"sum({name}) as {name}" for name in self.measures]
@@ -67,8 +68,8 @@ def source_of(
     mart = family.daily_mart(wanted)
     kept = wanted if mart is None else family.daily[mart]
     return SeriesSource(
-        daily=family.quarter_hourly if mart is None else mart,
-        quarter_hourly=family.quarter_hourly,
+        daily=family.quarter_hours if mart is None else f"marts.{mart}",
+        quarter_hours=family.quarter_hours,
         groups=kept,
         measures=family.measures if measures is None else measures,
         columns=tuple(family.columns.items()),

@@ -48,7 +48,7 @@ class Engine:
         with suppress(NotCached):
             if _is_ranked_by_distinct(plan):
                 raise NotCached  # distinct counts of buckets do not add up to that of the window
-            cells = cells_from_memory(self.rows, plan)
+            cells = _counted(plan, cells_from_memory(self.rows, plan))
             totals = no_figures(plan)
             if question.with_totals:
                 totals = totals_from_memory(self.rows, plan)
@@ -180,6 +180,18 @@ class Engine:
         if wholes.group_count > MOST_ROWS:
             raise TooLarge(wholes.group_count, "groups to compare", MOST_ROWS)
         return wholes
+
+
+def _counted(plan: Plan, cells: Cells) -> Cells:
+    """Without the groups that have nothing of what groups are counted by."""
+    names = plan.question.counted_by
+    if not names:
+        return cells
+    return {
+        group: buckets
+        for group, buckets in cells.items()
+        if any(part[name] for part in buckets.values() for name in names)
+    }
 
 
 def _is_ranked_by_distinct(plan: Plan) -> bool:

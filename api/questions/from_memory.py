@@ -66,9 +66,11 @@ def _sums(
 ) -> _Sums:
     """Sums of a family by the groups of the question and `more` dimensions of the family."""
     dimensions = (*plan.dimensions, *more)
-    # What only counts needs no more than what it counts, which is in memory for that already.
-    source = source_of(family, dimensions, measures if more else None)
-    numbers = [source.measures.index(name) for name in (family.measures[0], *measures)]
+    # What only counts needs no more than what it counts, and whether there are rows at all.
+    present = family.measures[0]
+    needed = tuple(dict.fromkeys((present, *measures)))
+    source = source_of(family, dimensions, needed if more else None)
+    numbers = [source.measures.index(name) for name in (present, *measures)]
     filters = [
         (source.groups.index(name), frozenset(values))
         for name, values in plan.question.filters.items()

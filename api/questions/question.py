@@ -32,6 +32,8 @@ class Question:
     limit: int | None = None
     """How many groups have rows; None for as many as may be. The others are summed up."""
     offset: int = 0
+    counted_by: tuple[str, ...] = ()
+    """Measures that are asked for of which a group must have some to be one; none: any data."""
     most_rows: int = MOST_ROWS
     """Rows that the answer may have."""
     with_totals: bool = True

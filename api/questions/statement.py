@@ -47,13 +47,16 @@ class Statement:
         steps.append(cells)
         percentile_columns = ""
         join = ""
-        if plan.percentiles:
-            steps += self._percentile_steps()
-            percentile_columns = "".join(f", percentiles.{each.name}" for each in plan.percentiles)
-            join = (
-                " left join percentiles on cells.is_total = percentiles.is_total"
-                " and cells.bucket is not distinct from percentiles.bucket"
-                " and cells.place is not distinct from percentiles.place"
+        for measure, metrics in self._percentiles_by_list().items():
+            steps += percentile_steps(
+                measure, "cells_placed", ("bucket", "place"), metrics, totals=True
+            )
+            found = f"{measure}_percentiles"
+            percentile_columns += "".join(f", {found}.{each.name}" for each in metrics)
+            join += (
+                f" left join {found} on cells.is_total = {found}.is_total"
+                f" and cells.bucket is not distinct from {found}.bucket"
+                f" and cells.place is not distinct from {found}.place"
             )
         counted = (
             f"counted as (select cells.*{percentile_columns},"
@@ -128,9 +131,11 @@ class Statement:
     def _rows(self, family: Family, dimensions: list[str], measures: tuple[str, ...]) -> str:
         """The rows of a family over the window, from dates where they will do."""
         window = self._plan.question.window
+        # Which rows count is said of the first measure.
+        first = family.measures[:1] if family.where else ()
         columns = ", ".join(
             f"{family.columns[name]} as {name}" if name in family.columns else name
-            for name in [*dimensions, *measures]
+            for name in dict.fromkeys([*dimensions, *measures, *first])
         )
         daily = None
         if self._uses_dates and not set(measures) & set(family.lists):
@@ -140,7 +145,7 @@ class Statement:
             self.parameters[f"{name}_from"] = without_offset(start)
             self.parameters[f"{name}_to"] = without_offset(end)
             return (
-                f"select {columns}, bucket_start as instant from marts.{family.quarter_hourly}"
+                f"select {columns}, bucket_start as instant from {family.quarter_hours}"
                 f" where customer_id = $customer_id and bucket_start >= ${name}_from"
                 f" and bucket_start < ${name}_to"
             )
@@ -197,7 +202,11 @@ class Statement:
         sums = ", ".join(self._sums())
         grouped = f"grouped as (select {groups}"
         grouped += f", {sums}" if sums else ""
-        grouped += f" from placed group by {groups}), "
+        grouped += f" from placed group by {groups}"
+        if plan.question.counted_by:
+            has_some = " or ".join(f"sum({name}) > 0" for name in plan.question.counted_by)
+            grouped += f" having {has_some}"
+        grouped += "), "
         if by is not None and by.kind == "ratio":
             return (
                 ratio_order_sql(by.numerator, str(by.denominator), by.digits, by.scale),
@@ -205,22 +214,25 @@ class Statement:
             )
         return (by.numerator if by is not None and by.kind == "sum" else name), grouped
 
-    def _percentile_steps(self) -> list[str]:
-        return percentile_steps(
-            "", "cells_placed", ("bucket", "place"), list(self._plan.percentiles), totals=True
-        )
+    def _percentiles_by_list(self) -> dict[str, list[Metric]]:
+        """The percentiles that are asked for, by the lists that they are of."""
+        found: dict[str, list[Metric]] = {}
+        for metric in self._plan.percentiles:
+            found.setdefault(metric.numerator, []).append(metric)
+        return found
 
 
 def percentile_steps(
     prefix: str, source: str, keys: tuple[str, ...], metrics: list[Metric], *, totals: bool
 ) -> list[str]:
-    """Steps to percentiles of the lists in `source`, by `keys` and, if asked, over all.
+    """Steps to percentiles of the lists in `source`, by `keys` and, if asked, over all; the last is
+    named `<prefix>_percentiles`.
 
     Rank rule: of n response times in ascending order, the p-th percentile is number
     ceil(p * n / 100), counted from 1. Its bucket is found exactly, and the time that stands for the
     bucket is at most 1 % from the one that was measured.
     """
-    start = f"{prefix}_" if prefix else ""
+    start = f"{prefix}_"
     key_list = ", ".join(keys)
     (measure,) = {metric.numerator for metric in metrics}
     sets = f"grouping sets (({key_list}, time_bucket), (time_bucket))" if totals else "all"

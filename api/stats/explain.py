@@ -1,11 +1,11 @@
 """Why a figure changed: exact parts of the change, one for each cause."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from itertools import combinations
 from math import factorial, floor
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from api.errors import MOST_ROWS, InvalidParameter, TooLarge
 from api.parameters import PERIOD_PARAMETERS, AuthenticatedCustomer, ComparedWith, Period, period
-from api.questions.question import Answer, Question
+from api.questions.question import Answer, Figures, Question
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
 from api.windows import Comparing, Window
 
@@ -22,16 +22,23 @@ router = APIRouter(tags=["any question"])
 
 MOST_MODELS = 200
 """Models that are a group of their own, by tokens of both spans; the others are one together."""
-MEASURES = ("message_count", "input_tokens", "output_tokens")
-MESSAGES, MIX = "messages", "model_mix"
+MEASURES = (
+    "message_count",
+    "message_input_tokens",
+    "message_tokens",
+    "input_tokens",
+    "total_tokens",
+)
+MESSAGES, MIX, FAILED = "messages", "model_mix", "failed_attempts"
 INPUT, OUTPUT = "input_tokens_per_message", "output_tokens_per_message"
 CAUSES = {
     "total_messages": (MESSAGES,),
-    "total_tokens": (MESSAGES, MIX, INPUT, OUTPUT),
-    "total_input_tokens": (MESSAGES, MIX, INPUT),
-    "total_output_tokens": (MESSAGES, MIX, OUTPUT),
+    "total_tokens": (MESSAGES, MIX, INPUT, OUTPUT, FAILED),
+    "total_input_tokens": (MESSAGES, MIX, INPUT, FAILED),
+    "total_output_tokens": (MESSAGES, MIX, OUTPUT, FAILED),
 }
-"""What each metric that can be explained changes by."""
+"""What each metric that can be explained changes by. What failed attempts used is a part of its
+own; all others are about messages."""
 EXPLAIN_PARAMETERS = ("metric", *PERIOD_PARAMETERS, "compare")
 
 
@@ -39,8 +46,8 @@ class Cause(BaseModel):
     """A part of the change."""
 
     cause: str = Field(
-        description="What changed: `messages`, `model_mix`, `input_tokens_per_message` or "
-        "`output_tokens_per_message`.",
+        description="What changed: `messages`, `model_mix`, `input_tokens_per_message`, "
+        "`output_tokens_per_message`, or what `failed_attempts` used.",
         examples=["messages"],
     )
     change: int = Field(description="By how much, in the unit of the metric.", examples=[52000])
@@ -68,11 +75,22 @@ class Explanation(BaseModel):
 
 @dataclass(frozen=True)
 class ModelUse:
-    """What one model did in a span."""
+    """What one model did in a span: tokens of messages, and those of failed attempts."""
 
     messages: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    failed_input_tokens: int = 0
+    failed_output_tokens: int = 0
+
+    def __add__(self, other: "ModelUse") -> "ModelUse":
+        return ModelUse(*map(add, astuple(self), astuple(other)))
+
+    def failed(self, metric: str) -> int:
+        """Tokens of failed attempts that the metric has."""
+        failed_input = self.failed_input_tokens if metric != "total_output_tokens" else 0
+        failed_output = self.failed_output_tokens if metric != "total_input_tokens" else 0
+        return failed_input + failed_output
 
 
 Use = Mapping[str, ModelUse]
@@ -86,7 +104,7 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
     it depends on no order. A model that is absent in one span has the other's tokens per message,
     and a span without messages the other's mix.
     """
-    names = CAUSES[metric]
+    names = tuple(name for name in CAUSES[metric] if name != FAILED)
     models = sorted(before.keys() | after.keys())
     spans = (before, after)
     totals = [sum(use.messages for use in span.values()) for span in spans]
@@ -131,6 +149,9 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
             orders = factorial(len(changed)) * factorial(count - len(changed) - 1)
             added = figures[changed | {cause}] - figures[changed]
             found[cause] += Fraction(orders, factorial(count)) * added
+    if FAILED in CAUSES[metric]:
+        failed = [sum(use.failed(metric) for use in span.values()) for span in spans]
+        found[FAILED] = Fraction(failed[1] - failed[0])
     return found
 
 
@@ -208,22 +229,33 @@ def explain(
 
 
 def _figure(metric: str, use: ModelUse) -> int:
-    return {
+    of_messages = {
         "total_messages": use.messages,
         "total_tokens": use.input_tokens + use.output_tokens,
         "total_input_tokens": use.input_tokens,
         "total_output_tokens": use.output_tokens,
     }[metric]
+    return of_messages + (use.failed(metric) if FAILED in CAUSES[metric] else 0)
+
+
+def _use(figures: Figures) -> ModelUse:
+    messages, message_input, message_tokens, input_tokens, tokens = (
+        int(figures[name] or 0) for name in MEASURES
+    )
+    failed_input = input_tokens - message_input
+    return ModelUse(
+        messages=messages,
+        input_tokens=message_input,
+        output_tokens=message_tokens - message_input,
+        failed_input_tokens=failed_input,
+        failed_output_tokens=tokens - message_tokens - failed_input,
+    )
 
 
 def _grouped(*spans: Answer) -> list[Use]:
     """What each model did in each span; models of few tokens are one group."""
     uses = [
-        {
-            str(group[0]): ModelUse(*(int(cells[0][name] or 0) for name in MEASURES))
-            for group, cells in span.cells.items()
-        }
-        for span in spans
+        {str(group[0]): _use(cells[0]) for group, cells in span.cells.items()} for span in spans
     ]
     tokens: dict[str, int] = {}
     for span in uses:
@@ -236,10 +268,6 @@ def _grouped(*spans: Answer) -> list[Use]:
         grouped = {model: use for model, use in span.items() if model in kept}
         if others:
             # No model is called so: names are trimmed.
-            grouped[" "] = ModelUse(
-                sum(use.messages for use in others),
-                sum(use.input_tokens for use in others),
-                sum(use.output_tokens for use in others),
-            )
+            grouped[" "] = sum(others, start=ModelUse())
         found.append(grouped)
     return found

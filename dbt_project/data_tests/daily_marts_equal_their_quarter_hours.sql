@@ -4,10 +4,12 @@
 -- to, for the dates of this run.
 {% set families = [
     ('usage_quarter_hourly', 'agent_usage_events', usage_measures(),
-        ['customer_daily', 'agent_daily', 'model_daily', 'agent_type_model_daily']),
-    ('compliance_quarter_hourly', 'audit_events', compliance_measures(), ['compliance_daily']),
-    ('pii_quarter_hourly', 'audit_events', ['pii_redactions'], ['pii_daily']),
-    ('feedback_quarter_hourly', 'feedback_events', feedback_measures(), ['load_bucket_daily']),
+        ['customer_daily', 'agent_daily', 'model_daily', 'agent_type_model_daily',
+         'provider_daily']),
+    ('errors_quarter_hourly', 'agent_usage_events', error_measures(), ['errors_daily']),
+    ('compliance_quarter_hourly', 'audit_events', compliance_measures(), ['compliance_daily', 'compliance_agent_type_daily']),
+    ('pii_quarter_hourly', 'audit_events', ['pii_redactions'], ['pii_daily', 'pii_agent_type_daily']),
+    ('feedback_quarter_hourly', 'feedback_events', feedback_measures(), ['load_bucket_daily', 'feedback_daily']),
 ] %}
 {% for quarter_hourly, stream, measures, dailies in families %}
     {% for daily in dailies %}

@@ -3,7 +3,7 @@
 -- For each stream, customer and date of this run: what the marts count is the number of distinct
 -- identities in the lake, counted without staging.
 {% set families = [
-    ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'message_count'),
+    ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'event_count'),
     ('audit_events', 'audit_id', 'compliance_quarter_hourly', 'scan_count'),
     ('feedback_events', 'feedback_id', 'feedback_quarter_hourly', 'rating_count'),
 ] %}

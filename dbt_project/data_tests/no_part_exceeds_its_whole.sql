@@ -7,9 +7,15 @@ where
     {{ is_touched('agent_usage_events') }}
     and (
         total_tokens <> input_tokens + output_tokens
+        or event_count <> message_count + error_count
+        or message_tokens > total_tokens
+        or message_input_tokens > input_tokens
         or response_time_count > message_count
+        or uncached_input_tokens > input_tokens
+        or total_tokens <> {{ all_class_tokens() }}
         or timed_output_tokens > output_tokens
         or {{ length_of_list('response_time_buckets') }} <> response_time_count
+        or {{ length_of_list('time_to_first_token_buckets') }} > message_count
     )
 union all
 select 'compliance_quarter_hourly' as mart, customer_id, bucket_start

@@ -1,16 +1,18 @@
 {# Which version of a row counts: the one rule, for events and for reference rows. It is an ORDER BY
    of which the first row counts: the version recorded last; of those recorded at the same time the
-   one that says most, which is the one with most tokens, then with the fewest nulls; and at last the
-   one whose content has the greater hash, so that the order in which they came does not matter.
+   one that says most, which is the one with most tokens, then with the fewest nulls (attributes are
+   not counted); and at last the one whose content has the greater hash, so that the order in which
+   they came does not matter. `added` and `beside` are what a stream was given later.
 
    Rendered by dbt, and with bare Jinja by retention, which must know a customer by the same row. #}
 {% macro newest_first(stream) -%}
     {%- set recorded_at = 'updated_at' -%}
     {%- set tokens = [] -%}
-    {%- set added = [] -%}
+    {%- set added = {} -%}
+    {%- set beside = {} -%}
     {%- if stream == 'customers' -%}
         {%- set contents = ['customer_name', 'tier', 'retention_days'] -%}
-        {%- set added = ['created_at', 'time_zone'] -%}
+        {%- set added = {'created_at': 'created_at', 'time_zone': 'time_zone'} -%}
     {%- elif stream == 'tiers' -%}
         {%- set contents = [
             'retention_days', 'default_retention_days', 'max_retention_days', 'daily_token_budget',
@@ -27,24 +29,40 @@
             'agent_id', 'agent_type_id', "nullif(model_used, 'unknown')", 'input_tokens',
             'output_tokens', 'response_time_ms', 'is_total_mismatch', 'occurred_at',
         ] -%}
+        {%- for column in [
+            'cache_read_input_tokens', 'cache_write_input_tokens', 'cache_write_1h_input_tokens',
+            'audio_input_tokens', 'image_input_tokens', 'cache_read_audio_input_tokens',
+            'cache_read_image_input_tokens', 'reasoning_output_tokens', 'audio_output_tokens',
+            'image_output_tokens', 'input_includes_cache', 'model_requests', 'provider',
+            'reported_cost_usd', 'error_type', 'time_to_first_token_ms', 'tool_calls',
+            'session_id', 'end_user_id',
+        ] -%}
+            {%- set _ = added.update({column: column}) -%}
+        {%- endfor -%}
+        {%- set _ = added.update({'processing': "nullif(processing, 'standard')"}) -%}
+        {%- set beside = {'attributes': entries_as_text('attributes')} -%}
     {%- elif stream == 'audit_events' -%}
         {%- set recorded_at = 'received_at' -%}
         {%- set contents = [
             'agent_id', 'agent_type_id', 'event_id', share_as_text('toxicity_score'), 'is_toxic',
-            entity_counts_as_text('pii_redactions'), 'occurred_at',
+            entries_as_text('pii_redactions'), 'occurred_at',
         ] -%}
+        {%- set added = {'model_used': 'model_used'} -%}
     {%- elif stream == 'feedback_events' -%}
         {%- set recorded_at = 'received_at' -%}
         {%- set contents = [
             'agent_id', 'agent_type_id', 'rating', 'running_instances', 'occurred_at',
         ] -%}
+        {%- set added = {
+            'event_id': 'event_id', 'model_used': "nullif(model_used, 'unknown')",
+        } -%}
     {%- endif -%}
     {{ recorded_at }} desc nulls last,
     {%- for count in tokens %}
             {{ count }} desc,
     {%- endfor %}
-            {% for content in contents + added -%}
+            {% for content in contents + added.values() | list -%}
             case when {{ content }} is null then 1 else 0 end{{ ' + ' if not loop.last }}
             {%- endfor %},
-            {{ content_hash(contents, added) }} desc
+            {{ content_hash(contents, dict(added, **beside)) }} desc
 {%- endmacro %}

@@ -17,11 +17,13 @@ MAX_ID_LENGTH = 128
 # Of names, models and every other text.
 MAX_TEXT_LENGTH = 256
 MAX_UNKNOWN_COLUMNS = 1000
+MAX_ATTRIBUTES = 64
+# Of what a sender says that one row cost, in US dollars.
+MAX_COST_USD = 10**9
 # The greatest number of a customer, agent or agent type: a signed 64-bit integer.
 MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
 MAX_RETENTION_DAYS = 2557
-MAX_COST_USD = 10**9
 
 # What is counted as odd in rows of events that are not rejected: a column of the counts each.
 ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
@@ -35,6 +37,11 @@ class Kind(Enum):
     LABEL = "string of at most 256 characters, trimmed"
     MODEL = "string of at most 256 characters, trimmed; blank becomes 'unknown'"
     ZONE = "IANA time zone of the pinned tzdata package; another is taken as null, and counted"
+    PROVIDER = "string of at most 256 characters, trimmed, in lower case"
+    PROCESSING = (
+        "string of at most 256 characters, trimmed, in lower case; "
+        "blank, 'default' and 'auto' become 'standard'"
+    )
     COUNT = "integer from 0 to 10^12"
     REQUESTS = "integer from 1 to 10^12"
     COST = "number from 0 to 10^9; rounded half away from zero to 12 decimals"
@@ -46,16 +53,19 @@ class Kind(Enum):
     STARS = "integer from 1 to 5"
     INSTANCES = "integer, 0 or more; 0 means unknown"
     ENTITY_COUNTS = "object of entity type to integer count"
+    ATTRIBUTES = "object of at most 64 names to strings, numbers or booleans"
     INSTANT = "ISO 8601 time; UTC where it has no offset"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a landing stream. `required` columns may be neither absent nor null."""
+    """One column of a landing stream. `required` columns may be neither absent nor null; one that
+    is `required_with` others where one of these is above 0."""
 
     name: str
     kind: Kind
     required: bool = False
+    required_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,8 @@ LAKE_TYPES = {
     Kind.LABEL: "varchar",
     Kind.MODEL: "varchar",
     Kind.ZONE: "varchar",
+    Kind.PROVIDER: "varchar",
+    Kind.PROCESSING: "varchar",
     Kind.COUNT: "bigint",
     Kind.REQUESTS: "bigint",
     Kind.COST: "decimal(38,12)",
@@ -117,6 +129,7 @@ LAKE_TYPES = {
     Kind.STARS: "bigint",
     Kind.INSTANCES: "bigint",
     Kind.ENTITY_COUNTS: "map(varchar, bigint)",
+    Kind.ATTRIBUTES: "map(varchar, varchar)",
     Kind.INSTANT: "timestamp",
 }
 
@@ -180,6 +193,16 @@ AGENTS = Stream(
     ),
 )
 
+# Parts of the input that a prompt cache has to do with. Whether `input_tokens` holds them differs
+# by provider, so it must be said.
+CACHE_PARTS = (
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "cache_write_1h_input_tokens",
+    "cache_read_audio_input_tokens",
+    "cache_read_image_input_tokens",
+)
+
 AGENT_USAGE_EVENTS = Stream(
     "agent_usage_events",
     ("customer_id", "event_id"),
@@ -193,6 +216,27 @@ AGENT_USAGE_EVENTS = Stream(
         Column("output_tokens", Kind.COUNT, required=True),
         Column("total_tokens", Kind.UNTRUSTED_TOTAL),
         Column("response_time_ms", Kind.MILLISECONDS),
+        Column("cache_read_input_tokens", Kind.COUNT),
+        Column("cache_write_input_tokens", Kind.COUNT),
+        Column("cache_write_1h_input_tokens", Kind.COUNT),
+        Column("audio_input_tokens", Kind.COUNT),
+        Column("image_input_tokens", Kind.COUNT),
+        Column("cache_read_audio_input_tokens", Kind.COUNT),
+        Column("cache_read_image_input_tokens", Kind.COUNT),
+        Column("reasoning_output_tokens", Kind.COUNT),
+        Column("audio_output_tokens", Kind.COUNT),
+        Column("image_output_tokens", Kind.COUNT),
+        Column("input_includes_cache", Kind.FLAG, required_with=CACHE_PARTS),
+        Column("model_requests", Kind.REQUESTS),
+        Column("provider", Kind.PROVIDER),
+        Column("processing", Kind.PROCESSING),
+        Column("reported_cost_usd", Kind.COST),
+        Column("error_type", Kind.LABEL),
+        Column("time_to_first_token_ms", Kind.MILLISECONDS),
+        Column("tool_calls", Kind.COUNT),
+        Column("session_id", Kind.IDENTITY),
+        Column("end_user_id", Kind.IDENTITY),
+        Column("attributes", Kind.ATTRIBUTES),
         Column("occurred_at", Kind.INSTANT, required=True),
         Column("received_at", Kind.INSTANT),
     ),
@@ -207,6 +251,7 @@ AUDIT_EVENTS = Stream(
         Column("agent_id", Kind.KEY, required=True),
         Column("agent_type_id", Kind.KEY, required=True),
         Column("event_id", Kind.IDENTITY),
+        Column("model_used", Kind.LABEL),
         Column("toxicity_score", Kind.SHARE),
         Column("is_toxic", Kind.FLAG),
         Column("pii_redactions", Kind.ENTITY_COUNTS),
@@ -223,6 +268,8 @@ FEEDBACK_EVENTS = Stream(
         Column("customer_id", Kind.KEY, required=True),
         Column("agent_type_id", Kind.KEY, required=True),
         Column("agent_id", Kind.KEY),
+        Column("event_id", Kind.IDENTITY),
+        Column("model_used", Kind.MODEL),
         Column("rating", Kind.STARS, required=True),
         Column("running_instances", Kind.INSTANCES),
         Column("occurred_at", Kind.INSTANT, required=True),

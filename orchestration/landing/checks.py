@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from orchestration.contract.streams import (
+    AGENT_USAGE_EVENTS,
+    CACHE_PARTS,
+    LAKE_TYPES,
+    MAX_ATTRIBUTES,
     MAX_COST_USD,
     MAX_COUNT,
     MAX_ID_LENGTH,
@@ -78,7 +82,16 @@ _NUMBER_KINDS = {
     Kind.STARS,
     Kind.INSTANCES,
 }
-TEXT_KINDS = {Kind.IDENTITY, Kind.LABEL, Kind.MODEL, Kind.ZONE}
+TEXT_KINDS = {
+    Kind.IDENTITY,
+    Kind.LABEL,
+    Kind.MODEL,
+    Kind.ZONE,
+    Kind.PROVIDER,
+    Kind.PROCESSING,
+}
+# What the text of a column becomes where it is nothing.
+_NOTHING = {Kind.MODEL: "'unknown'", Kind.PROCESSING: "'standard'"}
 
 
 def is_nested(source_type: str) -> bool:
@@ -305,7 +318,38 @@ def _entity_counts(source: str, source_type: str) -> str:
         entries,
         f"case when len(list_filter(entries, lambda entry: not {is_counted})) = 0 "
         f"and len(list_distinct({keys})) = len(entries) "
-        f"and coalesce(list_sum({counts}), 0) <= {MAX_COUNT} then map_from_entries(entries) end",
+        f"and coalesce(list_sum({counts}), 0) <= {MAX_COUNT} "
+        "then map_from_entries(list_sort(entries)) end",
+    )
+
+
+def _attributes(source: str, source_type: str) -> str:
+    """SQL: the object as a map of texts in the order of its names; nulls are left out."""
+    object_ = f"try_cast({_short(as_text(source, source_type), _MAX_OBJECT_BYTES)} as json)"
+    entries = (
+        "list_filter(map_entries(cast(object as map(varchar, json))), "
+        "lambda entry: json_type(entry.value) <> 'NULL')"
+    )
+    is_fit = (
+        "json_type(entry.value) not in ('OBJECT', 'ARRAY') "
+        "and (json_type(entry.value) <> 'DOUBLE' or isfinite(try_cast(entry.value as double))) "
+        f"and length(entry.key) between 1 and {MAX_ID_LENGTH} "
+        f"and length(entry.value ->> '$') <= {MAX_TEXT_LENGTH}"
+    )
+    of_entries = _let(
+        "entries",
+        entries,
+        f"case when len(entries) <= {MAX_ATTRIBUTES} "
+        f"and len(list_filter(entries, lambda entry: {is_fit})) = len(entries) "
+        "then map_from_entries(list_sort(list_transform(entries, "
+        "lambda entry: {key: entry.key, value: entry.value ->> '$'}))) end",
+    )
+    return _let(
+        "object",
+        object_,
+        "case when json_type(object) = 'OBJECT' "
+        "and len(list_distinct(json_keys(object))) = len(json_keys(object)) "
+        f"then {of_entries} end",
     )
 
 
@@ -316,7 +360,7 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
     """
     if column.kind in TEXT_KINDS and is_nested(source_type):
         # No such value is a text; that there is none says the same in any type.
-        nothing = literal("unknown") if column.kind is Kind.MODEL else "cast(null as varchar)"
+        nothing = _NOTHING.get(column.kind, "cast(null as varchar)")
         return f"case when {source} is null then {nothing} end"
     integer = partial(_integer, source, source_type)
     text = as_text(source, source_type)
@@ -338,6 +382,19 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             )
         case Kind.ZONE:
             return _zone(_short(text))
+        case Kind.PROVIDER:
+            return f"case when {_fits(text)} then lower({trimmed(text)}) end"
+        case Kind.PROCESSING:
+            word = _let(
+                "word",
+                f"lower({trimmed(text)})",
+                "case when word in ('default', 'auto') then 'standard' "
+                "else coalesce(word, 'standard') end",
+            )
+            return (
+                f"case when {text} is null and {source} is null then 'standard' "
+                f"when {_fits(text)} then {word} end"
+            )
         case Kind.COUNT:
             return integer(f"between 0 and {MAX_COUNT}")
         case Kind.REQUESTS:
@@ -359,6 +416,8 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return integer(">= 0")
         case Kind.ENTITY_COUNTS:
             return _entity_counts(source, source_type)
+        case Kind.ATTRIBUTES:
+            return _attributes(source, source_type)
         case Kind.INSTANT:
             return _instant(source, source_type)
 
@@ -385,24 +444,47 @@ def says_nothing(column: Column, source: str, source_type: str) -> str:
     lower = f"lower({trimmed(_short(text))})"
     if column.kind in _NUMBER_KINDS and not column.required:
         words.append(f"{lower} in ('nan', '+nan', '-nan')")
-    if column.kind is Kind.ENTITY_COUNTS:
+    if column.kind in (Kind.ENTITY_COUNTS, Kind.ATTRIBUTES):
         words.append(f"{lower} = 'null'")
     return f"coalesce({' or '.join(words)}, false)"
 
 
-def total_mismatch(stream: Stream, types: Mapping[str, str]) -> str:
-    """SQL: whether a row has a total that is not the sum of its tokens; a total is never wrong
-    enough to reject the row."""
+def absent_value(column: Column) -> str:
+    """SQL: what a column says, in its lake type, where nothing is said."""
+    lake_type = LAKE_TYPES.get(column.kind, "bigint")
+    return f"cast({_NOTHING.get(column.kind, 'null')} as {lake_type})"
+
+
+def stored_values(stream: Stream, types: Mapping[str, str]) -> dict[str, str]:
+    """SQL of the columns of the lake that are not as they were delivered, over typed columns.
+
+    The input that is stored holds what was read from a prompt cache and written to it, whichever
+    way the provider counts.
+    """
+    stored = {}
+    if stream == AGENT_USAGE_EVENTS and any(name in types for name in CACHE_PARTS):
+        # All writes hold those that live for an hour, which may be all that is reported.
+        written = "coalesce(cache_write_input_tokens, cache_write_1h_input_tokens, 0)"
+        stored["input_tokens"] = (
+            "case when input_includes_cache then input_tokens "
+            f"else input_tokens + coalesce(cache_read_input_tokens, 0) + {written} end"
+        )
     for column in stream.columns:
-        if column.kind is Kind.UNTRUSTED_TOTAL and column.name in types:
-            raw = quoted(f"raw_{column.name}")
-            nothing = says_nothing(column, raw, types[column.name])
-            return (
-                f"case when {raw} is null then false "
-                f"when {quoted(column.name)} = input_tokens + output_tokens then false "
-                f"else not {nothing} end"
-            )
-    return "false"
+        if column.kind is Kind.UNTRUSTED_TOTAL:
+            stored["is_total_mismatch"] = _total_mismatch(column, types, stored)
+    return stored
+
+
+def _total_mismatch(column: Column, types: Mapping[str, str], stored: Mapping[str, str]) -> str:
+    """SQL: whether a row has a total that is the sum of its tokens neither as they were delivered
+    nor as they are stored; a total is never wrong enough to reject the row."""
+    if column.name not in types:
+        return "false"
+    raw, total = quoted(f"raw_{column.name}"), quoted(column.name)
+    inputs = dict.fromkeys(["input_tokens", stored.get("input_tokens", "input_tokens")])
+    is_sum = " or ".join(f"{total} = {each} + output_tokens" for each in inputs)
+    nothing = says_nothing(column, raw, types[column.name])
+    return f"case when {raw} is null then false when {is_sum} then false else not {nothing} end"
 
 
 def unknown_time_zone(stream: Stream, types: Mapping[str, str]) -> str:
@@ -427,6 +509,14 @@ def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
         raw, typed = quoted(f"raw_{column.name}"), quoted(column.name)
         if column.kind in (Kind.UNTRUSTED_TOTAL, Kind.ZONE):
             continue
+        if column.required_with:
+            parts = [name for name in column.required_with if name in types]
+            is_needed = " or ".join(f"{quoted(name)} > 0" for name in parts) or "false"
+            is_said = "false"
+            if column.name in types:
+                nothing = says_nothing(column, raw, types[column.name])
+                is_said = f"{raw} is not null and not {nothing}"
+            branches.append(f"when ({is_needed}) and not ({is_said}) then 'missing_{column.name}'")
         if column.name not in types:
             if column.required:
                 branches.append(f"when true then 'missing_{column.name}'")

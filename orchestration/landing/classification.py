@@ -22,8 +22,9 @@ from orchestration.lake.names import rows_of
 from orchestration.landing import extra
 from orchestration.landing.checks import (
     FUTURE_TOLERANCE,
+    absent_value,
     reason_of_rejection,
-    total_mismatch,
+    stored_values,
     typed_value,
     unknown_time_zone,
 )
@@ -88,17 +89,16 @@ def check_rows(
     stream = file.stream
     values = []
     for column in stream.columns:
-        is_present = column.name in rows.types
-        source = quoted(f"raw_{column.name}") if is_present else "cast(null as varchar)"
-        value = typed_value(column, source, rows.types.get(column.name, "VARCHAR"))
+        value = absent_value(column)
+        if column.name in rows.types:
+            raw = quoted(f"raw_{column.name}")
+            value = typed_value(column, raw, rows.types[column.name])
         values.append(f"{value} as {quoted(column.name)}")
+    stored = stored_values(stream, rows.types)
+    if not stream.is_reference:
+        stored["received_at"] = f"case when not {_IS_AHEAD} then received_at end"
     lake_values = [
-        f"{total_mismatch(stream, rows.types)} as {name}"
-        if name == "is_total_mismatch"
-        else f"case when not {_IS_AHEAD} then {name} end as {name}"
-        if name == "received_at"
-        else quoted(name)
-        for name, _ in stream.lake_columns
+        f"{stored.get(name, quoted(name))} as {quoted(name)}" for name, _ in stream.lake_columns
     ]
     if not stream.is_of_customers:
         values.append("cast(null as bigint) as customer_id")

@@ -346,11 +346,11 @@ def _ndjson_rows(
                 "write each row as one object on a line of its own"
             )
         keys = list(stream.required)
-    _, unknown = split_columns(stream, keys)
-    names = [column.name for column in stream.columns]
+    present, unknown = split_columns(stream, keys)
+    names = [column.name for column in present]
     shape = "{" + ", ".join(f'"{name}": "VARCHAR"' for name in names) + "}"
     raws = ", ".join(
-        f"{_raw_of_json(column)} as {quoted(f'raw_{column.name}')}" for column in stream.columns
+        f"{_raw_of_json(column)} as {quoted(f'raw_{column.name}')}" for column in present
     )
     entries = "[]"
     if unknown:

@@ -32,7 +32,7 @@ FILE = "agentstats.duckdb"
 # By the second link, some versions call the database as its schema is called: `marts.agents` is
 # ambiguous then.
 _LINKS = (FILE, "marts.duckdb")
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 log = structlog.get_logger()
 

@@ -25,6 +25,8 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.LABEL: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.MODEL: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.ZONE: _TEXTS | {ENUM},
+    Kind.PROVIDER: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
+    Kind.PROCESSING: _INTEGERS | _TEXTS | {"numeric", "uuid", ENUM},
     Kind.COUNT: _NUMBERS | _TEXTS,
     Kind.REQUESTS: _NUMBERS | _TEXTS,
     Kind.COST: _NUMBERS | _TEXTS,
@@ -36,6 +38,7 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.STARS: _NUMBERS | _TEXTS,
     Kind.INSTANCES: _NUMBERS | _TEXTS,
     Kind.ENTITY_COUNTS: _TEXTS | {"json", "jsonb"},
+    Kind.ATTRIBUTES: _TEXTS | {"json", "jsonb"},
     Kind.INSTANT: _TIMES | _TEXTS,
 }
 

@@ -13,7 +13,12 @@ from datetime import UTC, date, datetime
 import duckdb
 import structlog
 
-from orchestration.contract.streams import EVENT_STREAMS, REFERENCE_STREAMS
+from orchestration.contract.streams import (
+    AGENT_USAGE_EVENTS,
+    AUDIT_EVENTS,
+    EVENT_STREAMS,
+    REFERENCE_STREAMS,
+)
 from orchestration.errors import AgentstatsError
 from orchestration.lake.verified import verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER
@@ -26,6 +31,8 @@ from orchestration.warehouse.spark.connection import cluster_of
 
 # What of the lake is read by date, each with dates of its own.
 _DATED = (*(stream.name for stream in EVENT_STREAMS), COUNTS_FOLDER)
+# A scan takes its model from the response.
+_JOINED = (AGENT_USAGE_EVENTS.name, AUDIT_EVENTS.name)
 _UNDATED = tuple(stream.name for stream in REFERENCE_STREAMS)
 
 # What is grouped must fit into memory, the lists of response times in it: so many events take about
@@ -174,12 +181,18 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     touched = ledger.touched_since(since)
     return Scope(
         newest,
-        {stream: days for stream, days in touched.items() if stream not in _UNDATED},
+        _together({stream: days for stream, days in touched.items() if stream not in _UNDATED}),
         has_new_names=any(stream in touched for stream in _UNDATED),
         is_full=False,
         reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
         touch_id=ledger.touch_id(newest),
     )
+
+
+def _together(touched: Mapping[str, Sequence[date]]) -> dict[str, Sequence[date]]:
+    """Dates by stream, where those of streams that a model joins are the same."""
+    days = sorted({day for stream in _JOINED for day in touched.get(stream, [])})
+    return {**touched, **dict.fromkeys(_JOINED if days else (), days)}
 
 
 def whole_lake(ledger: Ledger) -> Scope:

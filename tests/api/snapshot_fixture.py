@@ -26,15 +26,34 @@ PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
 RECOUNTED_AT = datetime(2026, 3, 10, 3, 0)
 
 ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
+PARTS = (
+    *("cache_read_input", "cache_write_input", "cache_write_1h_input", "audio_input"),
+    *("image_input", "cache_read_audio_input", "cache_read_image_input", "reasoning_output"),
+    *("audio_output", "image_output"),
+)
+CLASSES = (*PARTS, "input", "output")
 USAGE = (
+    "event_count",
     "message_count",
+    "error_count",
     "input_tokens",
     "output_tokens",
     "total_tokens",
+    "message_tokens",
+    "message_input_tokens",
     "response_time_ms_sum",
     "response_time_count",
     "timed_output_tokens",
+    "uncached_input_tokens",
+    *(f"{part}_tokens" for part in PARTS),
+    "cache_reported_input_tokens",
+    "tool_calls",
+    *(f"class_{token_class}_tokens" for token_class in CLASSES),
+    "unclassed_input_tokens",
+    "unclassed_output_tokens",
+    "token_classes_exceed_total",
 )
+ERRORS = ("error_count", "input_tokens", "output_tokens", "total_tokens")
 COMPLIANCE = (
     "scan_count",
     "scanned_messages",
@@ -48,16 +67,27 @@ FEEDBACK = ("rating_count", "rating_sum", *(f"rating_{stars}_count" for stars in
 QUARTER_HOURLY = {
     "usage_quarter_hourly": (
         "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
-        " response_time_buckets integer[]",
+        " provider varchar, processing varchar,"
+        " response_time_buckets integer[], time_to_first_token_buckets integer[]",
         USAGE,
     ),
-    "compliance_quarter_hourly": ("customer_id bigint, agent_type_id bigint", COMPLIANCE),
+    "errors_quarter_hourly": (
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
+        " provider varchar, processing varchar, error_type varchar",
+        ERRORS,
+    ),
+    "compliance_quarter_hourly": (
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar",
+        COMPLIANCE,
+    ),
     "pii_quarter_hourly": (
-        "customer_id bigint, agent_type_id bigint, entity_type varchar",
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
+        " entity_type varchar",
         ("pii_redactions",),
     ),
     "feedback_quarter_hourly": (
-        "customer_id bigint, agent_type_id bigint, load_bucket varchar",
+        "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
+        " load_bucket varchar",
         FEEDBACK,
     ),
 }
@@ -66,11 +96,40 @@ DAILY = {
     "agent_daily": ("usage_quarter_hourly", "customer_id, agent_id", USAGE),
     "model_daily": ("usage_quarter_hourly", "customer_id, model", USAGE),
     "agent_type_model_daily": ("usage_quarter_hourly", "customer_id, agent_type_id, model", USAGE),
-    "compliance_daily": ("compliance_quarter_hourly", "customer_id, agent_type_id", COMPLIANCE),
+    "provider_daily": (
+        "usage_quarter_hourly",
+        "customer_id, agent_type_id, model, provider, processing",
+        USAGE,
+    ),
+    "errors_daily": (
+        "errors_quarter_hourly",
+        "customer_id, agent_id, agent_type_id, model, provider, processing, error_type",
+        ERRORS,
+    ),
+    "compliance_daily": (
+        "compliance_quarter_hourly",
+        "customer_id, agent_id, agent_type_id, model",
+        COMPLIANCE,
+    ),
+    "compliance_agent_type_daily": (
+        "compliance_quarter_hourly",
+        "customer_id, agent_type_id",
+        COMPLIANCE,
+    ),
     "pii_daily": (
+        "pii_quarter_hourly",
+        "customer_id, agent_id, agent_type_id, model, entity_type",
+        ("pii_redactions",),
+    ),
+    "pii_agent_type_daily": (
         "pii_quarter_hourly",
         "customer_id, agent_type_id, entity_type",
         ("pii_redactions",),
+    ),
+    "feedback_daily": (
+        "feedback_quarter_hourly",
+        "customer_id, agent_id, agent_type_id, model, load_bucket",
+        FEEDBACK,
     ),
     "load_bucket_daily": (
         "feedback_quarter_hourly",
@@ -85,13 +144,17 @@ class Marts:
     """Rows of the marts: tuples in column order without `occurred_date`; times are text."""
 
     usage: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent, agent type, model, response time buckets, 7 usage measures, bucket_start"""
+    """See `usage`."""
+    errors: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent, agent type, model, provider, processing, error type, 4 measures of errors,
+    bucket_start: `usage` has these attempts as well"""
     compliance: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent type, 5 compliance measures, bucket_start"""
+    """customer, agent type, 5 compliance measures, bucket_start; then agent and model, if any"""
     pii: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent type, entity type, redactions, bucket_start"""
+    """customer, agent type, entity type, redactions, bucket_start; then agent and model, if any"""
     feedback: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent type, load bucket, 7 feedback measures, bucket_start"""
+    """customer, agent type, load bucket, 7 feedback measures, bucket_start; then agent and model,
+    if any"""
     customers: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, name, tier, retention days"""
     time_zones: list[tuple[Any, ...]] = field(default_factory=list)
@@ -123,18 +186,58 @@ def usage(
     model: str,
     bucket: str,
     response_times: Sequence[int] = (),
+    *,
+    provider: str = "unknown",
+    processing: str = "standard",
+    times_to_first_token: Sequence[int] = (),
     **measures: int,
 ) -> tuple[Any, ...]:
     """A usage row; total_tokens is input + output, response_time_count the number of
-    `response_times`, and other measures not given are 0.
+    `response_times`, all is of messages and of no other class but input and output, and other
+    measures not given are 0.
 
-    `response_times` in ms are below 100: each is a bucket of its own, with the same number.
+    Times in ms are below 100: each is a bucket of its own, with the same number.
     """
-    total = measures.get("input_tokens", 0) + measures.get("output_tokens", 0)
-    defaults = {"total_tokens": total, "response_time_count": len(response_times)}
+    tokens = {side: measures.get(f"{side}_tokens", 0) for side in ("input", "output")}
+    defaults = {
+        "event_count": measures.get("message_count", 0) + measures.get("error_count", 0),
+        "total_tokens": sum(tokens.values()),
+        "message_tokens": sum(tokens.values()),
+        "message_input_tokens": tokens["input"],
+        "uncached_input_tokens": tokens["input"],
+        "class_input_tokens": tokens["input"],
+        "class_output_tokens": tokens["output"],
+        "response_time_count": len(response_times),
+    }
     values = {**dict.fromkeys(USAGE, 0), **defaults, **measures}
-    kept = sorted(response_times)
-    return (customer, agent, agent_type, model, kept, *(values[name] for name in USAGE), bucket)
+    keys = (customer, agent, agent_type, model, provider, processing)
+    lists = (sorted(response_times), sorted(times_to_first_token))
+    return (*keys, *lists, *(values[name] for name in USAGE), bucket)
+
+
+def usage_columns(**given: str) -> str:
+    """SQL of a usage mart's columns but for ids, model and time: `given` ones, of messages alone,
+    and 0 for all others."""
+    tokens = f"({given['input_tokens']} + {given['output_tokens']})"
+    values = dict.fromkeys(USAGE, "0") | {
+        "event_count": given["message_count"],
+        "total_tokens": tokens,
+        "message_tokens": tokens,
+        "message_input_tokens": given["input_tokens"],
+        "uncached_input_tokens": given["input_tokens"],
+        "class_input_tokens": given["input_tokens"],
+        "class_output_tokens": given["output_tokens"],
+        **given,
+    }
+    measures = [f"cast({value} as bigint) as {name}" for name, value in values.items()]
+    return ", ".join(["'unknown' as provider", "'standard' as processing", *measures])
+
+
+def _with_agent_and_model(row: tuple[Any, ...], length: int) -> tuple[Any, ...]:
+    """A row of a mart by agent and model, of one that has them at its end, or none."""
+    customer, agent_type, *rest = row[:length]
+    agent, model = row[length:] or (1, "unknown")
+    return (customer, agent, agent_type, model, *rest)
 
 
 def delivery(
@@ -185,9 +288,10 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
         connection.execute("create schema marts")
         written = {
             "usage_quarter_hourly": marts.usage,
-            "compliance_quarter_hourly": marts.compliance,
-            "pii_quarter_hourly": marts.pii,
-            "feedback_quarter_hourly": marts.feedback,
+            "errors_quarter_hourly": marts.errors,
+            "compliance_quarter_hourly": [_with_agent_and_model(r, 8) for r in marts.compliance],
+            "pii_quarter_hourly": [_with_agent_and_model(r, 5) for r in marts.pii],
+            "feedback_quarter_hourly": [_with_agent_and_model(r, 11) for r in marts.feedback],
         }
         for name, (dimensions, measures) in QUARTER_HOURLY.items():
             columns = ", ".join(f"{measure} bigint" for measure in measures)

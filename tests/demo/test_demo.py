@@ -21,15 +21,18 @@ EVENTS = 20_000
 CONTRACT_COLUMNS = {
     "agent_usage_events": {
         "event_id", "customer_id", "agent_id", "agent_type_id", "model_used", "input_tokens",
-        "output_tokens", "total_tokens", "response_time_ms", "occurred_at", "received_at",
+        "output_tokens", "total_tokens", "response_time_ms", "cache_read_input_tokens",
+        "reasoning_output_tokens", "input_includes_cache", "provider", "processing", "error_type",
+        "time_to_first_token_ms", "tool_calls", "session_id", "end_user_id", "attributes",
+        "occurred_at", "received_at",
     },
     "audit_events": {
-        "audit_id", "customer_id", "agent_id", "agent_type_id", "event_id", "toxicity_score",
-        "is_toxic", "pii_redactions", "occurred_at", "received_at",
+        "audit_id", "customer_id", "agent_id", "agent_type_id", "event_id", "model_used",
+        "toxicity_score", "is_toxic", "pii_redactions", "occurred_at", "received_at",
     },
     "feedback_events": {
-        "feedback_id", "customer_id", "agent_id", "agent_type_id", "rating", "running_instances",
-        "occurred_at", "received_at",
+        "feedback_id", "customer_id", "agent_id", "agent_type_id", "event_id", "model_used",
+        "rating", "running_instances", "occurred_at", "received_at",
     },
     "customers": {"customer_id", "customer_name", "tier", "retention_days", "updated_at"},
     "agents": {"agent_id", "customer_id", "agent_type_id", "agent_name", "updated_at"},

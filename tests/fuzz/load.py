@@ -9,7 +9,7 @@ import duckdb
 from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
 from fuzz.served import NOTHING, Served, serving
-from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, point_to, publish
+from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, point_to, publish, usage_columns
 
 
 def run(home: Path, *, customers: int, days: int, requests: int) -> Outcome:
@@ -69,17 +69,22 @@ def _figures(times: list[float], base: list[float]) -> str:
 def publish_many(home: Path, *, customers: int, days: int) -> None:
     """Customer n has about 1/n of the traffic of customer 1, which has 200 agents."""
     path = publish(home, Marts(), snapshot_id="many")
+    usage_measures = usage_columns(
+        message_count="3",
+        input_tokens="900",
+        output_tokens="300",
+        response_time_ms_sum="4500",
+        response_time_count="3",
+        timed_output_tokens="300",
+    )
     with duckdb.connect(str(path)) as connection:
         for table in (*QUARTER_HOURLY, *DAILY):
-            connection.execute(f"drop table marts.{table}")
+            if table != "errors_quarter_hourly":
+                connection.execute(f"drop table marts.{table}")
         connection.execute(
             "create table marts.usage_quarter_hourly as"
             " select customer_id, agent_id, 1 + agent_id % 5 as agent_type_id,"
-            " 'model-' || (agent_id % 3) as model,"
-            " 3::bigint as message_count, 900::bigint as input_tokens,"
-            " 300::bigint as output_tokens, 1200::bigint as total_tokens,"
-            " 4500::bigint as response_time_ms_sum, 3::bigint as response_time_count,"
-            " 300::bigint as timed_output_tokens,"
+            f" 'model-' || (agent_id % 3) as model, {usage_measures},"
             " timestamp '2026-03-10 00:00' - to_minutes(15 * slot) as bucket_start,"
             " cast(bucket_start as date) as occurred_date from ("
             " select customer.range as customer_id, agent.range as agent_id, slot.range as slot"
@@ -92,7 +97,7 @@ def publish_many(home: Path, *, customers: int, days: int) -> None:
         )
         connection.execute(
             "create table marts.compliance_quarter_hourly as"
-            " select customer_id, agent_type_id, 3::bigint as scan_count,"
+            " select customer_id, agent_id, agent_type_id, model, 3::bigint as scan_count,"
             " 3::bigint as scanned_messages, 0::bigint as toxic_messages,"
             " 1::bigint as messages_with_pii, 1::bigint as pii_redactions, bucket_start,"
             " occurred_date from marts.usage_quarter_hourly"
@@ -100,12 +105,13 @@ def publish_many(home: Path, *, customers: int, days: int) -> None:
         )
         connection.execute(
             "create table marts.pii_quarter_hourly as"
-            " select customer_id, agent_type_id, 'PERSON' as entity_type, pii_redactions,"
-            " bucket_start, occurred_date from marts.compliance_quarter_hourly"
+            " select customer_id, agent_id, agent_type_id, model, 'PERSON' as entity_type,"
+            " pii_redactions, bucket_start, occurred_date from marts.compliance_quarter_hourly"
         )
         connection.execute(
             "create table marts.feedback_quarter_hourly as"
-            " select customer_id, agent_type_id, 'low' as load_bucket, 1::bigint as rating_count,"
+            " select customer_id, agent_id, agent_type_id, model, 'low' as load_bucket,"
+            " 1::bigint as rating_count,"
             " 4::bigint as rating_sum, 0::bigint as rating_1_count, 0::bigint as rating_2_count,"
             " 0::bigint as rating_3_count, 1::bigint as rating_4_count,"
             " 0::bigint as rating_5_count, bucket_start, occurred_date"

@@ -13,7 +13,7 @@ import duckdb
 from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
 from fuzz.served import Served, serving
-from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, publish
+from snapshot_fixture import DAILY, QUARTER_HOURLY, Marts, publish, usage_columns
 
 NOISY, QUIET = 1, 2
 AT_ONCE = 50
@@ -121,15 +121,21 @@ def _get(served: Served, key: str, path: str) -> int:
 def publish_both(home: Path, agents: int) -> None:
     """A's agents each with ten messages over 90 days; B has ten agents, busy each hour."""
     file = publish(home, Marts(customers=[(NOISY, "A", "pro", 90), (QUIET, "B", "pro", 90)]))
+    usage_measures = usage_columns(
+        message_count="1",
+        input_tokens="300",
+        output_tokens="100",
+        response_time_ms_sum="50",
+        response_time_count="1",
+        timed_output_tokens="100",
+    )
     with duckdb.connect(str(file)) as connection:
         for table in DAILY:
             connection.execute(f"drop table marts.{table}")
         connection.execute(
             "insert into marts.usage_quarter_hourly by name select"
             " customer_id, agent_id, 1 + agent_id % 5 as agent_type_id,"
-            " 'model-' || (agent_id % 3) as model, 1 as message_count, 300 as input_tokens,"
-            " 100 as output_tokens, 400 as total_tokens, 50 as response_time_ms_sum,"
-            " 1 as response_time_count, 100 as timed_output_tokens,"
+            f" 'model-' || (agent_id % 3) as model, {usage_measures},"
             " [agent_id % 100] as response_time_buckets,"
             " timestamp '2026-03-10 00:00' - to_minutes(15 * slot) as bucket_start,"
             " cast(bucket_start as date) as occurred_date from ("

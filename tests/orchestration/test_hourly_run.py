@@ -85,8 +85,10 @@ def test_a_late_event_rebuilds_its_own_date_and_no_other(
 
     installation.run()
 
+    # Scans of the date may take their model from the response.
     assert installation.last_run()["dates_rebuilt"] == {
         "agent_usage_events": 1,
+        "audit_events": 1,
         "delivery_counts": 1,
     }
     with rollups.open_warehouse(installation.settings) as warehouse:
@@ -96,6 +98,19 @@ def test_a_late_event_rebuilds_its_own_date_and_no_other(
     assert dict(rebuilt) == {DAYS[0]: 7, DAYS[1]: 6, DAYS[2]: 1000}
     # Nor is another date published anew.
     assert daily(installation) == {DAYS[0]: 7, DAYS[1]: 6, DAYS[2]: 6}
+
+
+def test_a_late_response_gives_its_scan_a_model(installation: Installation) -> None:
+    """The scan came a run earlier, and its date is rebuilt though no scan arrived since."""
+    installation.drop("audit_events", "early.ndjson", [scan(5, event_id="event-5")])
+    installation.run()
+    models = "select distinct model from marts.compliance_daily"
+    assert installation.marts(models) == [{"model": "unknown"}]
+
+    installation.drop("agent_usage_events", "late.ndjson", [usage_event(5, model_used="m")])
+    installation.run()
+
+    assert installation.marts(models) == [{"model": "m"}]
 
 
 def test_any_order_of_arrival_gives_the_same_marts_as_one_rebuild(

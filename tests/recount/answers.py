@@ -119,6 +119,11 @@ def attributed(scans: Iterable[Scan]) -> list[Attributed]:
     ]
 
 
+def messages_of(events: Iterable[UsageEvent]) -> list[UsageEvent]:
+    """The events that are no failed attempts."""
+    return [event for event in events if event.is_message]
+
+
 class Period:
     """One customer's rows inside the window `begin <= occurred_at < after`."""
 
@@ -139,6 +144,7 @@ class Period:
         self.begin, self.after = begin, after
         self.truth, self.customer_id = truth, customer_id
         self.events = [e for e in truth.events if e.customer_id == customer_id and inside(e)]
+        self.messages = messages_of(self.events)
         self.ratings = [r for r in truth.ratings if r.customer_id == customer_id and inside(r)]
         # A message is attributed before the window is cut: a bucket counts it, or does not,
         # whatever period is asked for.
@@ -170,12 +176,13 @@ def _tokens(events: Sequence[UsageEvent]) -> dict[str, Any]:
 
 
 def _avg_response_time(events: Sequence[UsageEvent]) -> int | float | None:
-    measured = [e.response_time_ms for e in events if e.response_time_ms is not None]
+    times = [e.response_time_ms for e in messages_of(events)]
+    measured = [time for time in times if time is not None]
     return rounded(sum(measured), len(measured))
 
 
 def _tokens_per_second(events: Sequence[UsageEvent]) -> int | float | None:
-    timed = [e for e in events if e.response_time_ms]
+    timed = [e for e in messages_of(events) if e.response_time_ms]
     milliseconds = sum(e.response_time_ms or 0 for e in timed)
     return rounded(1000 * sum(e.output_tokens for e in timed), milliseconds, 1)
 
@@ -207,9 +214,9 @@ def _rating_degrades_at_load(ratings: Sequence[Rating]) -> int | None:
 def _usage_summary(period: Period) -> Body:
     return {
         "period_days": period.days,
-        "total_messages": len(period.events),
+        "total_messages": len(period.messages),
         **_tokens(period.events),
-        "active_agents": len({e.agent_id for e in period.events}),
+        "active_agents": len({e.agent_id for e in period.messages}),
         "avg_response_time_ms": _avg_response_time(period.events),
     }
 
@@ -219,7 +226,7 @@ def _usage_by_agent(period: Period) -> Body:
         {
             "agent_id": agent_id,
             "agent_name": period.agent_name(agent_id),
-            "message_count": len(events),
+            "message_count": len(messages_of(events)),
             **_tokens(events),
             "avg_response_time_ms": _avg_response_time(events),
         }
@@ -233,7 +240,7 @@ def _usage_timeline(period: Period) -> Body:
     dates = [period.first + timedelta(days=n) for n in range(period.days)]
     return {
         "labels": [day.isoformat() for day in dates],
-        "messages": [len(by_date.get(day, [])) for day in dates],
+        "messages": [len(messages_of(by_date.get(day, []))) for day in dates],
         "tokens": [_tokens(by_date.get(day, []))["total_tokens"] for day in dates],
     }
 
@@ -242,7 +249,7 @@ def _usage_by_model(period: Period) -> Body:
     body = [
         {
             "model": model,
-            "message_count": len(events),
+            "message_count": len(messages_of(events)),
             **_tokens(events),
             "avg_response_time_ms": _avg_response_time(events),
             "tokens_per_second": _tokens_per_second(events),
@@ -257,7 +264,7 @@ def _compliance_summary(period: Period) -> Body:
     for part in period.scans:
         by_type.update(dict(part.scan.pii))
     with_pii = sum(part.is_first_with_pii for part in period.scans)
-    messages = len(period.events)
+    messages = len(period.messages)
     ranked = sorted(by_type.items(), key=lambda item: (-item[1], item[0]))
     return {
         "period_days": period.days,
@@ -272,7 +279,7 @@ def _compliance_summary(period: Period) -> Body:
 
 
 def _compliance_by_agent_type(period: Period) -> Body:
-    events = _grouped(period.events, lambda e: e.agent_type_id)
+    events = _grouped(period.messages, lambda e: e.agent_type_id)
     scans = _grouped(period.scans, lambda part: part.scan.agent_type_id)
     body = []
     for agent_type_id in events.keys() | scans.keys():
@@ -333,8 +340,10 @@ def _comparison(period: Period) -> Body:
     events_by_type = _grouped(period.events, lambda e: e.agent_type_id)
     scans_by_type = _grouped(period.scans, lambda part: part.scan.agent_type_id)
     ratings_by_type = _grouped(period.ratings, lambda r: r.agent_type_id)
-    body = []
-    for agent_type_id in events_by_type.keys() | scans_by_type.keys() | ratings_by_type.keys():
+    body: list[dict[str, Any]] = []
+    with_messages = {e.agent_type_id for e in period.messages}
+    for agent_type_id in with_messages | scans_by_type.keys() | ratings_by_type.keys():
+        messages = messages_of(events_by_type.get(agent_type_id, []))
         events = events_by_type.get(agent_type_id, [])
         scans = scans_by_type.get(agent_type_id, [])
         ratings = ratings_by_type.get(agent_type_id, [])
@@ -345,15 +354,17 @@ def _comparison(period: Period) -> Body:
                 "name": period.type_name(agent_type_id),
                 "model": _model(period, agent_type_id, events),
                 "performance": {
-                    "total_messages": len(events),
+                    "total_messages": len(messages),
                     "total_tokens": total_tokens,
                     "avg_response_time_ms": _avg_response_time(events),
                     "tokens_per_second": _tokens_per_second(events),
-                    "avg_tokens_per_message": rounded(total_tokens, len(events)),
+                    "avg_tokens_per_message": rounded(
+                        _tokens(messages)["total_tokens"], len(messages)
+                    ),
                 },
                 "compliance": {
-                    "toxic_rate_percent": rounded(100 * _toxic(scans), len(events), 2),
-                    "pii_redactions_per_message": rounded(_redactions(scans), len(events), 3),
+                    "toxic_rate_percent": rounded(100 * _toxic(scans), len(messages), 2),
+                    "pii_redactions_per_message": rounded(_redactions(scans), len(messages), 3),
                 },
                 "satisfaction": {
                     "feedback_count": len(ratings),
@@ -368,7 +379,7 @@ def _comparison(period: Period) -> Body:
 
 def _model(period: Period, agent_type_id: int, events: Sequence[UsageEvent]) -> str | None:
     """The model of most messages, ties by name; without messages the type's own, if it has one."""
-    messages = Counter(e.model for e in events)
+    messages = Counter(e.model for e in messages_of(events))
     if messages:
         return min(messages, key=lambda model: (-messages[model], model))
     row = period.truth.agent_types.get((period.customer_id, agent_type_id))

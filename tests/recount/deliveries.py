@@ -28,6 +28,13 @@ IDENTITIES = {
     "feedback_events": "feedback_id",
 }
 KEPT_ONCE_GIVEN = ("created_at", "time_zone")
+CACHE_PARTS = (
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "cache_write_1h_input_tokens",
+    "cache_read_audio_input_tokens",
+    "cache_read_image_input_tokens",
+)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 # The names of the columns of a Parquet file, and its rows.
@@ -36,7 +43,9 @@ ReadParquet = Callable[[Path], tuple[Sequence[str], Sequence[Sequence[object]]]]
 
 @dataclass(frozen=True)
 class UsageEvent:
-    """One agent response. Times are UTC, `response_time_ms` is null when not measured."""
+    """One agent response, or a failed attempt at one, which has an `error_type`. Times are UTC, and
+    null when not measured; `input_tokens` holds what the cache has to do with. `parts` are those
+    parts of the tokens that were reported, without `_tokens`."""
 
     event_id: str
     customer_id: int
@@ -47,11 +56,23 @@ class UsageEvent:
     output_tokens: int
     response_time_ms: int | None
     occurred_at: datetime
+    provider: str = "unknown"
+    processing: str = "standard"
+    error_type: str | None = None
+    time_to_first_token_ms: int | None = None
+    tool_calls: int | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether a response was given."""
+        return self.error_type is None
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan of a response; `pii` holds (entity type, count > 0) pairs by name."""
+    """One scan of a response; `pii` holds (entity type, count > 0) pairs by name. `model` is that
+    of the response where the scan does not tell."""
 
     audit_id: str
     customer_id: int
@@ -61,11 +82,12 @@ class Scan:
     is_toxic: bool
     pii: tuple[tuple[str, int], ...]
     occurred_at: datetime
+    model: str = "unknown"
 
 
 @dataclass(frozen=True)
 class Rating:
-    """One star rating; `running_instances` of null or 0 means load unknown."""
+    """One star rating; `running_instances` of null or 0 means load unknown, agent 0 no agent."""
 
     feedback_id: str
     customer_id: int
@@ -73,6 +95,8 @@ class Rating:
     rating: int
     running_instances: int | None
     occurred_at: datetime
+    agent_id: int = 0
+    model: str = "unknown"
 
 
 @dataclass(frozen=True)
@@ -226,9 +250,7 @@ class _Counting:
         content: dict[str, Any] = {}
         is_mismatch = False
         if reason is None:
-            is_mismatch = row.get("total_tokens") is not None and (
-                row["total_tokens"] != row["input_tokens"] + row["output_tokens"]
-            )
+            is_mismatch = _is_mismatch(row)
             key = (stream, row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
             known = self.contents.setdefault(key, [])
             # A total is never trusted: only whether it is wrong makes rows differ.
@@ -395,13 +417,15 @@ def _truth(
 ) -> Truth:
     events = [_event(row) for row in state.winners["agent_usage_events"].values()]
     state.anomalies["total_mismatch"] = sum(
-        row["total_tokens"] not in (None, row["input_tokens"] + row["output_tokens"])
-        for row in state.winners["agent_usage_events"].values()
+        _is_mismatch(row) for row in state.winners["agent_usage_events"].values()
     )
     references = state.references
     return Truth(
         events=events,
-        scans=[_scan(row, threshold) for row in state.winners["audit_events"].values()],
+        scans=[
+            _scan(row, threshold, state.winners["agent_usage_events"])
+            for row in state.winners["audit_events"].values()
+        ],
         ratings=[_rating(row) for row in state.winners["feedback_events"].values()],
         customers=state.customers(),
         tiers=state.tiers(),
@@ -431,7 +455,33 @@ def _parsed(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any],
             row[column.name] = None if cell is None else column.parsed(cell)
         except Invalid:
             return row, f"invalid_{column.name}"
+        needs_it = column.name == "input_includes_cache" and row[column.name] is None
+        if needs_it and any(row[part] for part in CACHE_PARTS):
+            return row, f"missing_{column.name}"
     return row, None
+
+
+def stored_input(row: Mapping[str, Any]) -> int:
+    """Input tokens with what was read from the cache and written to it."""
+    tokens: int = row["input_tokens"]
+    if row["input_includes_cache"] is False:
+        tokens += row["cache_read_input_tokens"] or 0
+        tokens += _written_to_cache(row) or 0
+    return tokens
+
+
+def _written_to_cache(row: Mapping[str, Any]) -> int | None:
+    written: int | None = row["cache_write_input_tokens"]
+    return row["cache_write_1h_input_tokens"] if written is None else written
+
+
+def _is_mismatch(row: Mapping[str, Any]) -> bool:
+    """Whether the total is the sum neither of the delivered tokens nor of the stored ones."""
+    total = row.get("total_tokens")
+    return total is not None and total not in (
+        row["input_tokens"] + row["output_tokens"],
+        stored_input(row) + row["output_tokens"],
+    )
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -439,8 +489,8 @@ def _rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         row.get("received_at", row.get("updated_at")) or _NEVER,
         row.get("output_tokens", 0),
-        row.get("input_tokens", 0),
-        -sum(value is None for value in row.values()),
+        stored_input(row) if "input_tokens" in row else 0,
+        -sum(value is None for name, value in row.items() if name != "attributes"),
     )
 
 
@@ -469,18 +519,35 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
 def _event(row: Mapping[str, Any]) -> UsageEvent:
     return UsageEvent(
         row["event_id"], row["customer_id"], row["agent_id"], row["agent_type_id"],
-        row["model_used"] or "unknown", row["input_tokens"], row["output_tokens"],
+        row["model_used"] or "unknown", stored_input(row), row["output_tokens"],
         row["response_time_ms"], row["occurred_at"],
+        provider=row["provider"] or "unknown",
+        processing=row["processing"] or "standard",
+        error_type=row["error_type"],
+        time_to_first_token_ms=row["time_to_first_token_ms"],
+        tool_calls=row["tool_calls"],
+        parts={
+            name.removesuffix("_tokens"): value
+            for name, value in {**row, "cache_write_input_tokens": _written_to_cache(row)}.items()
+            if name.endswith(("_input_tokens", "_output_tokens")) and value is not None
+        },
     )  # fmt: skip
 
 
-def _scan(row: Mapping[str, Any], threshold: Fraction) -> Scan:
+def _scan(
+    row: Mapping[str, Any],
+    threshold: Fraction,
+    responses: Mapping[tuple[Any, ...], Mapping[str, Any]],
+) -> Scan:
+    response = responses.get((row["customer_id"], row["event_id"], row["occurred_at"].date()))
+    model = row["model_used"] or (response or {}).get("model_used")
     toxic: bool | None = row["is_toxic"]
     if toxic is None:
         toxic = row["toxicity_score"] is not None and row["toxicity_score"] >= threshold
     return Scan(
         row["audit_id"], row["customer_id"], row["agent_id"], row["agent_type_id"],
         row["event_id"], toxic, row["pii_redactions"] or (), row["occurred_at"],
+        model=model or "unknown",
     )  # fmt: skip
 
 
@@ -488,6 +555,8 @@ def _rating(row: Mapping[str, Any]) -> Rating:
     return Rating(
         row["feedback_id"], row["customer_id"], row["agent_type_id"], row["rating"],
         row["running_instances"], row["occurred_at"],
+        agent_id=row["agent_id"] or 0,
+        model=row["model_used"] or "unknown",
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def response_times(
     period = period_asked(truth, customer_id, params, now, default_days=7)
     by = params.get("by", "agent")
     groups: dict[Any, list[UsageEvent]] = defaultdict(list)
-    for event in period.events:
+    for event in period.messages:
         groups[_key(period, by, event)].append(event)
     if by == "day":
         dates = [(period.first + timedelta(days=day)).isoformat() for day in range(period.days)]

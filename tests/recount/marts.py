@@ -12,6 +12,11 @@ from .deliveries import Rating, Truth, UsageEvent
 from .latency import bucket_of
 
 Row = dict[str, Any]
+PARTS = (
+    *("cache_read_input", "cache_write_input", "cache_write_1h_input", "audio_input"),
+    *("image_input", "cache_read_audio_input", "cache_read_image_input", "reasoning_output"),
+    *("audio_output", "image_output"),
+)
 _Item = TypeVar("_Item")
 
 
@@ -19,30 +24,42 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
     """Rows of each additive mart, in no order; times as ISO 8601 text without zone, in UTC."""
     scans = attributed(truth.scans)
     made: dict[str, list[Row]] = {}
+    of_event = ("customer_id", "agent_id", "agent_type_id", "model", "provider", "processing")
     made["usage_quarter_hourly"] = _summed(
-        truth.events,
-        ("customer_id", "agent_id", "agent_type_id", "model", "bucket"),
-        vars,
-        lambda event: _usage(event) | {"response_time_buckets": _buckets(event)},
+        truth.events, (*of_event, "bucket"), vars, lambda event: _usage(event) | _times(event)
     )
     for name, keys in {
         "customer_daily": ("customer_id",),
         "agent_daily": ("customer_id", "agent_id"),
         "model_daily": ("customer_id", "model"),
         "agent_type_model_daily": ("customer_id", "agent_type_id", "model"),
+        "provider_daily": ("customer_id", "agent_type_id", "model", "provider", "processing"),
     }.items():
         made[name] = _summed(truth.events, keys, vars, _usage)
-    for name, extra in {"quarter_hourly": ("bucket",), "daily": ()}.items():
-        keys = ("customer_id", "agent_type_id", *extra)
+    failed = [event for event in truth.events if not event.is_message]
+    of_failed = (*of_event, "error_type")
+    made["errors_quarter_hourly"] = _summed(failed, (*of_failed, "bucket"), vars, _error)
+    made["errors_daily"] = _summed(failed, of_failed, vars, _error)
+    redactions = [
+        vars(part.scan) | {"entity_type": entity_type, "pii_redactions": count}
+        for part in scans
+        for entity_type, count in part.scan.pii
+    ]
+    of_agent = ("customer_id", "agent_id", "agent_type_id", "model")
+    of_type = ("customer_id", "agent_type_id")
+    for name, keys in {
+        "quarter_hourly": (*of_agent, "bucket"),
+        "daily": of_agent,
+        "agent_type_daily": of_type,
+    }.items():
         made[f"compliance_{name}"] = _summed(scans, keys, lambda part: vars(part.scan), _compliance)
-        redactions = [
-            vars(part.scan) | {"entity_type": entity_type, "pii_redactions": count}
-            for part in scans
-            for entity_type, count in part.scan.pii
-        ]
         made[f"pii_{name}"] = _summed(redactions, (*keys, "entity_type"), dict, _redactions)
-        mart = "feedback_quarter_hourly" if extra else "load_bucket_daily"
-        made[mart] = _summed(truth.ratings, (*keys, "load_bucket"), _rated, _feedback)
+    for name, keys in {
+        "feedback_quarter_hourly": (*of_agent, "bucket"),
+        "feedback_daily": of_agent,
+        "load_bucket_daily": of_type,
+    }.items():
+        made[name] = _summed(truth.ratings, (*keys, "load_bucket"), _rated, _feedback)
     return made
 
 
@@ -79,15 +96,93 @@ def _quarter_hour(moment: datetime) -> str:
     return start.isoformat()
 
 
+def token_classes(event: UsageEvent) -> dict[str, int]:
+    """Tokens of each class, and what is of none because the parts exceed the whole."""
+    part = {**dict.fromkeys(PARTS, 0), **event.parts}
+    fresh_audio = part["audio_input"] - part["cache_read_audio_input"]
+    fresh_image = part["image_input"] - part["cache_read_image_input"]
+    read = part["cache_read_input"]
+    written = part["cache_write_input"]
+    sides = {
+        "input": {
+            "cache_read_audio_input": part["cache_read_audio_input"],
+            "cache_read_image_input": part["cache_read_image_input"],
+            "cache_read_input": read
+            - part["cache_read_audio_input"]
+            - part["cache_read_image_input"],
+            "cache_write_1h_input": part["cache_write_1h_input"],
+            "cache_write_input": written - part["cache_write_1h_input"],
+            "audio_input": fresh_audio,
+            "image_input": fresh_image,
+            "input": event.input_tokens - read - written - fresh_audio - fresh_image,
+        },
+        "output": {
+            "reasoning_output": part["reasoning_output"],
+            "audio_output": part["audio_output"],
+            "image_output": part["image_output"],
+            "output": event.output_tokens
+            - part["reasoning_output"]
+            - part["audio_output"]
+            - part["image_output"],
+        },
+    }
+    found: dict[str, int] = {}
+    for side, classes in sides.items():
+        exceeds = min(classes.values()) < 0
+        whole = event.input_tokens if side == "input" else event.output_tokens
+        for name, tokens in classes.items():
+            found[f"class_{name}_tokens"] = 0 if exceeds else tokens
+        found[f"unclassed_{side}_tokens"] = whole if exceeds else 0
+        found["token_classes_exceed_total"] = max(
+            found.get("token_classes_exceed_total", 0), int(exceeds)
+        )
+    return found
+
+
 def _usage(event: UsageEvent) -> dict[str, int]:
+    tokens = event.input_tokens + event.output_tokens
+    time = event.response_time_ms if event.is_message else None
+    cached = [event.parts.get(name, 0) for name in ("cache_read_input", "cache_write_input")]
     return {
-        "message_count": 1,
+        "event_count": 1,
+        "message_count": int(event.is_message),
+        "error_count": int(not event.is_message),
         "input_tokens": event.input_tokens,
         "output_tokens": event.output_tokens,
-        "total_tokens": event.input_tokens + event.output_tokens,
-        "response_time_ms_sum": event.response_time_ms or 0,
-        "response_time_count": int(event.response_time_ms is not None),
-        "timed_output_tokens": event.output_tokens if event.response_time_ms else 0,
+        "total_tokens": tokens,
+        "message_tokens": tokens if event.is_message else 0,
+        "message_input_tokens": event.input_tokens if event.is_message else 0,
+        "response_time_ms_sum": time or 0,
+        "response_time_count": int(time is not None),
+        "timed_output_tokens": event.output_tokens if time else 0,
+        "uncached_input_tokens": max(0, event.input_tokens - sum(cached)),
+        **{f"{name}_tokens": event.parts.get(name, 0) for name in PARTS},
+        "cache_reported_input_tokens": event.input_tokens
+        if "cache_read_input" in event.parts
+        else 0,
+        "tool_calls": event.tool_calls or 0,
+        **token_classes(event),
+    }
+
+
+def _times(event: UsageEvent) -> dict[str, list[int]]:
+    times = {
+        "response_time_buckets": event.response_time_ms,
+        "time_to_first_token_buckets": event.time_to_first_token_ms,
+    }
+    return {
+        name: [bucket_of(time)] if time is not None and event.is_message else []
+        for name, time in times.items()
+    }
+
+
+def _error(event: UsageEvent) -> dict[str, int]:
+    tokens = event.input_tokens + event.output_tokens
+    return {
+        "error_count": 1,
+        "input_tokens": event.input_tokens,
+        "output_tokens": event.output_tokens,
+        "total_tokens": tokens,
     }
 
 
@@ -99,10 +194,6 @@ def _compliance(part: Attributed) -> dict[str, int]:
         "messages_with_pii": int(part.is_first_with_pii),
         "pii_redactions": sum(count for _, count in part.scan.pii),
     }
-
-
-def _buckets(event: UsageEvent) -> list[int]:
-    return [] if event.response_time_ms is None else [bucket_of(event.response_time_ms)]
 
 
 def _redactions(redaction: Mapping[str, Any]) -> dict[str, int]:

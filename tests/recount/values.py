@@ -18,6 +18,8 @@ LARGEST_COST = 10**9
 LONGEST_IDENTITY = 128
 LONGEST_TEXT = 256
 LONGEST_RESPONSE_MS = 86_400_000
+LARGEST_COST = 10**9
+MOST_ATTRIBUTES = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9998, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 FARTHEST_OFFSET = timedelta(hours=18)
@@ -54,15 +56,8 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return self.read not in (
-            identity,
-            label,
-            model,
-            time_zone,
-            boolean,
-            counts_by_type,
-            timestamp,
-        )
+        texts = (identity, label, model, time_zone, provider, processing)
+        return self.read not in (*texts, boolean, counts_by_type, attributes, timestamp)
 
     def parsed(self, cell: object) -> object:
         """The value; None where nothing is given. Raises `Invalid`."""
@@ -174,6 +169,17 @@ def time_zone(cell: object) -> str | None:
     return written if written in _ZONES else None
 
 
+def provider(cell: object) -> str:
+    """The provider trimmed, in lower case."""
+    return label(cell).lower()
+
+
+def processing(cell: object) -> str | None:
+    """How it was processed, in lower case; None for the standard, whatever it is called."""
+    written = label(cell).lower()
+    return None if written in ("", "default", "auto", "standard") else written
+
+
 def integer(cell: object) -> int:
     """A whole number written as `12` or `12.0`; no exponent, no fraction, no boolean."""
     cell = _plain(cell)
@@ -276,6 +282,39 @@ def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
     return tuple(sorted((name, count) for name, count in counted.items() if count > 0))
 
 
+def attributes(cell: object) -> tuple[tuple[str, str], ...] | None:
+    """(name, text) pairs by name; numbers and booleans as their JSON text, nulls left out."""
+    cell = _plain(cell)
+    if isinstance(cell, str) and not isinstance(cell, WrittenNumber):
+        try:
+            cell = loads(cell)
+        except ValueError:
+            raise Invalid from None
+        if cell is None:
+            return None
+    if not isinstance(cell, dict):
+        raise Invalid
+    found = {}
+    for name, value in cell.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif isinstance(value, WrittenNumber):
+            # As JSON writes it: 1.50 is 1.5.
+            value = json.dumps(json.loads(value))
+        elif isinstance(value, (int, float)):
+            value = json.dumps(value)
+        if not isinstance(value, str) or not 1 <= len(name) <= LONGEST_IDENTITY:
+            raise Invalid
+        if len(value) > LONGEST_TEXT:
+            raise Invalid
+        found[name] = str(value)
+    if len(found) > MOST_ATTRIBUTES:
+        raise Invalid
+    return tuple(sorted(found.items()))
+
+
 def timestamp(cell: object) -> datetime:
     """An aware UTC datetime; without an offset it is UTC; digits past microseconds are cut off."""
     moment = _moment(_plain(cell))
@@ -319,6 +358,7 @@ def _offset(written: str) -> timedelta:
 
 positive_id = between(1, LARGEST_ID)
 token_count = between(0, LARGEST_COUNT)
+request_count = between(1, LARGEST_COUNT)
 any_integer = between(-LARGEST_ID - 1, LARGEST_ID)
 
 
@@ -375,6 +415,27 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("output_tokens", True, token_count),
         Column("total_tokens", False, untrusted_total),
         Column("response_time_ms", False, response_time_ms),
+        Column("cache_read_input_tokens", False, token_count),
+        Column("cache_write_input_tokens", False, token_count),
+        Column("cache_write_1h_input_tokens", False, token_count),
+        Column("audio_input_tokens", False, token_count),
+        Column("image_input_tokens", False, token_count),
+        Column("cache_read_audio_input_tokens", False, token_count),
+        Column("cache_read_image_input_tokens", False, token_count),
+        Column("reasoning_output_tokens", False, token_count),
+        Column("audio_output_tokens", False, token_count),
+        Column("image_output_tokens", False, token_count),
+        Column("input_includes_cache", False, boolean),
+        Column("model_requests", False, request_count),
+        Column("provider", False, provider),
+        Column("processing", False, processing),
+        Column("reported_cost_usd", False, cost_usd),
+        Column("error_type", False, label),
+        Column("time_to_first_token_ms", False, response_time_ms),
+        Column("tool_calls", False, token_count),
+        Column("session_id", False, identity),
+        Column("end_user_id", False, identity),
+        Column("attributes", False, attributes),
         Column("occurred_at", True, timestamp),
         Column("received_at", False, timestamp),
     ),
@@ -384,6 +445,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("agent_id", True, positive_id),
         Column("agent_type_id", True, positive_id),
         Column("event_id", False, identity),
+        Column("model_used", False, label),
         Column("toxicity_score", False, score),
         Column("is_toxic", False, boolean),
         Column("pii_redactions", False, counts_by_type),
@@ -395,6 +457,8 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("customer_id", True, positive_id),
         Column("agent_type_id", True, positive_id),
         Column("agent_id", False, positive_id),
+        Column("event_id", False, identity),
+        Column("model_used", False, model),
         Column("rating", True, between(1, 5)),
         Column("running_instances", False, between(0, LARGEST_ID)),
         Column("occurred_at", True, timestamp),

@@ -14,9 +14,9 @@ from orchestration.source.columns import accepted_types
 from recount.deliveries import IDENTITIES
 from source.platform_rows import pull_and_land
 from source.server import Server
-from torture.matrix import Delivered, Matrix, Trial, good_cells
+from torture.matrix import COLUMNS, Delivered, Matrix, Trial, good_cells
 from torture.nasty import FAR, TEXTS
-from torture.results import COLUMNS, cell_of_token
+from torture.results import cell_of_token
 
 # PostgreSQL has neither NUL nor halves of characters in its texts.
 _TEXT = {text: text for text in TEXTS if "\0" not in text and text.isprintable()}
@@ -156,5 +156,7 @@ def _texts(trial: Trial, kinds: Mapping[str, str]) -> list[str | None]:
 
 def _number_in(value: object) -> int:
     """A whole number to stand for the value in a column of a type that has no texts."""
+    if isinstance(value, bool):
+        return int(value)
     digits = "".join(character for character in str(value).split(".")[0] if character.isdigit())
     return int(digits or 0)

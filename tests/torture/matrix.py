@@ -38,19 +38,32 @@ _FIRST_CUSTOMER = 1_000_000
 _AT = "2026-02-28T08:00:00Z"
 
 _GOOD: Mapping[str, Mapping[str, object]] = {
-    "customers": {"customer_name": "A name", "tier": "enterprise", "retention_days": 2000},
+    "customers": {
+        "customer_name": "A name", "tier": "enterprise", "retention_days": 2000,
+        "created_at": "2026-01-01 00:00:00", "time_zone": "Asia/Kathmandu",
+    },
     "agents": {"agent_id": 11, "agent_type_id": 5, "agent_name": "Ada"},
     "agent_types": {"agent_type_id": 5, "agent_type_name": "Support", "model": "gpt-4o"},
     "agent_usage_events": {
         "agent_id": 11, "agent_type_id": 5, "model_used": "gpt-4o", "input_tokens": 100,
         "output_tokens": 10, "total_tokens": 110, "response_time_ms": 1500,
+        "cache_read_input_tokens": 4, "cache_write_input_tokens": 3,
+        "cache_write_1h_input_tokens": 2, "audio_input_tokens": 5, "image_input_tokens": 6,
+        "cache_read_audio_input_tokens": 1, "cache_read_image_input_tokens": 1,
+        "reasoning_output_tokens": 2, "audio_output_tokens": 1, "image_output_tokens": 1,
+        "input_includes_cache": True, "model_requests": 1, "provider": "openai",
+        "processing": "batch", "reported_cost_usd": 0.25, "error_type": "timeout",
+        "time_to_first_token_ms": 20, "tool_calls": 3, "session_id": "s", "end_user_id": "u",
+        "attributes": {"team": "blue"},
     },
     "audit_events": {
-        "agent_id": 11, "agent_type_id": 5, "event_id": "e", "toxicity_score": 0.25,
+        "agent_id": 11, "agent_type_id": 5, "event_id": "e", "model_used": "gpt-4o",
+        "toxicity_score": 0.25,
         "is_toxic": False, "pii_redactions": {"PERSON": 1},
     },
     "feedback_events": {
-        "agent_type_id": 5, "agent_id": 11, "rating": 4, "running_instances": 2,
+        "agent_type_id": 5, "agent_id": 11, "event_id": "e", "model_used": "gpt-4o",
+        "rating": 4, "running_instances": 2,
     },
 }  # fmt: skip
 # Streams whose rows are somebody's: a row is found again by its customer.
@@ -257,11 +270,11 @@ def check_jobs(outcome: Outcome, installation: Installation, matrix: Matrix) -> 
     outcome.failures += surprises
     if hourly.succeeded:
         messages = installation.marts(
-            "select sum(message_count)::bigint as messages from marts.usage_quarter_hourly "
+            "select sum(event_count)::bigint as messages from marts.usage_quarter_hourly "
             f"where customer_id = {GOOD_CUSTOMER}"
         )[0]["messages"]
         good = matrix.good["agent_usage_events"]
-        outcome.claim(messages == good, f"{good} good messages, {messages} of them in the marts")
+        outcome.claim(messages == good, f"{good} good events, {messages} of them in the marts")
     nightly = installation.try_run("nightly")
     outcome.claim(nightly.succeeded, f"nightly: {nightly.problem}")
     settings = installation.settings

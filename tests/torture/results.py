@@ -18,6 +18,7 @@ from recount.values import (
     Invalid,
     TwoOfAKey,
     WrittenNumber,
+    attributes,
     boolean,
     counts_by_type,
     identity,
@@ -26,6 +27,8 @@ from recount.values import (
     label,
     loads,
     model,
+    processing,
+    provider,
     time_zone,
     timestamp,
     untrusted_total,
@@ -37,7 +40,9 @@ ANY = object()
 
 COLUMNS = {stream: {column.name: column for column in of_it} for stream, of_it in STREAMS.items()}
 
-_TEXTS = (identity, label, model)
+_TEXTS = (identity, label, model, provider, processing)
+NEEDED = "input_includes_cache"
+"""Good rows have parts of the input in a cache, and so must tell it."""
 _FLAGS = {"0", "1", "t", "f", "y", "n", "yes", "no", "on", "off", "1.0", "0.0", "12.0"}
 # ISO 8601 has them, Python has not.
 _TIMES_OF_ISO = re.compile(r".*(T24:00:00|:60)(Z|\.|$).*")
@@ -91,13 +96,15 @@ def result_of(stream: str, column: Column, cell: object, now: datetime) -> Resul
             return Result(reasons=frozenset({malformed, invalid}))
         return result_of(stream, column, cell.cell, now).or_rejected(malformed, invalid)
     if cell is None:
-        if column.required:
+        if column.required or column.name == NEEDED:
             return Result(reasons=frozenset({f"missing_{column.name}"}))
         return Result("unknown" if column.read is model else None, is_acceptable=True)
     if _is_no_text(cell):
         found = Result(reasons=frozenset({malformed, invalid}))
         return _or_passed_over(found, column)
     found = _of_value(stream, column, cell, now)
+    if column.name == NEEDED and is_blank(cell):
+        return Result(reasons=frozenset({f"missing_{column.name}"}))
     if column.required and (is_blank(cell) or (is_nan(cell) and column.is_number)):
         is_acceptable = found.is_acceptable and column.read is not label
         found = Result(found.value, is_acceptable, found.reasons)
@@ -147,6 +154,8 @@ def _open_ends(column: Column, cell: object, found: Result, invalid: str) -> Res
             return found.or_accepted().or_rejected(invalid)
     if column.read is counts_by_type:
         return _open_ends_of_counts(cell, found, invalid)
+    if column.read is attributes:
+        return _open_ends_of_attributes(cell, found, invalid)
     if column.read is timestamp and isinstance(cell, str) and _TIMES_OF_ISO.fullmatch(cell):
         return found.or_accepted().or_rejected(invalid)
     if (
@@ -187,6 +196,22 @@ def _open_ends_of_counts(cell: object, found: Result, invalid: str) -> Result:
     return found
 
 
+def _open_ends_of_attributes(cell: object, found: Result, invalid: str) -> Result:
+    if isinstance(cell, (str, bytes)) and not isinstance(cell, WrittenNumber):
+        written = cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+        if written == '{"A": 1, "A": 2}':
+            return Result(reasons=frozenset({invalid, "malformed_row"}))
+        return found
+    if not isinstance(cell, dict):
+        return found if cell is not None else found.or_accepted(None).or_rejected(invalid)
+    if any(_has_exponent(value) or isinstance(value, float) for value in cell.values()):
+        # How a number is written that JSON has several ways for, or none.
+        return found.or_accepted().or_rejected(invalid, "malformed_row")
+    if not all(isinstance(name, str) for name in cell):
+        return found.or_accepted().or_rejected(invalid)
+    return found
+
+
 def _is_number(cell: object) -> bool:
     return isinstance(cell, (int, float, Decimal, WrittenNumber))
 
@@ -206,6 +231,9 @@ def is_value(column: Column, expected: object, cell: object, found: Any) -> bool
     """Whether what the lake has is the value; `found` is as DuckDB gives it to Python."""
     if expected is ANY:
         return True
+    is_number = isinstance(cell, WrittenNumber)
+    if column.read is processing and not is_number and isinstance(cell, (str, bytes, type(None))):
+        return bool(found == (expected or "standard"))
     if column.read in _TEXTS and (
         isinstance(cell, WrittenNumber) or not isinstance(cell, (str, bytes))
     ):
@@ -216,6 +244,8 @@ def is_value(column: Column, expected: object, cell: object, found: Any) -> bool
         counts = {name: count for name, count in (found or {}).items() if count}
         # What is expected is of no one type; here it is a mapping or nothing.
         return counts == dict(expected or ())  # type: ignore[call-overload,no-any-return]
+    if column.read is attributes:
+        return dict(found or {}) == dict(expected or ())  # type: ignore[call-overload,no-any-return]
     if isinstance(expected, datetime):
         return bool(found == expected.replace(tzinfo=None))
     if column.name == "running_instances" and not expected:

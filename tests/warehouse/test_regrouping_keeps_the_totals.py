@@ -12,15 +12,19 @@ from orchestration.publication.descriptions import read_descriptions
 from orchestration.warehouse import dbt
 from published_demo import PublishedDemo
 
-_DIMENSIONS = {"model", "entity_type", "load_bucket", "stream", "bucket_start", "occurred_date"}
+_DIMENSIONS = {
+    *("model", "provider", "processing", "error_type", "entity_type", "load_bucket", "stream"),
+    *("bucket_start", "occurred_date"),
+}
 
 # Marts of events: their measures are numbers, and everything else is a key.
 FAMILIES = {
     "usage_quarter_hourly": ["customer_daily", "agent_daily", "model_daily",
-                             "agent_type_model_daily"],
-    "compliance_quarter_hourly": ["compliance_daily"],
-    "pii_quarter_hourly": ["pii_daily"],
-    "feedback_quarter_hourly": ["load_bucket_daily"],
+                             "agent_type_model_daily", "provider_daily"],
+    "errors_quarter_hourly": ["errors_daily"],
+    "compliance_quarter_hourly": ["compliance_daily", "compliance_agent_type_daily"],
+    "pii_quarter_hourly": ["pii_daily", "pii_agent_type_daily"],
+    "feedback_quarter_hourly": ["feedback_daily", "load_bucket_daily"],
 }  # fmt: skip
 MARTS = sorted(chain(FAMILIES, *FAMILIES.values()))
 
@@ -35,7 +39,7 @@ def _sums(measures: list[str]) -> str:
     """Each measure added up: numbers by their sum, lists by putting them together."""
     return ", ".join(
         f"list_sort(flatten(list({name}))) as {name}"
-        if name == "response_time_buckets"
+        if name in ("response_time_buckets", "time_to_first_token_buckets")
         else f"sum({name}) as {name}"
         for name in measures
     )

@@ -40,7 +40,8 @@ def compliance_summary(engine: Engine, window: Window, _page: Page) -> Rows:
 def compliance_by_agent_type(engine: Engine, window: Window, page: Page) -> Rows:
     """A row for each agent type with a message or a scan, most messages first."""
     measures = ("message_count", *COMPLIANCE)
-    answer = by(engine, window, page, "agent_type_id", measures, "message_count")
+    counted_by = ("message_count", "scan_count")
+    answer = by(engine, window, page, "agent_type_id", measures, "message_count", counted_by)
     named = named_by(engine, "agent_type_id", answer.groups)
     return listed(
         answer,

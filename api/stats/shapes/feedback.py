@@ -77,7 +77,8 @@ def feedback_timeline(engine: Engine, window: Window, _page: Page) -> Rows:
 def agent_type_comparison(engine: Engine, window: Window, page: Page) -> Rows:
     """A row for each agent type with a message, a scan or a rating, most messages first."""
     measures = (*USAGE, *COMPLIANCE, *RATINGS)
-    answer = by(engine, window, page, "agent_type_id", measures, "message_count")
+    counted_by = ("message_count", "scan_count", "rating_count")
+    answer = by(engine, window, page, "agent_type_id", measures, "message_count", counted_by)
     ids = [group[0] for group in answer.groups]
     types = {
         number: (name, model)

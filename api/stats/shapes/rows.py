@@ -53,8 +53,9 @@ def by(
     dimension: str,
     measures: tuple[str, ...],
     order_by: str,
+    counted_by: tuple[str, ...] = (),
 ) -> Answer:
-    """Sums by one dimension, the greatest first."""
+    """Sums by one dimension, the greatest first, of the groups that have some of `counted_by`."""
     return engine.answer(
         Question(
             window,
@@ -63,6 +64,7 @@ def by(
             order_by=order_by,
             limit=page.limit,
             offset=page.offset,
+            counted_by=counted_by,
             with_totals=False,
         )
     )

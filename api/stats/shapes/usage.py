@@ -57,17 +57,17 @@ def usage_summary(engine: Engine, window: Window, _page: Page) -> Rows:
 
 
 def usage_by_agent(engine: Engine, window: Window, page: Page) -> Rows:
-    """A row for each agent with a message, most tokens first."""
+    """A row for each agent with a message or a failed attempt, most tokens first."""
     return _usage_by(engine, window, page, "agent_id", TOKENS_AND_TIME)
 
 
 def usage_by_agent_type(engine: Engine, window: Window, page: Page) -> Rows:
-    """A row for each agent type with a message, most tokens first."""
+    """A row for each agent type with a message or a failed attempt, most tokens first."""
     return _usage_by(engine, window, page, "agent_type_id", TOKENS_AND_TIME)
 
 
 def usage_by_model(engine: Engine, window: Window, page: Page) -> Rows:
-    """A row for each model with a message, most tokens first."""
+    """A row for each model with a message or a failed attempt, most tokens first."""
     return _usage_by(engine, window, page, "model", (*TOKENS_AND_TIME, "tokens_per_second"))
 
 
@@ -119,7 +119,7 @@ def usage_latency_by_day(engine: Engine, window: Window, _page: Page) -> Rows:
 def _usage_by(
     engine: Engine, window: Window, page: Page, dimension: str, metrics: Sequence[str]
 ) -> Rows:
-    """A row for each value of a dimension with a message, most tokens first."""
+    """A row for each value of a dimension with a usage event, most tokens first."""
     answer = by(engine, window, page, dimension, USAGE, "total_tokens")
     named = named_by(engine, dimension, answer.groups)
     return listed(
@@ -138,11 +138,12 @@ def _latency_by(engine: Engine, window: Window, page: Page, dimension: str) -> R
         Question(
             window,
             metrics=tuple(LATENCY.values()),
-            measures=("response_time_count",),
+            measures=("response_time_count", "message_count"),
             group_by=(dimension,),
             order_by="response_time_count",
             limit=page.limit,
             offset=page.offset,
+            counted_by=("message_count",),
             with_totals=False,
         )
     )

@@ -42,23 +42,23 @@
 {%- endmacro %}
 
 {# A map as text that does not depend on the order of its entries. #}
-{% macro entity_counts_as_text(entity_counts) %}
-    {{- return(adapter.dispatch('entity_counts_as_text')(entity_counts)) -}}
+{% macro entries_as_text(entries) %}
+    {{- return(adapter.dispatch('entries_as_text')(entries)) -}}
 {% endmacro %}
 
-{% macro duckdb__entity_counts_as_text(entity_counts) -%}
+{% macro duckdb__entries_as_text(entries) -%}
     array_to_string(
         list_sort(list_transform(
-            map_entries({{ entity_counts }}), lambda entry: entry.key || '=' || entry.value
+            map_entries({{ entries }}), lambda entry: entry.key || '=' || entry.value
         )),
         ';'
     )
 {%- endmacro %}
 
-{% macro spark__entity_counts_as_text(entity_counts) -%}
+{% macro spark__entries_as_text(entries) -%}
     array_join(
         array_sort(transform(
-            map_entries({{ entity_counts }}), entry -> concat(entry.key, '=', entry.value)
+            map_entries({{ entries }}), entry -> concat(entry.key, '=', entry.value)
         )),
         ';'
     )

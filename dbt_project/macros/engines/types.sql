@@ -12,6 +12,7 @@
         'varchar': 'string',
         'integer[]': 'array<int>',
         'map(varchar, bigint)': 'map<string, bigint>',
+        'map(varchar, varchar)': 'map<string, string>',
     }.get(data_type, data_type)) -}}
 {% endmacro %}
 

@@ -25,6 +25,11 @@ renamed as (
             'response ' || unique_scans.event_id, 'scan ' || unique_scans.audit_id
         ) as message_id,
 
+        unique_scans.event_id,
+
+        -- strings
+        unique_scans.model_used as model,
+
         -- numerics
         unique_scans.pii_redactions as entity_counts,
         coalesce(

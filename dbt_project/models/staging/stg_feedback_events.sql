@@ -17,10 +17,11 @@ renamed as (
         -- ids
         unique_ratings.customer_id,
         unique_ratings.feedback_id,
-        unique_ratings.agent_id,
+        coalesce(unique_ratings.agent_id, 0) as agent_id,
         unique_ratings.agent_type_id,
 
         -- strings
+        unique_ratings.model_used as model,
         coalesce(load_buckets.load_bucket, 'unknown') as load_bucket,
 
         -- numerics

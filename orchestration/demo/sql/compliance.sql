@@ -14,6 +14,7 @@ scans as (
     cross join range(1, 4) as scan_numbers (scan_number)
     where
         draw('scanned', usage.number) < 0.6
+        and error_type is null
         -- One in twenty is scanned again, and one in a hundred a third time.
         and (
             scan_number = 1
@@ -78,6 +79,8 @@ select
     scored.agent_id,
     scored.agent_type_id,
     scored.event_id,
+    -- Most scanners leave it to the reader.
+    case when draw('model scanned', scored.number) < 0.2 then scored.model_used end as model_used,
     scored.toxicity_score,
     -- Some scanners give the score and leave the flag to the reader.
     case when draw('flag', scored.number) < 0.6 then scored.toxicity_score >= 0.5 end

@@ -8,7 +8,7 @@ rated as (
         *,
         plus_ms(occurred_at, 10000 + 900000 * draw('rated after', number)) as rated_at
     from usage
-    where draw('rated', number) < 0.061
+    where draw('rated', number) < 0.061 and error_type is null
 )
 
 select
@@ -17,6 +17,8 @@ select
     customer_id,
     agent_type_id,
     case when draw('rated agent', number) >= 0.04 then agent_id end as agent_id,
+    event_id,
+    model_used,
     cast(
         greatest(1, least(5, round(mean_stars + 0.95 * draw_normal('stars', number)))) as integer
     ) as rating,

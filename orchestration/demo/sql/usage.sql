@@ -128,7 +128,7 @@ agents_drawn as (
         cast(
             greatest(1, agent_types.output_tokens * exp(0.6 * draw_normal('output', number)))
             as bigint
-        ) as output_tokens
+        ) as written_tokens
     from hours_drawn
     asof inner join agents
         on
@@ -178,7 +178,7 @@ responses as (
                 600000,
                 greatest(
                     20,
-                    (models.first_token_ms + models_drawn.output_tokens * models.ms_per_token)
+                    (models.first_token_ms + models_drawn.written_tokens * models.ms_per_token)
                     * exp(models.spread * draw_normal('latency', number))
                     * (1 + 0.25 * relative_intensity)
                     * case
@@ -188,6 +188,22 @@ responses as (
                 )
             ) as bigint
         ) as measured_ms,
+        -- More attempts failed on the day of the incident.
+        case
+            when draw('failed', number) < case
+                when cast(occurred_at as date) = getvariable('incident_date') then 0.09
+                else 0.008
+            end
+                then ['timeout', 'rate_limit', 'overloaded'][
+                    1 + cast(floor(3 * draw('failure', number)) as integer)
+                ]
+        end as error_type,
+        case
+            when models_drawn.model like 'claude%' then 'anthropic'
+            when models_drawn.model like 'gpt%' or models_drawn.model like 'o%' then 'openai'
+            when models_drawn.model like 'gemini%' then 'google'
+            else 'azure'
+        end as provider,
         -- From one hour to five days, short delays more often than long ones.
         plus_ms(occurred_at, 3600000 * power(120, draw('delay', number))) as late_received_at
     from models_drawn
@@ -203,12 +219,44 @@ select
     agent_type_id,
     case when draw('model lost', number) >= 0.003 then model end as model_used,
     input_tokens,
-    output_tokens,
+    case when error_type is null then written_tokens else 0 end as output_tokens,
     case
         when draw('total', number) < 0.15 then null
         when draw('total', number) < 0.152 then input_tokens
         else input_tokens + output_tokens
     end as total_tokens,
+    -- Half of the platform's clients tell what came from a prompt cache.
+    case
+        when draw('cache reported', number) < 0.5
+            then cast(
+                floor(input_tokens * greatest(0, 1.3 * draw('cached', number) - 0.5)) as bigint
+            )
+    end as cache_read_input_tokens,
+    case when cache_read_input_tokens is not null then true end as input_includes_cache,
+    case
+        when provider = 'openai'
+            then cast(floor(output_tokens * 0.6 * draw('reasoning', number)) as bigint)
+    end as reasoning_output_tokens,
+    case when draw('provider reported', number) >= 0.02 then provider end as provider,
+    case when draw('batch', number) < 0.04 then 'batch' end as processing,
+    error_type,
+    case
+        when draw('unmeasured', number) >= 0.02
+            then cast(floor(measured_ms * (0.1 + 0.3 * draw('first token', number))) as bigint)
+    end as time_to_first_token_ms,
+    cast(floor(4 * power(draw('tools', number), 4)) as bigint) as tool_calls,
+    concat(
+        'session-', customer_id, '-', agent_id, '-', cast(occurred_at as date), '-',
+        cast(floor(20 * draw('session', number)) as integer)
+    ) as session_id,
+    concat('user-', customer_id, '-', cast(floor(400 * power(draw('user', number), 2)) as integer))
+        as end_user_id,
+    map {
+        'environment': case when draw('staging', number) < 0.05 then 'staging' else 'production' end,
+        'team': ['support', 'sales', 'research'][
+            1 + cast(floor(3 * draw('team', agent_id)) as integer)
+        ]
+    } as attributes,
     case when draw('unmeasured', number) >= 0.02 then measured_ms end as response_time_ms,
     draw('late', number) < 0.02 and late_received_at < getvariable('now') as is_late,
     occurred_at,
@@ -300,19 +348,16 @@ spoiled as (
 )
 
 select
-    case when position <> 1 then draw_id('spoiled', number) end as event_id,
-    case when position = 2 then 0 else customer_id end as customer_id,
-    agent_id,
-    agent_type_id,
-    model_used,
-    case when position = 3 then -input_tokens else input_tokens end as input_tokens,
-    case when position in (4, 5) then -1 else output_tokens end as output_tokens,
-    total_tokens,
-    case when position = 6 then 90000000 else response_time_ms end as response_time_ms,
-    case
-        when position = 7 then null
-        when position in (8, 9) then getvariable('now') + to_days(cast(position as integer))
-        else occurred_at
-    end as occurred_at,
-    received_at
+    * exclude (position) replace (
+        case when position <> 1 then draw_id('spoiled', number) end as event_id,
+        case when position = 2 then 0 else customer_id end as customer_id,
+        case when position = 3 then -input_tokens else input_tokens end as input_tokens,
+        case when position in (4, 5) then -1 else output_tokens end as output_tokens,
+        case when position = 6 then 90000000 else response_time_ms end as response_time_ms,
+        case
+            when position = 7 then null
+            when position in (8, 9) then getvariable('now') + to_days(cast(position as integer))
+            else occurred_at
+        end as occurred_at
+    )
 from spoiled;

@@ -8,7 +8,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -43,16 +43,25 @@ def random_events(seed: int, *, first: date, days: int, count: int) -> list[Even
         at += timedelta(days=draw.randrange(days), seconds=draw.randrange(86400))
         kind = draw.choice(["usage", "usage", "usage", "scan", "rating"])
         agent_type = draw.randint(5, 8)
-        keys: dict[str, Any] = {"agent_type_id": agent_type}
+        keys: dict[str, Any] = {
+            "agent_type_id": agent_type,
+            "agent_id": agent_type * 10 + draw.randint(0, 2),
+            "model": draw.choice(["B", "a", "Ünïcode", "unknown", 'z, "q"']),
+        }
         numbers: dict[str, int | None] = {}
         entities: dict[str, int] = {}
         if kind == "usage":
-            keys["agent_id"] = agent_type * 10 + draw.randint(0, 2)
-            keys["model"] = draw.choice(["B", "a", "Ünïcode", "unknown", 'z, "q"'])
+            keys["provider"] = draw.choice(["unknown", "openai", "a b"])
+            keys["processing"] = draw.choice(["standard", "standard", "batch"])
+            keys["error_type"] = draw.choice(["(none)"] * 6 + ["timeout", "Ünïcode"])
             numbers = {
                 "input": draw.choice([0, 1, 7, 10**9]),
                 "output": draw.choice([0, 2, 5, 300]),
                 "time": draw.choice([None, 0, 1, 13, 50, 99]),
+                "first": draw.choice([None, 0, 7, 42]),
+                "tools": draw.choice([None, 0, 3]),
+                "read": draw.choice([None, None, 0, 1, 5, 8]),
+                "reasoning": draw.choice([None, 0, 2, 6]),
             }
         elif kind == "scan":
             numbers = {"toxic": draw.randint(0, 1)}
@@ -73,14 +82,41 @@ def marts_of(events: list[Event]) -> Marts:
             minute=event.at.minute // 15 * 15, second=0, microsecond=0, tzinfo=None
         )
         kept = {name: value for name, value in event.keys.items() if name != "rating"}
-        rows[(event.kind, event.customer, str(bucket), *kept.values())].append(event)
+        rows[(event.kind, event.customer, str(bucket), *kept.items())].append(event)
     marts = Marts(
         customers=[(customer, f"Customer {customer}", "enterprise", None) for customer in (1, 2, 3)]
     )
-    for (kind, customer, bucket, *keys), found in rows.items():
+    for (kind, customer, bucket, *items), found in rows.items():
+        keys = dict(items)
+        agent, agent_type, model = keys["agent_id"], keys["agent_type_id"], keys["model"]
         if kind == "usage":
-            agent_type, agent, model = keys
-            times = [each.numbers["time"] for each in found]
+            given = attempts(found) if failed(found) else []
+            parts = [classes(each) for each in found]
+            measures = {
+                "message_count": messages(found),
+                "error_count": failed(found),
+                "input_tokens": total(found, "input"),
+                "output_tokens": total(found, "output"),
+                "message_tokens": 0 if given else tokens(found),
+                "message_input_tokens": 0 if given else total(found, "input"),
+                "response_time_ms_sum": sum(times_of(found)),
+                "response_time_count": len(times_of(found)),
+                "timed_output_tokens": timed_output(found),
+                "cache_read_input_tokens": total(found, "read"),
+                "reasoning_output_tokens": total(found, "reasoning"),
+                "cache_reported_input_tokens": reported_input(found),
+                "uncached_input_tokens": uncached(found),
+                "tool_calls": total(found, "tools"),
+                "token_classes_exceed_total": misfits(found),
+                **{
+                    f"class_{name}_tokens": sum(each.get(name, 0) for each in parts)
+                    for name in ("cache_read_input", "input", "reasoning_output", "output")
+                },
+                **{
+                    f"unclassed_{side}_tokens": sum(each.get(f"no {side}", 0) for each in parts)
+                    for side in ("input", "output")
+                },
+            }
             marts.usage.append(
                 usage(
                     customer,
@@ -88,31 +124,47 @@ def marts_of(events: list[Event]) -> Marts:
                     agent_type,
                     model,
                     bucket,
-                    [time for time in times if time is not None],
-                    message_count=len(found),
-                    input_tokens=sum(each.numbers["input"] or 0 for each in found),
-                    output_tokens=sum(each.numbers["output"] or 0 for each in found),
-                    response_time_ms_sum=sum(time or 0 for time in times),
-                    response_time_count=sum(time is not None for time in times),
-                    timed_output_tokens=sum(
-                        each.numbers["output"] or 0 for each in found if each.numbers["time"]
-                    ),
+                    times_of(found),
+                    provider=keys["provider"],
+                    processing=keys["processing"],
+                    times_to_first_token=first_times_of(found),
+                    **measures,
                 )
             )
+            if given:
+                of_provider = (keys["provider"], keys["processing"], keys["error_type"])
+                sums = (total(found, "input"), total(found, "output"), tokens(found))
+                marts.errors.append(
+                    (customer, agent, agent_type, model, *of_provider, len(given), *sums, bucket)
+                )
         elif kind == "scan":
             of_types: Counter[str] = Counter()
             for each in found:
                 of_types.update(each.entities)
-            toxic = sum(each.numbers["toxic"] or 0 for each in found)
-            with_pii = sum(bool(each.entities) for each in found)
+            count = len(found)
             marts.compliance.append(
-                (customer, *keys, len(found), len(found), toxic, with_pii, of_types.total(), bucket)
+                (
+                    customer,
+                    agent_type,
+                    count,
+                    count,
+                    total(found, "toxic"),
+                    with_pii(found),
+                    of_types.total(),
+                    bucket,
+                    agent,
+                    model,
+                )
             )
-            marts.pii += [(customer, *keys, name, n, bucket) for name, n in of_types.items()]
+            marts.pii += [
+                (customer, agent_type, name, number, bucket, agent, model)
+                for name, number in of_types.items()
+            ]
         else:
-            stars = Counter(each.keys["rating"] for each in found)
+            stars_given = Counter(each.keys["rating"] for each in found)
+            counts = ratings(*(stars_given[number] for number in range(1, 6)))
             marts.feedback.append(
-                (customer, *keys, *ratings(*(stars[number] for number in range(1, 6))), bucket)
+                (customer, agent_type, keys["load_bucket"], *counts, bucket, agent, model)
             )
     return marts
 
@@ -137,7 +189,7 @@ def percentile(times: list[int], percent: int) -> int | None:
 
 def total(events: list[Event], number: str) -> int:
     """The sum of what the events have of it."""
-    return sum(event.numbers.get(number) or 0 for event in events)
+    return sum(event.numbers.get(number) or 0 for event in events if not event.keys.get("whole"))
 
 
 def of_kind(events: list[Event], kind: str) -> list[Event]:
@@ -145,15 +197,77 @@ def of_kind(events: list[Event], kind: str) -> list[Event]:
     return [event for event in events if event.kind == kind]
 
 
+def attempts(events: list[Event]) -> list[Event]:
+    """Messages and failed attempts, of those that are asked about themselves."""
+    return [event for event in of_kind(events, "usage") if not event.keys.get("whole")]
+
+
+def responses(events: list[Event]) -> list[Event]:
+    """Those that did not fail."""
+    return [event for event in of_kind(events, "usage") if event.keys["error_type"] == "(none)"]
+
+
+def failed(events: list[Event]) -> int:
+    """How many attempts failed."""
+    return sum(event.keys["error_type"] != "(none)" for event in attempts(events))
+
+
+def error_rate(events: list[Event]) -> float | int | None:
+    """Failed attempts per 100, of those of any error type."""
+    wholes = [event for event in events if event.keys.get("whole")]
+    return ratio(failed(events), len(wholes or attempts(events)), 2, 100)
+
+
+def _times(events: list[Event], number: str) -> list[int]:
+    times = [event.numbers.get(number) for event in responses(events)]
+    return [time for time in times if time is not None]
+
+
 def times_of(events: list[Event]) -> list[int]:
     """The response times there are."""
-    times = [event.numbers.get("time") for event in events]
-    return [time for time in times if time is not None]
+    return _times(events, "time")
+
+
+def first_times_of(events: list[Event]) -> list[int]:
+    """The times to the first token there are."""
+    return _times(events, "first")
 
 
 def timed_output(events: list[Event]) -> int:
     """Output tokens of responses with a time above 0."""
-    return total([event for event in events if event.numbers.get("time")], "output")
+    return total([event for event in responses(events) if event.numbers.get("time")], "output")
+
+
+def reported_input(events: list[Event]) -> int:
+    """Input of the events that tell what was read from a cache."""
+    reported = [event for event in attempts(events) if event.numbers["read"] is not None]
+    return total(reported, "input")
+
+
+def uncached(events: list[Event]) -> int:
+    """Input that was not read from a cache; nothing else is reported of caches here."""
+    numbers = [event.numbers for event in attempts(events)]
+    return sum(max(0, (each["input"] or 0) - (each["read"] or 0)) for each in numbers)
+
+
+def classes(event: Event) -> dict[str, int]:
+    """Tokens by class; `no input` and `no output` are of none, as parts exceed the whole."""
+    found: dict[str, int] = {}
+    for side, part, name in (
+        ("input", "read", "cache_read_input"),
+        ("output", "reasoning", "reasoning_output"),
+    ):
+        whole, of_part = event.numbers[side] or 0, event.numbers[part] or 0
+        if of_part > whole:
+            found[f"no {side}"] = whole
+        else:
+            found |= {name: of_part, side: whole - of_part}
+    return found
+
+
+def misfits(events: list[Event]) -> int:
+    """Events of which some tokens are of no class."""
+    return sum(any(name.startswith("no ") for name in classes(each)) for each in attempts(events))
 
 
 def redactions(events: list[Event]) -> int:
@@ -168,7 +282,7 @@ def with_pii(events: list[Event]) -> int:
 
 def messages(events: list[Event]) -> int:
     """Responses."""
-    return len(of_kind(events, "usage"))
+    return len(responses(events))
 
 
 def scans(events: list[Event]) -> int:
@@ -191,10 +305,30 @@ METRICS: dict[str, Callable[[list[Event]], Any]] = {
     "total_tokens": tokens,
     "total_input_tokens": lambda found: total(found, "input"),
     "total_output_tokens": lambda found: total(found, "output"),
-    "active_agents": lambda found: len({e.keys["agent_id"] for e in of_kind(found, "usage")}),
-    "avg_response_time_ms": lambda found: ratio(total(found, "time"), len(times_of(found)), 0),
-    "tokens_per_second": lambda found: ratio(timed_output(found), total(found, "time"), 1, 1000),
-    "avg_tokens_per_message": lambda found: ratio(tokens(found), messages(found), 0),
+    "uncached_input_tokens": uncached,
+    "cache_read_input_tokens": lambda found: total(found, "read"),
+    "cache_write_input_tokens": lambda _: 0,
+    "cache_write_1h_input_tokens": lambda _: 0,
+    "audio_input_tokens": lambda _: 0,
+    "image_input_tokens": lambda _: 0,
+    "cache_read_audio_input_tokens": lambda _: 0,
+    "cache_read_image_input_tokens": lambda _: 0,
+    "reasoning_output_tokens": lambda found: total(found, "reasoning"),
+    "audio_output_tokens": lambda _: 0,
+    "image_output_tokens": lambda _: 0,
+    "cache_hit_percent": lambda found: ratio(total(found, "read"), reported_input(found), 2, 100),
+    "token_classes_exceed_total": misfits,
+    "tool_calls": lambda found: total(found, "tools"),
+    "error_count": failed,
+    "error_rate_percent": error_rate,
+    "active_agents": lambda found: len({e.keys["agent_id"] for e in responses(found)}),
+    "avg_response_time_ms": lambda found: ratio(sum(times_of(found)), len(times_of(found)), 0),
+    "tokens_per_second": lambda found: ratio(timed_output(found), sum(times_of(found)), 1, 1000),
+    "avg_tokens_per_message": lambda found: ratio(tokens(responses(found)), messages(found), 0),
+    "time_to_first_token_p50": lambda found: percentile(first_times_of(found), 50),
+    "time_to_first_token_p90": lambda found: percentile(first_times_of(found), 90),
+    "time_to_first_token_p95": lambda found: percentile(first_times_of(found), 95),
+    "time_to_first_token_p99": lambda found: percentile(first_times_of(found), 99),
     "response_time_p50": lambda found: percentile(times_of(found), 50),
     "response_time_p90": lambda found: percentile(times_of(found), 90),
     "response_time_p95": lambda found: percentile(times_of(found), 95),
@@ -221,11 +355,8 @@ KINDS = {
     **dict.fromkeys(("ratings", "average_rating"), ("rating",)),
 }
 """Of which events a metric is; those make the groups that there are."""
-DIMENSIONS = {
-    "usage": {"agent_id", "agent_type_id", "model"},
-    "scan": {"agent_type_id"},
-    "rating": {"agent_type_id", "load_bucket", "rating"},
-}
+OF_ERRORS = {"error_count", "error_rate_percent"}
+"""By error type, only failed attempts are groups of these."""
 
 
 def first_instant(day: date, tz: str) -> datetime:
@@ -262,6 +393,16 @@ def parts_of(event: Event) -> Iterator[Event]:
         yield Event(event.kind, event.customer, event.at, keys, event.numbers, {entity: count})
 
 
+def classes_of(event: Event) -> Iterator[Event]:
+    """The event once for each class of its tokens; what is of no class is with the rest."""
+    for name, count in classes(event).items():
+        if count:
+            token_class = name.removeprefix("no ")
+            side = "input" if "input" in name else "output"
+            keys = {**event.keys, "token_class": token_class}
+            yield Event(event.kind, event.customer, event.at, keys, {side: count})
+
+
 @dataclass(frozen=True)
 class Recounted:
     """The figures of a question, by label and group; `groups` in order, with all that there are."""
@@ -296,6 +437,26 @@ def recount(
         for n in range((last - first).days + 2)
     ]
     by_entity = "entity_type" in (*group_by, *filters)
+    by_class = "token_class" in (*group_by, *filters)
+    by_error = "error_type" in (*group_by, *filters)
+    unsplit = "error_type" if by_error else "entity_type"
+
+    def ends_of(event: Event) -> Iterator[tuple[bool, Event]]:
+        """What of an event is in a group, and what is only in its denominator (True)."""
+        if event.kind == "usage" and by_entity:
+            yield True, event
+        elif event.kind == "usage" and by_error:
+            is_failed = event.keys["error_type"] != "(none)"
+            if is_failed or set(metrics) - OF_ERRORS:
+                yield False, event
+            if "error_rate_percent" in metrics:
+                yield True, replace(event, keys={**event.keys, "whole": True})
+        elif by_entity or by_class:
+            for part in parts_of(event) if by_entity else classes_of(event):
+                yield False, part
+        else:
+            yield False, event
+
     found: list[tuple[str | None, Key, Event]] = []
     wholes: list[tuple[str | None, Key, Event]] = []
     for event in events:
@@ -311,18 +472,17 @@ def recount(
             "hour_of_day": event.at.astimezone(ZoneInfo(tz)).hour,
             "day_of_week": day.isoweekday(),
         }
-        is_whole = by_entity and event.kind == "usage"
-        for part in parts_of(event) if by_entity and not is_whole else [event]:
+        for is_whole, part in ends_of(event):
             keys = {**part.keys, **times}
             if is_whole:
-                keys["entity_type"] = None
-            asked = {n: v for n, v in filters.items() if not (is_whole and n == "entity_type")}
+                keys[unsplit] = None
+            asked = {n: v for n, v in filters.items() if not (is_whole and n == unsplit)}
             if all(keys[name] in values for name, values in asked.items()):
                 key = tuple(keys[name] for name in group_by)
                 (wholes if is_whole else found).append((label, key, part))
 
     def kept(key: Key) -> Key:
-        return tuple(v for name, v in zip(group_by, key, strict=True) if name != "entity_type")
+        return tuple(v for name, v in zip(group_by, key, strict=True) if name != unsplit)
 
     def figures(keys: set[Key], label: str | None = "any") -> dict[str, Any]:
         of_it = [e for lab, key, e in found if key in keys and label in ("any", lab)]
@@ -351,7 +511,7 @@ def recount(
             for label in {label for label, key, _ in found if key in left_out}
         },
         totals=figures(set(all_keys))
-        if not wholes and not by_entity
+        if not wholes and not by_entity and not by_error
         else {metric: METRICS[metric]([e for _, _, e in [*found, *wholes]]) for metric in metrics},
         groups=ordered,
     )

@@ -92,7 +92,12 @@ def test_the_example_of_the_docs() -> None:
     found = causes_of(
         "total_input_tokens", {"m": ModelUse(10, 1000, 0)}, {"m": ModelUse(20, 3000, 0)}
     )
-    assert found == {"messages": 1250, "model_mix": 0, "input_tokens_per_message": 750}
+    assert found == {
+        "messages": 1250,
+        "model_mix": 0,
+        "input_tokens_per_message": 750,
+        "failed_attempts": 0,
+    }
 
 
 def test_whole_numbers_go_to_the_largest_remainders() -> None:
@@ -134,12 +139,35 @@ def test_an_answer_adds_up(start: StartService, tmp_path: Path) -> None:
             {"cause": "model_mix", "change": 0},
             {"cause": "input_tokens_per_message", "change": 750},
             {"cause": "output_tokens_per_message", "change": 0},
+            {"cause": "failed_attempts", "change": 0},
         ],
         "reason": None,
     }
     summary = service.get("/api/stats/usage/summary?days=7&compare=previous").json()
     figures = [summary[span]["total_tokens"] for span in ("previous", "compared")]
     assert figures == [1000, 3000]
+
+
+def test_what_failed_attempts_used_is_a_part_of_its_own(
+    start: StartService, tmp_path: Path
+) -> None:
+    """A week of 10 messages of 100 tokens; then the same, and 3 failed attempts with 70 tokens."""
+    failed = usage(
+        ACME, 1, 5, "m", "2026-03-04 09:15", error_count=3, input_tokens=50, output_tokens=20,
+        message_tokens=0, message_input_tokens=0,
+    )  # fmt: skip
+    whole = [
+        usage(ACME, 1, 5, "m", f"2026-{day} 09:00", message_count=10, input_tokens=1000)
+        for day in ("02-01", "02-25", "03-04")
+    ]
+    publish(tmp_path, Marts(customers=[(ACME, "Acme", "pro", 90)], usage=[*whole, failed]))
+    service = start()
+    for metric, used in (("tokens", 70), ("input_tokens", 50), ("output_tokens", 20)):
+        body = service.get(f"{PATH}?metric=total_{metric}&days=7").json()
+        changes = {each["cause"]: each["change"] for each in body["causes"]}
+        assert changes.pop("failed_attempts") == used == body["change"], metric
+        assert not any(changes.values()), metric
+    assert service.get(f"{PATH}?metric=total_messages&days=7").json()["change"] == 0
 
 
 def test_what_cannot_be_compared_says_why(start: StartService, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Sums that no signed 64-bit integer holds, of marts that each hold what one can."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,17 @@ def test_a_sum_over_a_window_has_no_greatest_value(
 ) -> None:
     """Three dates with the greatest sums that a mart can hold: each answer is exact, as JSON and as
     CSV, whether rows are kept in memory or not."""
-    tokens = {"input_tokens": GREATEST - 5, "output_tokens": 5, "timed_output_tokens": 5}
-    times = {"response_time_ms_sum": GREATEST, "response_time_count": GREATEST // 7}
+    sums: dict[str, Any] = {
+        "input_tokens": GREATEST - 5,
+        "output_tokens": 5,
+        "timed_output_tokens": 5,
+        "response_time_ms_sum": GREATEST,
+        "response_time_count": GREATEST // 7,
+    }
     scans = (1, 1, 0, 1, GREATEST)
     marts = Marts(
         usage=[
-            usage(ACME, agent, 5, "m", bucket, (), message_count=1, **tokens, **times)
+            usage(ACME, agent, 5, "m", bucket, (), message_count=1, **sums)
             for agent, bucket in zip((1, 2, 1), BUCKETS, strict=True)
         ],
         compliance=[(ACME, 5, *scans, bucket) for bucket in BUCKETS[:2]],

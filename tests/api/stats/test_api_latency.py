@@ -89,9 +89,9 @@ def test_merging_any_split_gives_the_same(start: StartService, tmp_path: Path) -
     strewn: list[list[int]] = [[] for _ in range(40)]
     for took in times:
         chance.choice(strewn).append(took)
-    whole = [usage(ACME, 1, 1, "m", "2026-03-10 00:00", times)]
+    whole = [usage(ACME, 1, 1, "m", "2026-03-10 00:00", times, message_count=len(times))]
     parts = [
-        usage(ACME, 1, 1, "m", f"2026-03-{4 + n // 8:02} {n % 8:02}:15", part)
+        usage(ACME, 1, 1, "m", f"2026-03-{4 + n // 8:02} {n % 8:02}:15", part, message_count=40)
         for n, part in enumerate(strewn)
     ]
     bodies = []

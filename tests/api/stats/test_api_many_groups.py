@@ -22,9 +22,13 @@ DIMENSIONS = {
     "agent_id": "number",
     "agent_type_id": "number",
     "model": "'m' || number",
+    "provider": "'p'",
+    "processing": "'standard'",
+    "error_type": "'timeout'",
     "entity_type": "'E' || number",
     "load_bucket": "'low'",
     "response_time_buckets": "[7]",
+    "time_to_first_token_buckets": "[7]",
 }
 LISTS = {
     "/api/stats/usage/by-agent?days=1": ("agent_id", None),

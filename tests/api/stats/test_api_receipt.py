@@ -46,7 +46,7 @@ def test_a_receipt_has_the_rows_of_its_streams(start: StartService, tmp_path: Pa
     assert answer.json() == {
         "metric": "total_tokens",
         "value": 30,
-        "definition": "Input and output tokens. Σ total_tokens.",
+        "definition": "Input and output tokens, of failed attempts too. Σ total_tokens.",
         "snapshot_id": "20260310T110500Z-00000001",
         "data_as_of": "2026-03-10T11:00:00Z",
         "files": None,

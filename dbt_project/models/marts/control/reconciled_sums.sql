@@ -1,5 +1,5 @@
 {% set usage = {
-    'rows': 'message_count', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens',
+    'rows': 'message_count + error_count', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens',
     'response_time_ms': 'response_time_ms_sum',
 } %}
 {% set scans = {'rows': 'scan_count', 'pii_redactions': 'pii_redactions'} %}
@@ -14,6 +14,7 @@
         'marts': {
             'usage_quarter_hourly': usage, 'customer_daily': usage, 'agent_daily': usage,
             'model_daily': usage, 'agent_type_model_daily': usage,
+            'provider_daily': usage,
         },
     },
     'audit_events': {
@@ -21,17 +22,24 @@
         'measures': ['rows', 'pii_redactions'],
         'marts': {
             'compliance_quarter_hourly': scans, 'compliance_daily': scans,
-            'pii_quarter_hourly': redactions, 'pii_daily': redactions,
+            'compliance_agent_type_daily': scans, 'pii_quarter_hourly': redactions,
+            'pii_daily': redactions, 'pii_agent_type_daily': redactions,
         },
     },
     'feedback_events': {
         'staging': 'stg_feedback_events',
         'measures': ['rows', 'rating'],
-        'marts': {'feedback_quarter_hourly': ratings, 'load_bucket_daily': ratings},
+        'marts': {
+            'feedback_quarter_hourly': ratings, 'load_bucket_daily': ratings,
+            'feedback_daily': ratings,
+        },
     },
 } %}
 {% set in_raw_rows = {'rows': '1', 'pii_redactions': sum_of_entity_counts('pii_redactions')} %}
-{% set in_staged_rows = {'rows': '1'} %}
+{# A mart has the times of messages only. #}
+{% set in_staged_rows = {
+    'rows': '1', 'response_time_ms': 'case when is_message then response_time_ms end',
+} %}
 {% set amounts = ['written', 'lost', 'in_lake', 'newest_in_lake', 'in_marts', 'apart'] %}
 with
 
@@ -73,6 +81,25 @@ with
     group by customer_id, occurred_date
 ),
 
+{{ stream }}_measures as (
+    {% for measure in family.measures %}
+    select '{{ measure }}' as measure
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+{{ stream }}_in_each_mart as (
+    {% for mart, columns in family.marts.items() %}
+    {% set last_mart = loop.last %}
+    {% for measure in columns %}
+    select
+        '{{ mart }}' as mart,
+        '{{ measure }}' as measure
+    {{ 'union all' if not (last_mart and loop.last) }}
+    {% endfor %}
+    {% endfor %}
+),
+
 {% for mart, columns in family.marts.items() %}
 in_{{ mart }} as (
     select
@@ -87,35 +114,44 @@ in_{{ mart }} as (
 
 {% endfor %}
 {% endfor %}
--- For each mart, what it should hold beside what it holds.
+-- For each mart, what it should hold beside what it holds. Each step is read once for all of its
+-- measures: an engine that does not keep a step makes it anew for each reader.
 each_mart as (
     {% for stream, family in families.items() %}
     {% set last_family = loop.last %}
-    {% for mart, columns in family.marts.items() %}
-    {% set last_mart = loop.last %}
-    {% for measure in columns %}
     select
         '{{ stream }}' as stream,
-        customer_id,
-        '{{ measure }}' as measure,
-        '{{ mart }}' as mart,
-        {{ measure }} as expected,
+        expected.customer_id,
+        compared.measure,
+        compared.mart,
+        case compared.measure
+            {% for measure in family.measures %}
+            when '{{ measure }}' then expected.{{ measure }}
+            {% endfor %}
+        end as expected,
         0 as in_mart,
-        occurred_date
-    from {{ stream }}_newest_in_lake
+        expected.occurred_date
+    from {{ stream }}_newest_in_lake as expected
+    cross join {{ stream }}_in_each_mart as compared
+    {% for mart, columns in family.marts.items() %}
     union all
     select
         '{{ stream }}' as stream,
-        customer_id,
-        '{{ measure }}' as measure,
+        summed.customer_id,
+        compared.measure,
         '{{ mart }}' as mart,
         0 as expected,
-        {{ measure }} as in_mart,
-        occurred_date
-    from in_{{ mart }}
-    {{ 'union all' if not (last_family and last_mart and loop.last) }}
+        case compared.measure
+            {% for measure in columns %}
+            when '{{ measure }}' then summed.{{ measure }}
+            {% endfor %}
+        end as in_mart,
+        summed.occurred_date
+    from in_{{ mart }} as summed
+    inner join {{ stream }}_in_each_mart as compared
+        on compared.mart = '{{ mart }}'
     {% endfor %}
-    {% endfor %}
+    {{ 'union all' if not last_family }}
     {% endfor %}
 ),
 
@@ -133,7 +169,6 @@ marts_compared as (
 
 every_amount as (
     {% for stream, family in families.items() %}
-    {% for measure in family.measures %}
     {% set quarter_hourly = family.marts.keys() | first %}
     {% for amount, relation in [
         ('written', stream ~ '_written'),
@@ -143,16 +178,24 @@ every_amount as (
     ] %}
     select
         '{{ stream }}' as stream,
-        customer_id,
-        '{{ measure }}' as measure,
+        summed.customer_id,
+        compared.measure,
         '' as mart_that_differs,
         {% for name in amounts %}
-        {{ measure ~ ' as ' if name == amount else '0 as ' }}{{ name }},
+        {% if name == amount %}
+        case compared.measure
+            {% for measure in family.measures %}
+            when '{{ measure }}' then summed.{{ measure }}
+            {% endfor %}
+        end as {{ name }},
+        {% else %}
+        0 as {{ name }},
+        {% endif %}
         {% endfor %}
-        occurred_date
-    from {{ relation }}
+        summed.occurred_date
+    from {{ relation }} as summed
+    cross join {{ stream }}_measures as compared
     union all
-    {% endfor %}
     {% endfor %}
     {% endfor %}
     select

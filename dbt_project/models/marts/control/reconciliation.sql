@@ -1,5 +1,5 @@
 {% set streams = [
-    ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'message_count'),
+    ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'message_count + error_count'),
     ('audit_events', 'audit_id', 'compliance_quarter_hourly', 'scan_count'),
     ('feedback_events', 'feedback_id', 'feedback_quarter_hourly', 'rating_count'),
 ] %}

@@ -8,11 +8,13 @@ quarter_hours as (
 summed_per_date as (
     select
         customer_id,
+        agent_id,
         agent_type_id,
+        model,
         {{ summed(compliance_measures()) }},
         occurred_date
     from quarter_hours
-    group by customer_id, agent_type_id, occurred_date
+    group by customer_id, agent_id, agent_type_id, model, occurred_date
 )
 
 select * from summed_per_date

@@ -8,12 +8,14 @@ quarter_hours as (
 summed_per_date as (
     select
         customer_id,
+        agent_id,
         agent_type_id,
+        model,
         entity_type,
         {{ summed(['pii_redactions']) }},
         occurred_date
     from quarter_hours
-    group by customer_id, agent_type_id, entity_type, occurred_date
+    group by customer_id, agent_id, agent_type_id, model, entity_type, occurred_date
 )
 
 select * from summed_per_date

@@ -7,7 +7,9 @@ scans as (
 counted_per_bucket as (
     select
         customer_id,
+        agent_id,
         agent_type_id,
+        model,
         count(*) as scan_count,
         count(case when is_first_scan then 1 end) as scanned_messages,
         count(case when is_first_toxic_scan then 1 end) as toxic_messages,
@@ -16,7 +18,7 @@ counted_per_bucket as (
         bucket_start,
         occurred_date
     from scans
-    group by customer_id, agent_type_id, bucket_start, occurred_date
+    group by customer_id, agent_id, agent_type_id, model, bucket_start, occurred_date
 )
 
 select * from counted_per_bucket

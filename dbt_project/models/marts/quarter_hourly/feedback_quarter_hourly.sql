@@ -7,7 +7,9 @@ ratings as (
 counted_per_bucket as (
     select
         customer_id,
+        agent_id,
         agent_type_id,
+        model,
         load_bucket,
         count(*) as rating_count,
         cast(sum(rating) as bigint) as rating_sum,
@@ -19,7 +21,7 @@ counted_per_bucket as (
         bucket_start,
         occurred_date
     from ratings
-    group by customer_id, agent_type_id, load_bucket, bucket_start, occurred_date
+    group by customer_id, agent_id, agent_type_id, model, load_bucket, bucket_start, occurred_date
 )
 
 select * from counted_per_bucket

@@ -4,11 +4,23 @@ events as (
     select * from {{ ref('stg_agent_usage_events') }}
 ),
 
-events_with_response_time_bucket as (
+-- A failed attempt has tokens, and is no message: its times are averaged nowhere.
+of_messages as (
     select
         *,
-        {{ response_time_bucket('response_time_ms') }} as response_time_bucket
+        case when is_message then input_tokens + output_tokens else 0 end as message_tokens,
+        case when is_message then input_tokens else 0 end as message_input_tokens,
+        case when is_message then response_time_ms end as message_time_ms,
+        case when is_message then time_to_first_token_ms end as first_token_time_ms
     from events
+),
+
+with_buckets_of_times as (
+    select
+        *,
+        {{ response_time_bucket('message_time_ms') }} as response_time_bucket,
+        {{ response_time_bucket('first_token_time_ms') }} as time_to_first_token_bucket
+    from of_messages
 ),
 
 summed_per_bucket as (
@@ -17,21 +29,33 @@ summed_per_bucket as (
         agent_id,
         agent_type_id,
         model,
-        count(*) as message_count,
-        cast(sum(input_tokens) as bigint) as input_tokens,
-        cast(sum(output_tokens) as bigint) as output_tokens,
-        cast(sum(input_tokens) + sum(output_tokens) as bigint) as total_tokens,
-        cast(coalesce(sum(response_time_ms), 0) as bigint) as response_time_ms_sum,
-        count(response_time_ms) as response_time_count,
-        cast(
-            coalesce(sum(case when response_time_ms > 0 then output_tokens end), 0) as bigint
-        ) as timed_output_tokens,
+        provider,
+        processing,
+        count(*) as event_count,
+        count(case when is_message then 1 end) as message_count,
+        count(error_type) as error_count,
+        {{ sum_of('input_tokens') }} as input_tokens,
+        {{ sum_of('output_tokens') }} as output_tokens,
+        {{ sum_of('input_tokens + output_tokens') }} as total_tokens,
+        {{ sum_of('message_tokens') }} as message_tokens,
+        {{ sum_of('message_input_tokens') }} as message_input_tokens,
+        {{ sum_of('message_time_ms') }} as response_time_ms_sum,
+        count(message_time_ms) as response_time_count,
+        {{ sum_of('case when message_time_ms > 0 then output_tokens end') }} as timed_output_tokens,
+        {{ sum_of('uncached_input_tokens') }} as uncached_input_tokens,
+        {{ summed_token_parts() }},
+        {{ sum_of('case when cache_read_input_tokens is not null then input_tokens end') }}
+            as cache_reported_input_tokens,
+        {{ sum_of('tool_calls') }} as tool_calls,
+        {{ summed_token_classes() }},
+        count(case when token_classes_exceed_total then 1 end) as token_classes_exceed_total,
         {{ ascending_list('response_time_bucket') }} as response_time_buckets,
+        {{ ascending_list('time_to_first_token_bucket') }} as time_to_first_token_buckets,
         bucket_start,
         -- A quarter hour is of one date, so the group needs no date.
         cast(bucket_start as date) as occurred_date
-    from events_with_response_time_bucket
-    group by customer_id, agent_id, agent_type_id, model, bucket_start
+    from with_buckets_of_times
+    group by customer_id, agent_id, agent_type_id, model, provider, processing, bucket_start
 )
 
 select * from summed_per_bucket

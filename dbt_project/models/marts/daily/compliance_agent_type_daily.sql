@@ -1,0 +1,18 @@
+with
+
+quarter_hours as (
+    select * from {{ ref('compliance_quarter_hourly') }}
+    where {{ is_touched('audit_events') }}
+),
+
+summed_per_date as (
+    select
+        customer_id,
+        agent_type_id,
+        {{ summed(compliance_measures()) }},
+        occurred_date
+    from quarter_hours
+    group by customer_id, agent_type_id, occurred_date
+)
+
+select * from summed_per_date

@@ -1,0 +1,21 @@
+with
+
+quarter_hours as (
+    select * from {{ ref('usage_quarter_hourly') }}
+    where {{ is_touched('agent_usage_events') }}
+),
+
+summed_per_date as (
+    select
+        customer_id,
+        agent_type_id,
+        model,
+        provider,
+        processing,
+        {{ summed(usage_measures()) }},
+        occurred_date
+    from quarter_hours
+    group by customer_id, agent_type_id, model, provider, processing, occurred_date
+)
+
+select * from summed_per_date
