@@ -152,6 +152,9 @@ TIERS = Stream(
     ),
     is_optional=True,
 )
+# What a text column says where nothing is said, as SQL.
+NOTHING_SAID = {Kind.MODEL: "'unknown'", Kind.PROCESSING: "'standard'"}
+
 
 CUSTOMERS = Stream(
     "customers",

@@ -14,7 +14,9 @@ from itertools import groupby
 import duckdb
 import structlog
 
+from orchestration.contract.streams import STREAMS_BY_NAME
 from orchestration.lake.deletion import new_name, unlink_lake_files
+from orchestration.lake.names import rows_of
 from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.lake.writing import write_file
 from orchestration.settings import Settings
@@ -87,10 +89,10 @@ def _merge(
     first = small[0]
     target = new_name(first)
     ledger.announce_rewrite({target: [file.path for file in small]})
-    connection.execute(
-        "create or replace temp view small as "
-        f"select * from read_parquet([{paths}], hive_partitioning = false)"
-    )
+    rows = f"read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
+    if stream := STREAMS_BY_NAME.get(first.folder):
+        rows = rows_of(stream, f"[{paths}]")
+    connection.execute(f"create or replace temp view small as select * from {rows}")
     (merged,) = write_file(
         connection,
         "select * from small order by customer_id, occurred_at",

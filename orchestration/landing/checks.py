@@ -22,6 +22,7 @@ from orchestration.contract.streams import (
     MAX_ID_LENGTH,
     MAX_RESPONSE_TIME_MS,
     MAX_TEXT_LENGTH,
+    NOTHING_SAID,
     Column,
     Kind,
     Stream,
@@ -90,8 +91,6 @@ TEXT_KINDS = {
     Kind.PROVIDER,
     Kind.PROCESSING,
 }
-# What the text of a column becomes where it is nothing.
-_NOTHING = {Kind.MODEL: "'unknown'", Kind.PROCESSING: "'standard'"}
 
 
 def is_nested(source_type: str) -> bool:
@@ -360,7 +359,7 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
     """
     if column.kind in TEXT_KINDS and is_nested(source_type):
         # No such value is a text; that there is none says the same in any type.
-        nothing = _NOTHING.get(column.kind, "cast(null as varchar)")
+        nothing = NOTHING_SAID.get(column.kind, "cast(null as varchar)")
         return f"case when {source} is null then {nothing} end"
     integer = partial(_integer, source, source_type)
     text = as_text(source, source_type)
@@ -452,7 +451,7 @@ def says_nothing(column: Column, source: str, source_type: str) -> str:
 def absent_value(column: Column) -> str:
     """SQL: what a column says, in its lake type, where nothing is said."""
     lake_type = LAKE_TYPES.get(column.kind, "bigint")
-    return f"cast({_NOTHING.get(column.kind, 'null')} as {lake_type})"
+    return f"cast({NOTHING_SAID.get(column.kind, 'null')} as {lake_type})"
 
 
 def stored_values(stream: Stream, types: Mapping[str, str]) -> dict[str, str]:

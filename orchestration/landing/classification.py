@@ -340,11 +340,9 @@ def _compare_contents(
             for key in [*stream.identity, *([] if stream.is_reference else ["occurred_date"])]
         )
         aliased = dated if stream.is_reference else f"{dated} as occurred_date"
-        files = "read_parquet($paths, hive_partitioning = false)"
-        if stream.is_reference:
-            files = rows_of(stream)
         connection.execute(
-            f"insert into known select lake.* from (select {aliased} from {files}) as lake "
+            "insert into known select lake.* "
+            f"from (select {aliased} from {rows_of(stream)}) as lake "
             f"where exists (select 1 from checked where reason is null and {same})",
             {"paths": known_paths},
         )

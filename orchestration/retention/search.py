@@ -114,9 +114,7 @@ def _rows_of(stream: Stream) -> str:
     if not stream.is_of_customers:
         # Of no customer, so of others.
         return f"(select *, 0 as customer_id from {rows_of(stream)})"
-    if stream.is_reference:
-        return rows_of(stream)
-    return "read_parquet($paths, hive_partitioning = false)"
+    return rows_of(stream)
 
 
 def _parts_of_others(

@@ -47,23 +47,20 @@
 {% endmacro %}
 
 {% macro duckdb__lake_rows(stream, columns, paths) %}
-    {#- A file of names is kept however old it is, and lacks the columns that came later. -#}
-    {%- set is_undated = 'occurred_date' not in columns | map(attribute='name') -%}
-    {%- set files -%}
-        read_parquet([
-        {%- for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
-        ], hive_partitioning = false, union_by_name = {{ is_undated }})
-    {%- endset -%}
+    {#- A file may be old, and lack the columns that came later. -#}
     {%- set rows -%}
-        {% if paths and is_undated -%}
+        {% if paths -%}
             with lake_files as (
                 select
-                {%- for column in columns %}
+                {%- for column in columns if column.name != 'occurred_date' %}
                     cast(null as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
                 {%- endfor %}
                 where false
                 union all by name
-                select * from {{ files }}
+                select *
+                from read_parquet([
+                {%- for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+                ], hive_partitioning = false, union_by_name = true)
             )
 
         {% endif -%}
@@ -79,7 +76,7 @@
             {{ ',' if not loop.last }}
         {%- endfor %}
         {%- if paths %}
-            from {{ 'lake_files' if is_undated else files }}
+            from lake_files
         {%- else %}
             where false
         {%- endif %}

@@ -52,7 +52,7 @@ renamed as (
         -- strings
         model_used as model,
         coalesce(provider, 'unknown') as provider,
-        processing,
+        coalesce(processing, 'standard') as processing,
         error_type,
 
         -- numerics

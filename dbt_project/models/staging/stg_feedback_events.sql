@@ -21,7 +21,7 @@ renamed as (
         unique_ratings.agent_type_id,
 
         -- strings
-        unique_ratings.model_used as model,
+        coalesce(unique_ratings.model_used, 'unknown') as model,
         coalesce(load_buckets.load_bucket, 'unknown') as load_bucket,
 
         -- numerics
