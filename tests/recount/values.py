@@ -263,8 +263,8 @@ def boolean(cell: object) -> bool:
     raise Invalid
 
 
-def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
-    """(entity type, count) pairs with a count above 0, by name; null counts are ignored."""
+def _object(cell: object) -> dict[str, object] | None:
+    """A JSON object, or one as text; None for `null`."""
     cell = _plain(cell)
     if isinstance(cell, str) and not isinstance(cell, WrittenNumber):
         try:
@@ -275,8 +275,16 @@ def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
             return None
     if not isinstance(cell, dict):
         raise Invalid
+    return cell
+
+
+def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
+    """(entity type, count) pairs with a count above 0, by name; null counts are ignored."""
+    entries = _object(cell)
+    if entries is None:
+        return None
     read = between(0, LARGEST_COUNT)
-    counted = {name: read(count) for name, count in cell.items() if count is not None}
+    counted = {name: read(count) for name, count in entries.items() if count is not None}
     if sum(counted.values()) > LARGEST_COUNT:
         raise Invalid
     return tuple(sorted((name, count) for name, count in counted.items() if count > 0))
@@ -284,18 +292,11 @@ def counts_by_type(cell: object) -> tuple[tuple[str, int], ...] | None:
 
 def attributes(cell: object) -> tuple[tuple[str, str], ...] | None:
     """(name, text) pairs by name; numbers and booleans as their JSON text, nulls left out."""
-    cell = _plain(cell)
-    if isinstance(cell, str) and not isinstance(cell, WrittenNumber):
-        try:
-            cell = loads(cell)
-        except ValueError:
-            raise Invalid from None
-        if cell is None:
-            return None
-    if not isinstance(cell, dict):
-        raise Invalid
+    entries = _object(cell)
+    if entries is None:
+        return None
     found = {}
-    for name, value in cell.items():
+    for name, value in entries.items():
         if value is None:
             continue
         if isinstance(value, bool):

@@ -245,6 +245,7 @@ def is_value(column: Column, expected: object, cell: object, found: Any) -> bool
         # What is expected is of no one type; here it is a mapping or nothing.
         return counts == dict(expected or ())  # type: ignore[call-overload,no-any-return]
     if column.read is attributes:
+        # As with counts: a mapping or nothing.
         return dict(found or {}) == dict(expected or ())  # type: ignore[call-overload,no-any-return]
     if isinstance(expected, datetime):
         return bool(found == expected.replace(tzinfo=None))
