@@ -16,6 +16,7 @@ from api.auth.keys import KeyStore
 from fuzz.outcome import Outcome
 from fuzz.served import serving
 from installation import usage_event, write_rows
+from orchestration.clock import retries
 from orchestration.clock.dagster_home import prepare_dagster
 from orchestration.storage.ledger import Ledger
 from torture.crash import left_behind
@@ -23,23 +24,31 @@ from torture.generated import NOW
 from torture.prepared import environment_at, settings_of
 from torture.steps import ROOT
 
+# `python -m dagster`, with another pause between two tries.
+_DAGSTER = (
+    "from orchestration.clock import retries; retries.SECONDS_BETWEEN = {}; import dagster.__main__"
+)
 _WORDS_OF_THE_DATABASE = ("Could not set lock", "Conflicting lock", "database is locked")
 
 
-def run(folder: Path, *, rounds: int) -> Outcome:
-    """Pairs of runs at once, in both orders; then a run that is stopped while the API serves."""
+def run(folder: Path, *, rounds: int, seconds_between: int = retries.SECONDS_BETWEEN) -> Outcome:
+    """Pairs of runs at once, in both orders; then a run that is stopped while the API serves.
+
+    Dagster tries a run again after `seconds_between`, and gives it up when the first still writes.
+    """
     outcome = Outcome()
     waited = 0
     for number in range(rounds):
         for first, second in (("command", "dagster"), ("dagster", "command")):
-            waited += _pair(outcome, folder / f"{number}-{first}", first, second)
+            home = folder / f"{number}-{first}"
+            waited += _pair(outcome, home, first, second, seconds_between)
     outcome.figures["pairs"] = 2 * rounds
     outcome.figures["second runs that named the first"] = waited
     _stopped_while_serving(outcome, folder / "served")
     return outcome
 
 
-def _start(home: Path, how: str) -> subprocess.Popen[str]:
+def _start(home: Path, how: str, seconds_between: int = 0) -> subprocess.Popen[str]:
     settings = settings_of(home)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AGENTSTATS_")},
@@ -50,8 +59,8 @@ def _start(home: Path, how: str) -> subprocess.Popen[str]:
     }
     command = {
         "command": ["-c", "from orchestration.cli import main; main()", "run", "hourly"],
-        "dagster": ["-m", "dagster", "job", "execute", "-m", "orchestration.definitions",
-                    "-j", "hourly"],
+        "dagster": ["-c", _DAGSTER.format(seconds_between), "job", "execute",
+                    "-m", "orchestration.definitions", "-j", "hourly"],
     }[how]  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", *command],
@@ -82,15 +91,15 @@ def _holder(home: Path) -> int:
     raise AssertionError("no run took the writer lock")
 
 
-def _pair(outcome: Outcome, home: Path, first: str, second: str) -> int:
+def _pair(outcome: Outcome, home: Path, first: str, second: str, seconds_between: int) -> int:
     """Stop the first run where it writes, so that the second surely meets it. Returns 1 if the
     second named it."""
     what = f"{second} beside {first}"
     _fill(home)
-    one = _start(home, first)
+    one = _start(home, first, seconds_between)
     writer = _holder(home)
     os.kill(writer, signal.SIGSTOP)
-    other = _start(home, second)
+    other = _start(home, second, seconds_between)
     said, _ = other.communicate(timeout=300)
     os.kill(writer, signal.SIGCONT)
     output, _ = one.communicate(timeout=300)
