@@ -39,6 +39,10 @@ class ErasureIncomplete(AgentstatsError):
     """The erasure could not be finished or proved; the message says what is left to do."""
 
 
+class LegalHold(AgentstatsError):
+    """The customer is under a legal hold, so nothing of it may go; the message says since when."""
+
+
 @dataclass(frozen=True)
 class Erasure:
     """What went, and the proof. `files_deleted`, or written anew, are below the home folder."""
@@ -66,7 +70,7 @@ def erase(
     erasure: what occurred before the next midnight is refused from now on, and so is a name that
     was updated before then; later data of the customer is accepted again.
 
-    Raises `ErasureIncomplete` where a part cannot be done.
+    Raises `LegalHold` before anything is erased, `ErasureIncomplete` where a part cannot be done.
     """
     now = settings.clock()
     ledger.start_run(run_id=run_id, job="erase", pid=os.getpid(), at=now)
@@ -89,6 +93,13 @@ def _erase(
     needles = search.words_of(settings, ledger, customer_id)
     pipeline.clear_scratch(settings)
     pipeline.land(settings, ledger)
+    hold_from = pipeline.policies(settings, ledger).hold_from.get(customer_id)
+    if hold_from is not None:
+        raise LegalHold(
+            f"nothing was erased: customer {customer_id} is under a legal hold from {hold_from} "
+            "on, by its row in the stream legal_holds. When the hold has ended, drop a row of the "
+            "customer with released true and a later updated_at, and run this again"
+        )
     clear_unknown(settings, ledger)
     kept_from = midnight(settings.clock()) + timedelta(days=1)
     announced = _recorded(settings, customer_id, EVERYTHING, kept_from, run_id, rows=0)

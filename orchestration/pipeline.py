@@ -19,6 +19,7 @@ import structlog
 from orchestration.contract.shown import inert_line
 from orchestration.contract.streams import STREAMS_BY_NAME
 from orchestration.lake import policy
+from orchestration.lake.policy import Policies
 from orchestration.lake.verified import find_faults, verified_paths
 from orchestration.landing.files import LOADED_FOLDER, content_of
 from orchestration.landing.land import land_waiting_files
@@ -119,11 +120,15 @@ def passed_over(settings: Settings) -> list[str]:
     return [f"{inert_line(each.path)} is passed over: {each.why}" for each in found]
 
 
+def policies(settings: Settings, ledger: Ledger) -> Policies:
+    """Whose data is kept for how long, by what has landed."""
+    with closing(connect(settings)) as connection:
+        return policy.read_policies(connection, policy.policy_files(settings, ledger))
+
+
 def invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
     """What is wrong with the newest row of each customer that has no valid policy."""
-    with closing(connect(settings)) as connection:
-        policies = policy.read_policies(connection, policy.policy_files(settings, ledger))
-    return policy.invalid_policies(policies)
+    return policy.invalid_policies(policies(settings, ledger))
 
 
 def roll_up(settings: Settings, ledger: Ledger, *, full_refresh: bool = False) -> RollUp:

@@ -18,6 +18,8 @@
             'retention_days', 'default_retention_days', 'max_retention_days', 'daily_token_budget',
             'requests_per_minute', 'max_running_agents', 'agent_hour_usd',
         ] -%}
+    {%- elif stream == 'legal_holds' -%}
+        {%- set contents = ['hold_from', 'released'] -%}
     {%- elif stream == 'agents' -%}
         {%- set contents = ['agent_type_id', 'agent_name'] -%}
     {%- elif stream == 'agent_types' -%}

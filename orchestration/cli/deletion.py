@@ -46,6 +46,7 @@ def retention(
                 "is_allowed": plan.share <= allowed,
                 "customers_without_policy": list(plan.customers_without_policy),
                 "invalid_policies": dict(plan.invalid_policies),
+                "legal_holds": dict(plan.hold_from),
                 "groups": [dataclasses.asdict(group) for group in plan.groups],
             }
         )
@@ -71,6 +72,10 @@ def retention(
         err.print(f"Customer {customer_id} has no row in customers: nothing of it is deleted.")
     for customer_id, problem in plan.invalid_policies.items():
         err.print(f"Customer {customer_id}: {problem}: nothing of it is deleted.")
+    for customer_id, hold_from in plan.hold_from.items():
+        err.print(
+            f"Customer {customer_id} is under a legal hold: its rows from {hold_from} on stay."
+        )
 
 
 def erase(

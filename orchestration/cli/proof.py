@@ -146,6 +146,8 @@ def status(as_json: AsJson = False) -> None:
         print_line(f"Skipped        {each_file.path}: {each_file.why}")
     for customer_id, problem in report.invalid_policies.items():
         print_line(f"Policy        of customer {customer_id}: {problem}")
+    for customer_id, hold_from in report.legal_holds.items():
+        print_line(f"Legal hold    of customer {customer_id}: its rows from {hold_from} on stay")
     if report.unknown_time_zones:
         print_line(
             f"Time zones    {report.unknown_time_zones} rows of customers name none that there is: "

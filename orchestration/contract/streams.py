@@ -55,6 +55,7 @@ class Kind(Enum):
     ENTITY_COUNTS = "object of entity type to integer count"
     ATTRIBUTES = "object of at most 64 names to strings, numbers or booleans"
     INSTANT = "ISO 8601 time; UTC where it has no offset"
+    DATE = "ISO 8601 date; of a time, its date in UTC"
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ LAKE_TYPES = {
     Kind.ENTITY_COUNTS: "map(varchar, bigint)",
     Kind.ATTRIBUTES: "map(varchar, varchar)",
     Kind.INSTANT: "timestamp",
+    Kind.DATE: "date",
 }
 
 
@@ -155,6 +157,20 @@ TIERS = Stream(
 # What a text column says where nothing is said, as SQL.
 NOTHING_SAID = {Kind.MODEL: "'unknown'", Kind.PROCESSING: "'standard'"}
 
+
+LEGAL_HOLDS = Stream(
+    "legal_holds",
+    # One hold at most, which its newest row describes: a row that ends it need not know which of
+    # several it ends, and none is left over that no row ends.
+    ("customer_id",),
+    (
+        Column("customer_id", Kind.KEY, required=True),
+        Column("hold_from", Kind.DATE, required=True),
+        Column("released", Kind.FLAG),
+        Column("updated_at", Kind.INSTANT),
+    ),
+    is_optional=True,
+)
 
 CUSTOMERS = Stream(
     "customers",
@@ -281,7 +297,7 @@ FEEDBACK_EVENTS = Stream(
 )
 
 # Reference streams come first: the retention that an event is checked against is in them.
-REFERENCE_STREAMS = (TIERS, CUSTOMERS, AGENT_TYPES, AGENTS)
+REFERENCE_STREAMS = (TIERS, LEGAL_HOLDS, CUSTOMERS, AGENT_TYPES, AGENTS)
 EVENT_STREAMS = (AGENT_USAGE_EVENTS, AUDIT_EVENTS, FEEDBACK_EVENTS)
 STREAMS = REFERENCE_STREAMS + EVENT_STREAMS
 STREAMS_BY_NAME = {stream.name: stream for stream in STREAMS}

@@ -19,10 +19,9 @@ from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.errors import AgentstatsError
 from orchestration.lake.policy import (
     Policy,
-    cutoffs,
     fill_cutoffs,
     invalid_policies,
-    latest,
+    kept_from,
     midnight,
     policy_files,
     read_policies,
@@ -88,7 +87,8 @@ class Step:
 @dataclass(frozen=True)
 class Plan:
     """What goes, in the steps it goes in. `customers_without_policy` have events, but no row;
-    `invalid_policies` says what is wrong with the rows of others of whom nothing goes.
+    `invalid_policies` says what is wrong with the rows of others of whom nothing goes; of customers
+    under a legal hold `hold_from` says since which UTC date nothing goes.
 
     Counts of deliveries are in the steps and groups, but are rows of no customer: `rows` and
     `rows_in_lake` leave them aside. Rows that landing refused as expired hold nothing but that:
@@ -103,6 +103,7 @@ class Plan:
     refused: int
     customers_without_policy: Sequence[int]
     invalid_policies: Mapping[int, str]
+    hold_from: Mapping[int, date]
 
     @property
     def rows(self) -> int:
@@ -128,7 +129,7 @@ def retention_rule(
     now = settings.clock()
     return Rule(
         "retention",
-        latest(cutoffs(policies.of_customers, now), ledger.kept_from()),
+        kept_from(policies, now, deleted=ledger.kept_from(), erased=ledger.kept_from("erasure")),
         strictest_cutoff(policies, now),
     )
 
@@ -195,6 +196,7 @@ def make_plan(settings: Settings, ledger: Ledger, rule: Rule) -> Plan:
         refused,
         without_policy,
         invalid_policies(policies),
+        policies.hold_from,
     )
 
 

@@ -1,5 +1,5 @@
-"""How long each customer's data is kept: by the customers and tiers in the lake, and the built-in
-tiers of the seed.
+"""How long each customer's data is kept: by the customers, tiers and legal holds in the lake, and
+the built-in tiers of the seed.
 
 The days come from the macros that the marts of customers and tiers use, so that landing, deletion
 and the API cannot disagree.
@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
 from jinja2 import Template
 
 from api.installation import dbt_project
-from orchestration.contract.streams import CUSTOMERS, MAX_RETENTION_DAYS, TIERS, Stream
+from orchestration.contract.streams import CUSTOMERS, LEGAL_HOLDS, MAX_RETENTION_DAYS, TIERS, Stream
 from orchestration.lake.names import rows_of
 from orchestration.lake.verified import verified_paths
 from orchestration.settings import Settings
@@ -34,6 +34,7 @@ class PolicyFiles:
 
     customers: Sequence[str]
     tiers: Sequence[str]
+    legal_holds: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -61,25 +62,28 @@ class Tier:
 
 @dataclass(frozen=True)
 class Policies:
-    """The policy of each customer that has a row, by customer, and the tiers that hold, by name."""
+    """The policy of each customer that has a row, by customer; the tiers that hold, by name; and of
+    customers under a legal hold the UTC date that it begins with."""
 
     of_customers: Sequence[Policy]
     tiers: Mapping[str, Tier]
+    hold_from: Mapping[int, date]
 
 
 def policy_files(settings: Settings, ledger: Ledger) -> PolicyFiles:
     """The lake files that policies are read from. Raises `LakeDamaged`."""
-    customers, tiers = (
+    customers, tiers, legal_holds = (
         verified_paths(settings.lake, ledger, ledger.lake_files_of(stream.name))
-        for stream in (CUSTOMERS, TIERS)
+        for stream in (CUSTOMERS, TIERS, LEGAL_HOLDS)
     )
-    return PolicyFiles(customers, tiers)
+    return PolicyFiles(customers, tiers, legal_holds)
 
 
 def read_policies(connection: duckdb.DuckDBPyConnection, files: PolicyFiles) -> Policies:
     """The policies by what is in the files."""
     _newest_rows(connection, "newest_tier", TIERS, files.tiers)
     _newest_rows(connection, "newest_customer", CUSTOMERS, files.customers)
+    _newest_rows(connection, "newest_legal_hold", LEGAL_HOLDS, files.legal_holds)
     built_in = f"read_csv({literal(pattern_of(_BUILT_IN_TIERS))}, hive_partitioning = false)"
     holding = _rendered(f"{{{{ tiers_that_hold({built_in!r}, 'newest_tier') }}}}")
     connection.execute(f"create or replace temp table tier_that_holds as {holding}")
@@ -97,7 +101,15 @@ def read_policies(connection: duckdb.DuckDBPyConnection, files: PolicyFiles) -> 
         order by customer.customer_id
         """
     ).fetchall()
-    return Policies([Policy(*row) for row in customers], {row[0]: Tier(*row) for row in tiers})
+    hold_from = connection.execute(
+        "select customer_id, hold_from from newest_legal_hold where released is not true "
+        "order by customer_id"
+    ).fetchall()
+    return Policies(
+        [Policy(*row) for row in customers],
+        {row[0]: Tier(*row) for row in tiers},
+        dict(hold_from),
+    )
 
 
 def _newest_rows(
@@ -165,6 +177,30 @@ def cutoffs(policies: Sequence[Policy], now: datetime) -> dict[int, datetime]:
         for policy in policies
         if policy.days is not None
     }
+
+
+def kept_from(
+    policies: Policies,
+    now: datetime,
+    *,
+    deleted: Mapping[int, datetime],
+    erased: Mapping[int, datetime],
+) -> dict[int, datetime]:
+    """The first instant that is kept of each customer of whom something goes.
+
+    It is that of the policy, or a later one that the customer's data was `deleted` up to; an
+    earlier one where a legal hold begins before; and never one before what was `erased`.
+    """
+    without_holds = latest(cutoffs(policies.of_customers, now), deleted)
+    hold_from = {
+        customer_id: datetime.combine(day, time.min, tzinfo=UTC)
+        for customer_id, day in policies.hold_from.items()
+    }
+    with_holds = {
+        customer_id: min(instant, hold_from.get(customer_id, instant))
+        for customer_id, instant in without_holds.items()
+    }
+    return latest(with_holds, erased)
 
 
 def strictest_cutoff(policies: Policies, now: datetime) -> datetime:

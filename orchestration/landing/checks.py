@@ -419,6 +419,8 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return _attributes(source, source_type)
         case Kind.INSTANT:
             return _instant(source, source_type)
+        case Kind.DATE:
+            return f"cast({_instant(source, source_type)} as date)"
 
 
 def _zone(text: str) -> str:

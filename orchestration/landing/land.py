@@ -219,10 +219,14 @@ class _Landing:
         child = self._child = self._child or self._fork()
         retention = None
         if stream.is_reference:
-            # It may be of customers or tiers, whose policies are read again then.
+            # It may be of customers, tiers or holds: policies are read again then.
             self._child_knows_retention = False
         elif not self._child_knows_retention:
-            retention = Retention(policy_files(settings, ledger), ledger.kept_from())
+            retention = Retention(
+                policy_files(settings, ledger),
+                deleted=ledger.kept_from(),
+                erased=ledger.kept_from("erasure"),
+            )
             self._child_knows_retention = True
         deadline = time.monotonic() + settings.landing_timeout_seconds
         child.send(Task(path, stream, retention))

@@ -18,7 +18,7 @@ import duckdb
 
 from orchestration.contract.streams import Stream
 from orchestration.lake import writing
-from orchestration.lake.policy import PolicyFiles, cutoffs, fill_cutoffs, latest, read_policies
+from orchestration.lake.policy import PolicyFiles, fill_cutoffs, kept_from, read_policies
 from orchestration.landing import files
 from orchestration.landing.classification import classify, dates_of
 from orchestration.landing.event_times import event_times_of_file
@@ -33,10 +33,12 @@ from orchestration.storage.sql import literal
 
 @dataclass(frozen=True)
 class Retention:
-    """What is kept: the lake files of policies, and what deletions said of each customer."""
+    """What is kept: the lake files of policies, and up to when each customer's data was deleted,
+    for any cause, and erased."""
 
     policies: PolicyFiles
-    kept_from: Mapping[int, datetime]
+    deleted: Mapping[int, datetime]
+    erased: Mapping[int, datetime]
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,14 @@ def _fill_retention(
 ) -> None:
     """Make the table `retention` (customer_id, kept_from): the first instant that is kept.
 
-    What was deleted once stays deleted, though the customer's policy may be longer by now.
+    What was deleted once stays deleted, though the customer's policy may be longer by now; unless
+    there is a legal hold.
     """
     policies = read_policies(connection, retention.policies)
     fill_cutoffs(
         connection,
         "retention",
-        latest(cutoffs(policies.of_customers, settings.clock()), retention.kept_from),
+        kept_from(policies, settings.clock(), deleted=retention.deleted, erased=retention.erased),
     )
 
 

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 
 from orchestration import pipeline
 from orchestration.contract.streams import STREAMS
+from orchestration.lake.policy import Policies, invalid_policies
 from orchestration.lake.verified import LakeDamaged
 from orchestration.landing.extra import names_in_lake
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
@@ -64,7 +65,7 @@ class RejectedReason:
 class Status:
     """The state of a home folder. `data_as_of` is the newest load, `snapshot` the current file,
     `open_to_others` what other users of the machine may read or change; `unknown_time_zones` are
-    rows."""
+    rows, `legal_holds` the UTC date from which on rows of each customer in it stay."""
 
     home: str
     now: datetime
@@ -77,6 +78,7 @@ class Status:
     set_aside: Sequence[FailedFile]
     passed_over: Sequence[PassedOver]
     invalid_policies: Mapping[int, str]
+    legal_holds: Mapping[int, date]
     unknown_time_zones: int
     unknown_columns: Mapping[str, Sequence[str]]
     runs: Sequence[Run]
@@ -91,7 +93,7 @@ def gather(settings: Settings) -> Status:
         loads = ledger.loads()
         runs = ledger.runs(RUNS_SHOWN)
         data_as_of = ledger.newest_load_at(settings.clock())
-        invalid = _invalid_policies(settings, ledger)
+        policies = _policies(settings, ledger)
         unknown = _unknown_columns(settings, ledger)
     by_reason: Counter[tuple[str, str]] = Counter()
     for load in loads:
@@ -123,7 +125,8 @@ def gather(settings: Settings) -> Status:
         ],
         set_aside=_set_aside(settings),
         passed_over=find_passed_over(settings.landing),
-        invalid_policies=invalid,
+        invalid_policies=invalid_policies(policies) if policies else {},
+        legal_holds=policies.hold_from if policies else {},
         unknown_time_zones=sum(load.unknown_time_zones for load in loads),
         unknown_columns=unknown,
         runs=runs,
@@ -158,12 +161,12 @@ def _set_aside(settings: Settings) -> list[FailedFile]:
     return found
 
 
-def _invalid_policies(settings: Settings, ledger: Ledger) -> dict[int, str]:
+def _policies(settings: Settings, ledger: Ledger) -> Policies | None:
     try:
-        return pipeline.invalid_policies(settings, ledger)
+        return pipeline.policies(settings, ledger)
     except (LakeDamaged, duckdb.Error):
         # A run that is under way may take the files away that are read here.
-        return {}
+        return None
 
 
 def _unknown_columns(settings: Settings, ledger: Ledger) -> dict[str, list[str]]:

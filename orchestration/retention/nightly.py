@@ -63,6 +63,8 @@ def delete_expired(
             problem=problem,
             then="nothing of it is deleted until a valid row is dropped",
         )
+    for customer_id, hold_from in plan.hold_from.items():
+        log.info("legal_hold", customer_id=customer_id, rows_stay_from=hold_from.isoformat())
     refuse_too_much(plan, settings)
     rows = delete_from_lake(settings, ledger, plan, run_id=run_id, report=report)
     return Deleted(

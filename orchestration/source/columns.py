@@ -40,6 +40,7 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.ENTITY_COUNTS: _TEXTS | {"json", "jsonb"},
     Kind.ATTRIBUTES: _TEXTS | {"json", "jsonb"},
     Kind.INSTANT: _TIMES | _TEXTS,
+    Kind.DATE: _TIMES | _TEXTS,
 }
 
 # PostgreSQL's times reach further than Arrow's, and `infinity` would be an overflow: whatever is

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,8 @@ class Truth:
     rejected_rows: list[RejectedRow]
     anomalies: Mapping[str, int]
     outcomes: list[Outcome]
+    hold_from: Mapping[int, datetime] = field(default_factory=dict)
+    """Of customers under a legal hold: rows from then on stay, though none are shown."""
 
     def retention_days(self, customer_id: int) -> int | None:
         """Days kept for the customer; null when it has no row or an invalid policy."""
@@ -174,7 +176,8 @@ class Truth:
 
         def is_kept(row: UsageEvent | Scan | Rating) -> bool:
             days = self.retention_days(row.customer_id)
-            return days is None or row.occurred_at >= kept_from(now, days)
+            hold_from = self.hold_from.get(row.customer_id, row.occurred_at + timedelta(1))
+            return days is None or row.occurred_at >= min(kept_from(now, days), hold_from)
 
         return replace(
             self,
@@ -245,7 +248,6 @@ class _Counting:
     ) -> Outcome:
         """What became of a row of events that was just taken or refused."""
         customer_id = _readable(stream, written, "customer_id")
-        days = self.days_kept(customer_id)
         known: list[dict[str, Any]] = []
         content: dict[str, Any] = {}
         is_mismatch = False
@@ -267,7 +269,7 @@ class _Counting:
             is_mismatch=is_mismatch,
             is_conflict=is_conflict,
             is_received_in_future=is_received_in_future,
-            kept_from=None if days is None else kept_from(self.now, days),
+            kept_from=self.first_kept(customer_id),
         )
 
     def take(self, stream: str, row: dict[str, Any]) -> bool:
@@ -288,9 +290,21 @@ class _Counting:
         """The newest row of each tier that was delivered."""
         return {key[0]: row for key, row in self.references["tiers"].items()}
 
-    def days_kept(self, customer_id: int | None) -> int | None:
-        """Days kept of the customer, by what was delivered so far."""
-        return days_kept(self.references["customers"].get((customer_id,)), self.tiers())
+    def hold_from(self) -> dict[int, datetime]:
+        """The first instant of each legal hold that was not released."""
+        return {
+            key[0]: datetime.combine(row["hold_from"], time(), UTC)
+            for key, row in self.references["legal_holds"].items()
+            if not row["released"]
+        }
+
+    def first_kept(self, customer_id: int | None) -> datetime | None:
+        """The first instant that is kept of the customer, by what was delivered so far."""
+        days = days_kept(self.references["customers"].get((customer_id,)), self.tiers())
+        if days is None:
+            return None
+        first = kept_from(self.now, days)
+        return min(first, self.hold_from().get(customer_id or 0, first))
 
     def customers(self) -> dict[int, dict[str, Any]]:
         """The newest row of each customer, with what older ones gave and it leaves out."""
@@ -325,8 +339,8 @@ class _Counting:
             return "updated_in_future" if (row["updated_at"] or _NEVER) > latest else None
         if row["occurred_at"] > latest:
             return "occurred_in_future"
-        days = self.days_kept(row["customer_id"])
-        if days is not None and row["occurred_at"] < kept_from(self.now, days):
+        first = self.first_kept(row["customer_id"])
+        if first is not None and row["occurred_at"] < first:
             return "expired"
         return None
 
@@ -435,6 +449,7 @@ def _truth(
         rejected_rows=rejected_rows,
         anomalies=dict(state.anomalies),
         outcomes=outcomes,
+        hold_from=state.hold_from(),
     )
 
 
@@ -507,7 +522,7 @@ def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
 def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
     if stream == "tiers":
         return (row["tier"],)
-    if stream == "customers":
+    if stream in ("customers", "legal_holds"):
         return (row["customer_id"],)
     return (row["customer_id"], row["agent_id" if stream == "agents" else "agent_type_id"])
 

@@ -57,7 +57,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         texts = (identity, label, model, time_zone, provider, processing)
-        return self.read not in (*texts, boolean, counts_by_type, attributes, timestamp)
+        return self.read not in (*texts, boolean, counts_by_type, attributes, timestamp, day)
 
     def parsed(self, cell: object) -> object:
         """The value; None where nothing is given. Raises `Invalid`."""
@@ -357,6 +357,11 @@ def _offset(written: str) -> timedelta:
     return -distance if written[0] == "-" else distance
 
 
+def day(cell: object) -> date:
+    """A date; of a time, its date in UTC."""
+    return timestamp(cell).date()
+
+
 positive_id = between(1, LARGEST_ID)
 token_count = between(0, LARGEST_COUNT)
 request_count = between(1, LARGEST_COUNT)
@@ -372,6 +377,12 @@ def untrusted_total(cell: object) -> int:
 
 
 STREAMS: dict[str, tuple[Column, ...]] = {
+    "legal_holds": (
+        Column("customer_id", True, positive_id),
+        Column("hold_from", True, day),
+        Column("released", False, boolean),
+        Column("updated_at", False, timestamp),
+    ),
     "tiers": (
         Column("tier", True, label),
         Column("retention_days", False, any_integer),
@@ -468,4 +479,4 @@ STREAMS: dict[str, tuple[Column, ...]] = {
 }
 """The columns of each stream in the contract's order; reference streams come first."""
 
-REFERENCE_STREAMS = ("tiers", "customers", "agents", "agent_types")
+REFERENCE_STREAMS = ("legal_holds", "tiers", "customers", "agents", "agent_types")

@@ -33,6 +33,7 @@ class Model:
     customers: dict[int, tuple[str, int]] = field(default_factory=dict)
     """The tier of each customer, and the days of its own."""
     tiers: dict[str, Days] = field(default_factory=lambda: dict(BUILT_IN))
+    holds: dict[int, datetime] = field(default_factory=dict)
     events: dict[tuple[int, str], datetime] = field(default_factory=dict)
     expired: list[tuple[int, datetime]] = field(default_factory=list)
     never_again: dict[int, datetime] = field(default_factory=dict)
@@ -55,7 +56,8 @@ class Model:
         if (days := self.days_of(customer_id)) is not None:
             day = now.date() - timedelta(days=days)
             first = datetime.combine(day, time.min, tzinfo=UTC)
-        return max(first, self.never_again.get(customer_id, first))
+        first = max(first, self.never_again.get(customer_id, first))
+        return min(first, self.holds.get(customer_id, first))
 
     def land(self, customer_id: int, event_id: str, occurred_at: datetime, now: datetime) -> None:
         if occurred_at < self.kept_from(customer_id, now):
@@ -76,7 +78,9 @@ class Model:
 
     def _note(self, customer_id: int, table: str, cutoffs: dict[int, datetime]) -> None:
         self.deleted[customer_id, table] += 1
-        self.never_again[customer_id] = cutoffs[customer_id]
+        # A hold lets less go than went before; once it has ended, what went stays away again.
+        before = self.never_again.get(customer_id, cutoffs[customer_id])
+        self.never_again[customer_id] = max(before, cutoffs[customer_id])
 
 
 customers = st.sampled_from([1, 2, 3])
@@ -89,6 +93,7 @@ actions = st.one_of(
         st.sampled_from(["free", "pro", "enterprise", "trial"]),
         st.tuples(*[st.none() | st.integers(1, 40)] * 3),
     ),
+    st.tuples(st.just("hold"), customers, st.none() | st.integers(0, 45)),
     st.tuples(
         st.just("events"),
         st.lists(
@@ -108,7 +113,10 @@ actions = st.one_of(
 )
 @given(st.lists(actions, min_size=3, max_size=12))
 def test_every_history_leaves_what_the_model_keeps(history: list[tuple[object, ...]]) -> None:
-    """Tiers change, events come late and again, days pass: lake and ledger are the model's."""
+    """Tiers change, holds come and end, events come late and again, days pass.
+
+    Lake and ledger are the model's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         now = START
         lake, model = Lake(Path(folder), now.isoformat()), Model()
@@ -126,6 +134,17 @@ def test_every_history_leaves_what_the_model_keeps(history: list[tuple[object, .
                 lake.drop("tiers", [{"tier": tier, **given_days, **updated}])
                 lake.land()
                 model.tiers[tier] = days_of_it
+            elif action == "hold":
+                customer_id, days_back = given_values
+                assert isinstance(customer_id, int)
+                day = now.date() - timedelta(days=days_back if isinstance(days_back, int) else 0)
+                hold = {"hold_from": day.isoformat(), "released": days_back is None}
+                lake.drop("legal_holds", [{"customer_id": customer_id, **hold, **updated}])
+                lake.land()
+                model.holds.pop(customer_id, None)
+                if days_back is not None:
+                    first = datetime.combine(day, time.min, tzinfo=UTC)
+                    model.holds[customer_id] = first
             elif action == "customer":
                 customer_id, tier = given_values
                 assert isinstance(customer_id, int) and isinstance(tier, str)

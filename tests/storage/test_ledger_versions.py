@@ -96,6 +96,31 @@ def test_a_load_of_the_first_version_is_kept(tmp_path: Path) -> None:
     assert load.unknown_time_zones == 0
 
 
+def test_a_loss_of_before_its_deletions_were_counted_is_kept(tmp_path: Path) -> None:
+    """It is taken as lost before any deletion, as it was then."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for migration in schema.MIGRATIONS[:2]:
+            connection.executescript(migration)
+        connection.execute(
+            "insert into lake_loss values (1, 'a', 'audit_events', '2026-03-01', 2, 3, 'b', "
+            "'missing', '2026-03-02')"
+        )
+        connection.executemany(
+            "insert into lake_loss_amount values (1, 'audit_events', ?, '2026-03-01', 'events', 2)",
+            [(7,), (8,)],
+        )
+        connection.execute(
+            "insert into deletion values (1, 'a', 8, 'audit_events', 'retention', '2026-03-02', "
+            "2, 2, null, null, '2026-03-03')"
+        )
+        connection.execute("pragma user_version = 2")
+        connection.commit()
+    with closing(Ledger(path)) as ledger:
+        assert [loss.customer_id for loss in ledger.losses()] == [7]
+        assert [loss.customer_id for loss in ledger.losses(deleted_since=True)] == [8]
+
+
 def test_a_migration_that_is_cut_off_leaves_the_ledger_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

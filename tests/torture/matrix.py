@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,12 +36,15 @@ GOOD_CUSTOMER = 777_777
 ERASED_CUSTOMER = 888_888
 _FIRST_CUSTOMER = 1_000_000
 _AT = "2026-02-28T08:00:00Z"
+# A hold has no name: its date says which row it is.
+_FIRST_DAY = date(1970, 1, 1)
 
 _GOOD: Mapping[str, Mapping[str, object]] = {
     "customers": {
         "customer_name": "A name", "tier": "enterprise", "retention_days": 2000,
         "created_at": "2026-01-01 00:00:00", "time_zone": "Asia/Kathmandu",
     },
+    "legal_holds": {"released": True},
     "agents": {"agent_id": 11, "agent_type_id": 5, "agent_name": "Ada"},
     "agent_types": {"agent_type_id": 5, "agent_type_name": "Support", "model": "gpt-4o"},
     "agent_usage_events": {
@@ -318,6 +321,9 @@ def _lake_by_row(installation: Installation, stream: str) -> dict[str, dict[str,
 
 def _keys(stream: str, row: Mapping[str, Any]) -> Iterator[str]:
     yield f"customer {row['customer_id']}"
+    if stream == "legal_holds":
+        yield f"row {(row['hold_from'] - _FIRST_DAY).days}"
+        return
     names = {"customers": "customer_name", "agents": "agent_name", "agent_types": "agent_type_name"}
     name = IDENTITIES.get(stream) or names[stream]
     yield f"row {number_of_row(str(row[name]))}"
@@ -380,6 +386,9 @@ def good_cells(trial: Trial) -> dict[str, object]:
     if trial.stream in IDENTITIES:
         cells[IDENTITIES[trial.stream]] = trial.row_id
         cells["occurred_at"] = cells["received_at"] = _AT
+    elif trial.stream == "legal_holds":
+        cells["hold_from"] = str(_FIRST_DAY + timedelta(number_of_row(trial.row_id)))
+        cells["updated_at"] = _AT
     else:
         name = {"customers": "customer_name", "agents": "agent_name"}
         cells[name.get(trial.stream, "agent_type_name")] = trial.row_id

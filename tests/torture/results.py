@@ -21,6 +21,7 @@ from recount.values import (
     attributes,
     boolean,
     counts_by_type,
+    day,
     identity,
     is_blank,
     is_nan,
@@ -156,7 +157,7 @@ def _open_ends(column: Column, cell: object, found: Result, invalid: str) -> Res
         return _open_ends_of_counts(cell, found, invalid)
     if column.read is attributes:
         return _open_ends_of_attributes(cell, found, invalid)
-    if column.read is timestamp and isinstance(cell, str) and _TIMES_OF_ISO.fullmatch(cell):
+    if column.read in (timestamp, day) and isinstance(cell, str) and _TIMES_OF_ISO.fullmatch(cell):
         return found.or_accepted().or_rejected(invalid)
     if (
         column.name == "running_instances"

@@ -51,10 +51,11 @@ class LossRecords(DeletionRecords):
         """Let files (each with its state) count no more, and record what was in all of them; the
         places `touched` are rebuilt by the next run. All or nothing."""
         with self._transaction() as connection:
+            deletion_seq = self.newest_deletion_seq()
             for file, state in files:
                 loss_seq = connection.execute(
                     "insert into lake_loss (path, folder, occurred_date, rows, bytes, sha256, "
-                    "state, forgotten_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "state, forgotten_at, deletion_seq) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         file.path,
                         file.folder,
@@ -64,6 +65,7 @@ class LossRecords(DeletionRecords):
                         file.sha256,
                         state,
                         to_text(at),
+                        deletion_seq,
                     ),
                 ).lastrowid
                 connection.execute("delete from lake_file where path = ?", (file.path,))
@@ -102,11 +104,15 @@ class LossRecords(DeletionRecords):
 
     def losses(self, *, deleted_since: bool = False) -> list[LossAmount]:
         """What is lost of what is kept; with `deleted_since`, of dates that were deleted after it:
-        their counts went with them."""
-        kept_from = {
-            customer_id: instant.date() for customer_id, instant in self.kept_from().items()
-        }
-        amounts = [
+        their counts went with them. What was deleted before it had come again, by a legal hold."""
+        rows = self._connection.execute(
+            "select amount.*, (select max(cutoff) from deletion "
+            "where deletion.customer_id = amount.customer_id "
+            "and deletion.deletion_seq > loss.deletion_seq) as kept_from "
+            "from lake_loss_amount as amount join lake_loss as loss using (loss_seq) "
+            "order by amount.rowid"
+        ).fetchall()
+        return [
             LossAmount(
                 row["stream"],
                 row["customer_id"],
@@ -114,10 +120,6 @@ class LossRecords(DeletionRecords):
                 row["measure"],
                 int(row["lost"]),
             )
-            for row in self._connection.execute("select * from lake_loss_amount order by rowid")
-        ]
-        return [
-            amount
-            for amount in amounts
-            if (amount.occurred_date < kept_from.get(amount.customer_id, date.min)) is deleted_since
+            for row in rows
+            if (row["occurred_date"] < (row["kept_from"] or "")[:10]) is deleted_since
         ]

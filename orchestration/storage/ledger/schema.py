@@ -131,9 +131,14 @@ VERSION_2 = """
 alter table load add column unknown_time_zones integer not null default 0;
 """
 
+# Which deletions a loss came after: they took nothing of it away. Of one of before, all may have.
+VERSION_3 = """
+alter table lake_loss add column deletion_seq integer not null default 0;
+"""
+
 # In order: each makes the next version. A migration that was released is never changed, because
 # there are ledgers that have gone through it.
-MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2)
+MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2, VERSION_3)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
