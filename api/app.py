@@ -11,8 +11,10 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from api import errors, pages
+from api.auth.callers import Authenticator
 from api.auth.keys import KeyStore
 from api.auth.rate_limit import MemoryRateLimiter, SharedRateLimiter, WrongKeys
+from api.auth.tokens import tokens_of
 from api.cache.answers import AnswerCache
 from api.cache.customer_rows import RowCache
 from api.cache.parsed_questions import ParsedQuestions
@@ -42,7 +44,8 @@ from api.stats import (
 )
 
 DESCRIPTION = (
-    "Read-only statistics of one customer's agents. The key in X-API-Key decides whose. "
+    "Read-only statistics of one customer's agents. The key in X-API-Key decides whose, or the "
+    "platform's token in Authorization, where tokens are accepted. "
     "A day is a calendar date in the time zone `tz`; sums and counts of no data are 0, "
     "averages and rates of no data are null."
 )
@@ -67,19 +70,25 @@ def create_app(
         answers.turn_to(snapshot_id)
         row_cache.turn_to(snapshot_id)
 
+    keys = KeyStore(settings.keys_path, clock=settings.clock)
     services = Services(
         settings=settings,
-        keys=KeyStore(settings.keys_path, clock=settings.clock),
+        keys=keys,
+        authenticator=Authenticator(
+            keys,
+            (
+                SharedRateLimiter(settings.rate_limit, counts_folder / "requests.db")
+                if counts_folder
+                else MemoryRateLimiter(settings.rate_limit)
+            ),
+            tokens_of(settings),
+            settings.jwt_cookie,
+        ),
         snapshots=Snapshots(settings, when_replaced=evict),
         queries=Queries(),
         answers=answers,
         row_cache=row_cache,
         parsed_questions=ParsedQuestions(),
-        rate_limiter=(
-            SharedRateLimiter(settings.rate_limit, counts_folder / "requests.db")
-            if counts_folder
-            else MemoryRateLimiter(settings.rate_limit)
-        ),
         wrong_keys=WrongKeys(
             settings.wrong_keys_limit,
             # Of its own, so that a flood of wrong keys does not hold up the customers' file.

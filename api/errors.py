@@ -45,6 +45,13 @@ class InvalidApiKey(ApiError):
         super().__init__("The API key is missing or not valid. Send it as X-API-Key.")
 
 
+class Forbidden(ApiError):
+    """The token is right, and does not open this: by its scope, or by its agents."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This token does not open this: {reason}.", {"reason": reason})
+
+
 class InvalidParameter(ApiError):
     """A query parameter is unknown, repeated, or has a value that is not allowed."""
 
@@ -180,6 +187,7 @@ class NotModified(Exception):
 
 STATUS_AND_CODE: dict[type[ApiError], tuple[int, str]] = {
     InvalidApiKey: (401, "INVALID_API_KEY"),
+    Forbidden: (403, "FORBIDDEN"),
     UriTooLong: (414, "URI_TOO_LONG"),
     InvalidParameter: (422, "INVALID_PARAMETER"),
     TooLarge: (422, "TOO_LARGE"),

@@ -60,12 +60,23 @@ ANSWER_HEADERS = ("X-Request-ID", "ETag", "Cache-Control", *SOURCE, *RATE)
 
 ERRORS: dict[str, tuple[str, tuple[str, ...], Json]] = {
     "401": (
-        "The key is missing, malformed, unknown, expired or revoked.",
+        "The key or token is missing, malformed, unknown, expired or revoked; or two credentials "
+        "are of two customers.",
         (),
         {
             "error": "The API key is missing or not valid. Send it as X-API-Key.",
             "error_code": "INVALID_API_KEY",
             "details": {},
+        },
+    ),
+    "403": (
+        "The token is right and does not open this: by its scope, or because its agents are some "
+        "and this is about the customer as a whole.",
+        RATE,
+        {
+            "error": "This token does not open this: the token's scope does not have feedback.",
+            "error_code": "FORBIDDEN",
+            "details": {"reason": "the token's scope does not have feedback"},
         },
     ),
     "404": (

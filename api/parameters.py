@@ -9,12 +9,14 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
 from pydantic import AfterValidator, BeforeValidator
 
 from api.auth.callers import Caller
 from api.errors import (
     MOST_ROWS,
+    Forbidden,
     InvalidApiKey,
     InvalidParameter,
     KeysUnavailable,
@@ -58,6 +60,12 @@ COMPARED_PARAMETERS = (*PERIOD_PARAMETERS, "compare")
 api_key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="`cust_…`; it decides whose data is read."
 )
+bearer_token = HTTPBearer(
+    scheme_name="Token",
+    bearerFormat="JWT",
+    auto_error=False,
+    description="A token that the platform signed, where tokens are accepted; or in its cookie.",
+)
 
 
 def allowed_values(parameter: str) -> str:
@@ -66,18 +74,20 @@ def allowed_values(parameter: str) -> str:
 
 
 async def authenticated_customer(
-    request: Request, _key: Annotated[str | None, Security(api_key_header)]
+    request: Request,
+    _key: Annotated[str | None, Security(api_key_header)],
+    _token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)],
 ) -> int:
-    """The customer of the key in X-API-Key, whose rate limit has counted this request.
+    """The customer of the key or token, whose rate limit has counted this request.
 
     A wrong key counts against the address it came from. A right one is never refused because of
     its address, so no client is shut out by a neighbour behind the same proxy.
-    Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded or KeysUnavailable.
+    Raises InvalidApiKey, WrongKeysExceeded, RateLimitExceeded, Forbidden or KeysUnavailable.
     """
     caller: Caller = request.state.caller
     if caller.problem is not None:
         raise KeysUnavailable(caller.problem)
-    if caller.record is None or caller.allowance is None:
+    if caller.access is None or caller.allowance is None:
         services = services_of(request)
         address = request.client.host if request.client else ""
         # All workers count in one file: waiting for it is not for the event loop.
@@ -89,7 +99,7 @@ async def authenticated_customer(
                 retry_after=failures.retry_after,
             )
         raise InvalidApiKey
-    request.state.customer_id = caller.record.customer_id
+    request.state.customer_id = caller.access.customer_id
     request.state.answer_headers.update(caller.allowance.headers)
     if not caller.allowance.allowed:
         raise RateLimitExceeded(
@@ -97,7 +107,10 @@ async def authenticated_customer(
             reset_at=caller.allowance.reset_at_text,
             retry_after=caller.allowance.retry_after,
         )
-    return caller.record.customer_id
+    refusal = caller.access.refusal_of(request.url.path)
+    if refusal is not None:
+        raise Forbidden(refusal)
+    return caller.access.customer_id
 
 
 AuthenticatedCustomer = Annotated[int, Depends(authenticated_customer)]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.auth.callers import Authenticator
 from api.auth.keys import KeyStore
-from api.auth.rate_limit import RateLimiter, WrongKeys
+from api.auth.rate_limit import WrongKeys
 from api.cache.answers import AnswerCache
 from api.cache.customer_rows import RowCache
 from api.cache.parsed_questions import ParsedQuestions
@@ -23,12 +24,12 @@ class Services:
 
     settings: ServingSettings
     keys: KeyStore
+    authenticator: Authenticator
     snapshots: Snapshots
     queries: Queries
     answers: AnswerCache
     row_cache: RowCache
     parsed_questions: ParsedQuestions
-    rate_limiter: RateLimiter
     wrong_keys: WrongKeys
     version: str
 

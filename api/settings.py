@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.installation import default_home, environment_file
@@ -67,6 +67,51 @@ class ServingSettings(BaseSettings):
     shutdown_timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="Time that running requests get when the API stops."
     )
+
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of at least 32 bytes that the platform signs its users' tokens with"
+        " (JWT, HS256). Unset, and no key file either: no tokens.",
+    )
+    jwt_jwks_file: Path | None = Field(
+        default=None,
+        description="JWKS file with the public keys of the platform's tokens, instead of a secret;"
+        " read again when it is replaced.",
+    )
+    jwt_issuer: str | None = Field(
+        default=None, min_length=1, description="`iss` that a token must have. Unset: any or none."
+    )
+    jwt_audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="`aud` that a token must have. Unset: a token that has one is refused.",
+    )
+    jwt_cookie: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+        description="Name of a cookie that a token may come in. Unset: Authorization alone.",
+    )
+    jwt_leeway_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=300,
+        description="Seconds by which the clocks of who signs tokens and of this server may"
+        " differ.",
+    )
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < 32:
+            raise ValueError("a secret has at least 32 bytes")
+        return secret
+
+    @field_validator("jwt_jwks_file")
+    @classmethod
+    def _instead_of_a_secret(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("jwt_secret") is not None:
+            raise ValueError("set this or AGENTSTATS_JWT_SECRET, not both")
+        return None if file is None else file.expanduser().absolute()
 
     @field_validator("home")
     @classmethod

@@ -8,6 +8,9 @@ from typing import Any
 
 OVERHEAD_BYTES = 512  # of an entry, beyond its content
 
+Place = tuple[int, str]
+"""Whose answers they are: a customer, and what a token of it is narrowed to; "" for all."""
+
 
 @dataclass(frozen=True)
 class StoredAnswer:
@@ -46,12 +49,13 @@ class AnsweredQuestion:
 
 
 class AnswerCache:
-    """Answers from one snapshot, by customer first and then by ETag, bounded in bytes.
+    """Answers from one snapshot, by whose they are first and then by ETag, bounded in bytes.
 
     Beside the answers it keeps which question came to which ETag.
 
-    The ETag covers snapshot, customer and normalised question. The customer is the first part of
-    the place all the same: an answer can be looked up only by the one it was made for. What was
+    The ETag covers snapshot, customer, what its token is narrowed to and normalised question. The
+    place has the first of them all the same: an answer can be looked up only by the one it was made
+    for. What was
     used longest ago is evicted first, and all of it when another snapshot is answered from: what is
     deleted by then is in no memory either.
     """
@@ -60,7 +64,9 @@ class AnswerCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._snapshot_id = ""
-        self._stored: OrderedDict[tuple[int, str], StoredAnswer | AnsweredQuestion] = OrderedDict()
+        self._stored: OrderedDict[tuple[Place, str], StoredAnswer | AnsweredQuestion] = (
+            OrderedDict()
+        )
         self._lock = threading.Lock()
 
     @property
@@ -75,25 +81,25 @@ class AnswerCache:
             self._bytes = 0
             self._snapshot_id = snapshot_id
 
-    def find(self, customer_id: int, etag: str) -> StoredAnswer | None:
+    def find(self, place: Place, etag: str) -> StoredAnswer | None:
         """The answer with this tag that was stored for this customer."""
-        found = self._find((customer_id, etag))
+        found = self._find((place, etag))
         return found if isinstance(found, StoredAnswer) else None
 
-    def find_question(self, customer_id: int, question: str) -> AnsweredQuestion | None:
+    def find_question(self, place: Place, question: str) -> AnsweredQuestion | None:
         """What this question of this customer came to before."""
-        found = self._find((customer_id, question))
+        found = self._find((place, question))
         return found if isinstance(found, AnsweredQuestion) else None
 
-    def store(self, customer_id: int, etag: str, answer: StoredAnswer, *, snapshot_id: str) -> None:
+    def store(self, place: Place, etag: str, answer: StoredAnswer, *, snapshot_id: str) -> None:
         """Store an answer, unless it alone takes more than a quarter of the room."""
-        self._store((customer_id, etag), answer, snapshot_id)
+        self._store((place, etag), answer, snapshot_id)
 
-    def store_question(self, customer_id: int, question: str, answered: AnsweredQuestion) -> None:
+    def store_question(self, place: Place, question: str, answered: AnsweredQuestion) -> None:
         """Store what a question came to. It starts with a slash, an ETag with a quote."""
-        self._store((customer_id, question), answered, answered.snapshot_id)
+        self._store((place, question), answered, answered.snapshot_id)
 
-    def _find(self, place: tuple[int, str]) -> StoredAnswer | AnsweredQuestion | None:
+    def _find(self, place: tuple[Place, str]) -> StoredAnswer | AnsweredQuestion | None:
         with self._lock:
             stored = self._stored.get(place)
             if stored is not None:
@@ -101,7 +107,7 @@ class AnswerCache:
             return stored
 
     def _store(
-        self, place: tuple[int, str], entry: StoredAnswer | AnsweredQuestion, snapshot_id: str
+        self, place: tuple[Place, str], entry: StoredAnswer | AnsweredQuestion, snapshot_id: str
     ) -> None:
         size = _size(place, entry)
         if size > self._max_bytes // 4:
@@ -117,5 +123,5 @@ class AnswerCache:
                 self._bytes -= _size(oldest_place, oldest)
 
 
-def _size(place: tuple[int, str], entry: StoredAnswer | AnsweredQuestion) -> int:
+def _size(place: tuple[Place, str], entry: StoredAnswer | AnsweredQuestion) -> int:
     return entry.size + (len(place[1]) if isinstance(entry, AnsweredQuestion) else 0)

@@ -8,7 +8,7 @@ does not fit, is queried.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from operator import add, sub
 from sys import getsizeof
@@ -153,21 +153,33 @@ class RowCache:
 
 
 class CustomerRows:
-    """One customer's rows in one snapshot, summed over windows.
+    """One customer's rows in one snapshot, or those of some of its agents, summed over windows.
 
     All it does raises NotCached where that cannot be done in memory, and NotCachedYet where
     something has to be read first and `may_wait` is false.
     """
 
     def __init__(
-        self, cache: RowCache, queries: Queries, lease: Lease, customer_id: int, *, may_wait: bool
+        self,
+        cache: RowCache,
+        queries: Queries,
+        lease: Lease,
+        customer_id: int,
+        *,
+        may_wait: bool,
+        agent_ids: Sequence[int] | None = None,
+        place: Hashable | None = None,
     ) -> None:
+        """`agent_ids`, where given, are all the agents whose rows are read; then `place` says where
+        they are cached, apart from the rows of all."""
         self.may_wait = may_wait
         """Whether whoever asks may wait."""
         self._cache = cache
         self._queries = queries
         self._lease = lease
         self._customer_id = customer_id
+        self._agent_ids = agent_ids
+        self._place = (customer_id, "") if place is None else place
 
     def sums_of(self, source: SeriesSource, asked: Window) -> Sums:
         """Sums over a window by the groups of a source, with a row in it."""
@@ -222,21 +234,31 @@ class CustomerRows:
         return names.rows
 
     def _by_date(self, source: SeriesSource) -> Series:
+        source = self._narrowed(source)
         return self._series(source, source.by_date)
 
     def _by_quarter_hour(self, source: SeriesSource, day: date) -> Series:
+        source = self._narrowed(source)
         whole_day = window(days=1, tz="UTC", end=day, kept_from=None)
         return self._series(source, source.by_quarter_hour, day, window=whole_day)
 
     def _early_in_the_day(self, source: SeriesSource, time_of_day: timedelta) -> Series:
+        source = self._narrowed(source)
         return self._series(source, source.early_in_the_day, time_of_day, time_of_day=time_of_day)
+
+    def _narrowed(self, source: SeriesSource) -> SeriesSource:
+        return source if self._agent_ids is None else source.narrowed()
 
     def _series(
         self, source: SeriesSource, statement: Callable[[], str], *place: object, **asked: Any
     ) -> Series:
         def read(room: int) -> Series:
             rows = self._queries.tuples_of(
-                self._lease, statement(), customer_id=self._customer_id, **asked
+                self._lease,
+                statement(),
+                customer_id=self._customer_id,
+                parameters={"agent_ids": list(self._agent_ids or ())},
+                **asked,
             )
             return Series(rows, measures=len(source.measures), max_bytes=room)
 
@@ -245,9 +267,7 @@ class CustomerRows:
 
     def _get(self, place: tuple[object, ...], read: Callable[[int], Sized]) -> Any:
         snapshot_id = self._lease.snapshot.snapshot_id
-        return self._cache.get(
-            snapshot_id, (self._customer_id, *place), read, may_wait=self.may_wait
-        )
+        return self._cache.get(snapshot_id, (self._place, *place), read, may_wait=self.may_wait)
 
 
 def _differences(

@@ -6,10 +6,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth.callers import authenticate, key_of
+from api.auth.access import Access
 from api.cache.answers import AnsweredQuestion
 from api.cache.customer_rows import NotCachedYet
-from api.errors import NotReady
+from api.errors import Forbidden, NotReady
 from api.services import Services, time_zone_in
 
 
@@ -17,11 +17,11 @@ class CachedAnswers:
     """ASGI middleware inside the envelope: authenticates who asks, and answers what it can.
 
     A question is the path and query of a request, byte for byte. It is answered here if this
-    customer asked it before, of the snapshot that is still the newest one, on dates that are still
-    the same, and the answer is still in memory. It is also answered here if anybody of the same
-    time zone asked it before on this date and this customer's rows are in memory: then its
-    parameters need not be read again. All else goes on to the routes, with what was found out about
-    the caller in `request.state.caller`.
+    customer asked it before, with a key or with a token of the same agents and scope, of the
+    snapshot that is still the newest one, on dates that are still the same, and the answer is still
+    in memory. It is also answered here if anybody of the same time zone asked it before on this
+    date and the rows it takes are in memory: then its parameters need not be read again. All else
+    goes on to the routes, with what was found out about the caller in `request.state.caller`.
     """
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
@@ -36,43 +36,43 @@ class CachedAnswers:
         headers = Headers(scope=scope)
         state = scope["state"]
         newest = self._services.snapshots.current
-        caller = state["caller"] = await authenticate(
-            self._services.keys,
-            self._services.rate_limiter,
+        caller = state["caller"] = await self._services.authenticator.caller_of(
+            headers,
             newest.rate_limits if newest is not None else {},
-            key_of(headers.getlist("X-API-Key")),
             self._services.settings.clock(),
         )
+        access = caller.access
         answer = None
         if (
-            caller.customer_id is not None
-            and caller.allowance is not None
+            access is not None
+            and caller.may_be_answered
+            and access.refusal_of(scope["path"]) is None
             and scope["method"] == "GET"
             and not self._services.snapshots.is_outdated
         ):
             now = self._services.settings.clock()
             question = question_of(scope)
-            answer = self._again(caller.customer_id, question, now, scope, headers)
+            answer = self._again(access, question, now, scope, headers)
             if answer is None:
-                answer = self._parsed_before(caller.customer_id, question, now, scope)
-        if answer is None or caller.allowance is None:
+                answer = self._parsed_before(access, question, now, scope)
+        if answer is None or access is None or caller.allowance is None:
             await self._app(scope, receive, send)
             return
-        state["customer_id"] = caller.customer_id
+        state["customer_id"] = access.customer_id
         state["answer_headers"].update(caller.allowance.headers)
         await answer(scope, receive, send)
 
     def _again(
-        self, customer_id: int, question: str, now: datetime, scope: Scope, headers: Headers
+        self, access: Access, question: str, now: datetime, scope: Scope, headers: Headers
     ) -> ASGIApp | None:
-        """The answer that this customer got before, if it still holds and is still there."""
-        asked = self._asked_before(customer_id, question, now)
+        """The answer that this access got before, if it still holds and is still there."""
+        asked = self._asked_before(access, question, now)
         if asked is None:
             return None
         if has_already(headers.getlist("If-None-Match"), asked.etag):
             answer = _Answer(304, b"", asked.unmodified_headers)
         else:
-            stored = self._services.answers.find(customer_id, asked.etag)
+            stored = self._services.answers.find(access.place, asked.etag)
             if stored is None:
                 return None
             answer = _Answer(200, stored.content, stored.headers)
@@ -81,23 +81,23 @@ class CachedAnswers:
         return answer
 
     def _parsed_before(
-        self, customer_id: int, question: str, now: datetime, scope: Scope
+        self, access: Access, question: str, now: datetime, scope: Scope
     ) -> ASGIApp | None:
         """The answer to a question that somebody asked before, if it is made from memory alone."""
-        own_zone = time_zone_in(self._services.snapshots.current, customer_id)
+        own_zone = time_zone_in(self._services.snapshots.current, access.customer_id)
         parsed = self._services.parsed_questions.find(question, own_zone, now)
         if parsed is None:
             return None
         scope["route"] = parsed.route
         try:
-            return parsed.answer(Request(scope), customer_id, now)
-        except (NotCachedYet, NotReady):
+            return parsed.answer(Request(scope), access.customer_id, now)
+        except (NotCachedYet, NotReady, Forbidden):
             return None  # the route says it, or reads what is missing
 
     def _asked_before(
-        self, customer_id: int, question: str, now: datetime
+        self, access: Access, question: str, now: datetime
     ) -> AnsweredQuestion | None:
-        asked = self._services.answers.find_question(customer_id, question)
+        asked = self._services.answers.find_question(access.place, question)
         if asked is None:
             return None
         newest = self._services.snapshots.current

@@ -22,7 +22,7 @@ CONTENT_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; object-src 'none'"
 )
-VARY = "X-API-Key, Accept-Encoding"
+VARY = "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -1,7 +1,7 @@
 """SQL of what is cached of a customer: additive measures by group and position, in order."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.metrics.declared import Family
 
@@ -24,6 +24,18 @@ class SeriesSource:
     columns: tuple[tuple[str, str], ...] = ()
     """Groups and measures that are no columns of the marts, and their SQL."""
     where: str | None = None
+    is_narrowed: bool = False
+    """Whether only rows of the agents `$agent_ids` are read."""
+
+    def narrowed(self) -> "SeriesSource":
+        """The same of the agents `$agent_ids` alone.
+
+        Raises ValueError where it has not the agents among its groups: nothing would leave out the
+        others.
+        """
+        if "agent_id" not in self.groups:
+            raise ValueError(f"rows by {', '.join(self.groups)} cannot be narrowed to agents")
+        return replace(self, is_narrowed=True)
 
     def by_date(self) -> str:
         """By UTC date."""
@@ -45,6 +57,8 @@ class SeriesSource:
             f"{columns[name]} as {name}" if name in columns else name
             for name in (*self.groups, *self.measures)
         ]
+        if self.is_narrowed:
+            condition += " and list_contains($agent_ids::bigint[], agent_id)"
         rows = (
             f"select {', '.join([*selected, f'{position} as position'])} from {rows_from}"
             f" where customer_id = $customer_id {condition}"

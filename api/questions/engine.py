@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
-from api.errors import MOST_ROWS, TooLarge
+from api.errors import MOST_ROWS, Forbidden, TooLarge
 from api.metrics.declared import Declared, Metric
 from api.metrics.ratio import Ratio
 from api.queries.engine import Queries
@@ -25,6 +26,9 @@ from api.questions.statement import Statement
 from api.snapshots import Lease
 from api.windows import Window
 
+SHARED_REFERENCES = ("load_buckets", "names_of_agents", "names_of_agent_types")
+"""Queries that may be read for some agents: of names, those of ids in the answer are shown."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -37,13 +41,17 @@ class Engine:
     rows: CustomerRows
     may_wait: bool
     """Whether something may be read; if not, NotCachedYet is raised instead."""
+    agent_ids: tuple[int, ...] | None = None
+    """The agents that every figure is narrowed to; None for all of the customer's."""
 
     def answer(self, question: Question) -> Answer:
         """The figures of a question.
 
         Raises TooLarge where it has more rows than an answer may have, NotCachedYet where something
-        has to be read and the caller may not wait, and what Lease.tuples raises.
+        has to be read and the caller may not wait, Forbidden where the figures cannot be narrowed,
+        and what Lease.tuples raises.
         """
+        question = self._narrowed(question)
         plan = Plan(self.declared, question)
         with suppress(NotCached):
             if _is_ranked_by_distinct(plan):
@@ -57,6 +65,7 @@ class Engine:
 
     def answer_by_statement(self, question: Question) -> Answer:
         """The same, never from memory but for what denominators that are not split need."""
+        question = self._narrowed(question)
         plan = Plan(self.declared, question)
         if not self.may_wait:
             raise NotCachedYet
@@ -82,12 +91,54 @@ class Engine:
 
     def cells_in_memory(self, question: Question) -> Cells | None:
         """The figures of all groups from memory; None where it can't give them."""
+        question = self._narrowed(question)
         with suppress(NotCached):
             return cells_from_memory(self.rows, Plan(self.declared, question))
         return None
 
+    def first_event_at(self) -> datetime | None:
+        """The quarter hour of the first event that is kept of the agents narrowed to, in UTC
+        without an offset; None if there is none."""
+        assert self.agent_ids is not None, "of a whole customer the account says it"
+        if not self.may_wait:
+            raise NotCachedYet
+        [(first,)] = self.queries.tuples_of(
+            self.lease,
+            self.queries.sql("first_event_of_agents"),
+            customer_id=self.customer_id,
+            parameters={"agent_ids": list(self.agent_ids)},
+        )
+        found: datetime | None = first
+        return found
+
+    def _narrowed(self, question: Question) -> Question:
+        """The question about the agents that there is access to, of those it asks about.
+
+        Raises Forbidden where a figure in it cannot be split by agent.
+        """
+        if self.agent_ids is None:
+            return question
+        allowed = set(self.agent_ids)
+        asked = question.filters.get("agent_id", self.agent_ids)
+        kept = tuple(value for value in asked if value in allowed)
+        narrowed = replace(question, filters={**question.filters, "agent_id": kept})
+        dimensions = (*narrowed.group_by, *narrowed.filters)
+        fixed = [name for name in dimensions if self.declared.dimensions[name].time is None]
+        for metric in narrowed.metrics:
+            if not self.declared.goes_with(metric, dimensions):
+                raise Forbidden(f"{metric.name} cannot be narrowed to agents here")
+        for measure in narrowed.measures:
+            if self.declared.family_of(measure, fixed) is None:
+                raise Forbidden(f"{measure} cannot be narrowed to agents here")
+        return narrowed
+
+    def _may_read(self, name: str) -> None:
+        if self.agent_ids is not None and name not in SHARED_REFERENCES:
+            raise Forbidden(f"{name} is about the customer as a whole")
+
     def queried(self, name: str, window: Window) -> Iterator[tuple[Any, ...]]:
-        """The rows of one of the written queries about a window."""
+        """The rows of one of the written queries about a window; Forbidden for some agents."""
+        self._may_read(name)
         if not self.may_wait:
             raise NotCachedYet
         return self.queries.tuples_of(
@@ -96,6 +147,7 @@ class Engine:
 
     def reference(self, name: str) -> Sequence[tuple[Any, ...]]:
         """The rows of a written query that asks for no window, from memory if they fit."""
+        self._may_read(name)
         with suppress(NotCached):
             return self.rows.rows(name)
         if not self.may_wait:
@@ -104,6 +156,7 @@ class Engine:
 
     def reference_of(self, name: str, ids: Sequence[int]) -> Sequence[tuple[Any, ...]]:
         """The same, of some ids, which are the first column."""
+        self._may_read(name)
         with suppress(NotCached):
             return self.rows.rows(name)
         if not self.may_wait:

@@ -16,10 +16,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, TypeAdapter
 
+from api.auth.access import Access
 from api.cache.answers import AnsweredQuestion, StoredAnswer
 from api.cache.customer_rows import CustomerRows, NotCachedYet
 from api.cache.parsed_questions import ParsedQuestion
-from api.errors import CacheHit, ErrorBody, NotModified
+from api.errors import CacheHit, ErrorBody, Forbidden, NotModified
 from api.metrics.declared import declared
 from api.middleware.cached_answers import has_already, question_of
 from api.parameters import FIRST_DATE, Format, Grouping, Period
@@ -29,6 +30,7 @@ from api.snapshots import Lease, Row
 from api.stats.changes import Figures, change_of, why_not
 from api.stats.shapes import FIRST_PAGE, SHAPES, Page
 from api.windows import (
+    ONE_DAY,
     QUARTER_HOUR,
     ComparedSpans,
     Comparing,
@@ -45,6 +47,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorBody, "description": "No valid API key."},
+    403: {"model": ErrorBody, "description": "The token does not open this."},
     422: {"model": ErrorBody, "description": "A parameter is not valid."},
     429: {"model": ErrorBody, "description": "Too many requests in a minute."},
     503: {"model": ErrorBody, "description": "No snapshot yet, or the query took too long."},
@@ -59,7 +62,7 @@ class Answering:
         services: Services,
         lease: Lease,
         *,
-        customer_id: int,
+        access: Access,
         window: Window,
         kept_from: date | None,
         spans: ComparedSpans | None,
@@ -70,7 +73,8 @@ class Answering:
         self._may_wait = may_wait
         self._services = services
         self._lease = lease
-        self._customer_id = customer_id
+        self._access = access
+        self._customer_id = access.customer_id
         self._etag = etag
         self._kept_from = kept_from
         self._spans = spans
@@ -110,6 +114,8 @@ class Answering:
         asked = window or self.window
         if query in SHAPES:
             return SHAPES[query](self.engine, asked, FIRST_PAGE).rows
+        if self._access.agent_ids is not None:
+            raise Forbidden(f"{query} is about the customer as a whole")
         if not self._may_wait:
             raise NotCachedYet
         queries = self._services.queries
@@ -122,6 +128,8 @@ class Answering:
             self._lease,
             self._customer_id,
             may_wait=self._may_wait,
+            agent_ids=self._access.agent_ids,
+            place=self._access.place,
         )
 
     def list_of(self, shape: str) -> list[Row]:
@@ -152,6 +160,7 @@ class Answering:
             self._customer_id,
             self._customer_rows(),
             may_wait=self._may_wait,
+            agent_ids=self._access.agent_ids,
         )
 
     def compared_windows(self) -> tuple[str | None, Window | None, Window | None]:
@@ -161,18 +170,29 @@ class Answering:
         """
         spans = self._spans
         assert spans is not None, "asked without `compare`"
-        account = self.rows("account")[0]
+        data_from, first_event_at = self._beginning()
         reason = why_not(
             spans,
             self.window.tz,
             data_as_of=self._lease.snapshot.data_as_of,
             kept_from=self._kept_from,
-            data_from=account["data_from"],
-            first_event_at=in_utc(account["first_event_at"]),
+            data_from=data_from,
+            first_event_at=in_utc(first_event_at),
         )
         if reason is not None:
             return reason, None, None
         return None, self.window.of_dates(spans.current), self.window.of_dates(spans.previous)
+
+    def _beginning(self) -> tuple[date | None, datetime | None]:
+        """The first date that is whole, and when the first event occurred; None without events.
+
+        For some agents it is their own: when others began is not theirs to see.
+        """
+        if self._access.agent_ids is None:
+            account = self.rows("account")[0]
+            return account["data_from"], account["first_event_at"]
+        first = self.engine.first_event_at()
+        return None if first is None else first.date() + ONE_DAY, first
 
     def change(self, query: str, figures: Figures) -> dict[str, Any]:
         """The fields of a Change, from two spans of the query; none if none were asked for."""
@@ -220,7 +240,7 @@ class Answering:
             },
         )
         self._services.answers.store(
-            self._customer_id, self._etag, answer, snapshot_id=self._lease.snapshot.snapshot_id
+            self._access.place, self._etag, answer, snapshot_id=self._lease.snapshot.snapshot_id
         )
         return _response_of(answer)
 
@@ -245,6 +265,7 @@ def answering(
     NotReady if there is no snapshot.
     """
     services = services_of(request)
+    access = _access_of(request, customer_id)
     now = period.asked_at
     with services.snapshots.lease() as lease:
         snapshot = lease.snapshot
@@ -280,7 +301,7 @@ def answering(
         etag = _etag(
             services.version,
             snapshot.snapshot_id,
-            customer_id,
+            access.place,
             request.url.path,
             written_as,
             grouped_by,
@@ -295,7 +316,7 @@ def answering(
         # answer to this request alone.
         if not period.is_in_own_zone or period.tz == time_zone_in(snapshot, customer_id):
             services.answers.store_question(
-                customer_id,
+                access.place,
                 question_of(request.scope),
                 AnsweredQuestion(
                     etag=etag,
@@ -309,13 +330,13 @@ def answering(
             )
         if has_already(request.headers.getlist("If-None-Match"), etag):
             raise NotModified(unmodified_headers)
-        stored = services.answers.find(customer_id, etag)
+        stored = services.answers.find(access.place, etag)
         if stored is not None:
             raise CacheHit(_response_of(stored))
         yield Answering(
             services,
             lease,
-            customer_id=customer_id,
+            access=access,
             window=asked,
             kept_from=kept_from,
             spans=spans,
@@ -323,6 +344,16 @@ def answering(
             etag=etag,
             may_wait=getattr(request.state, "may_wait", True),
         )
+
+
+def _access_of(request: Request, customer_id: int) -> Access:
+    """What the credentials of the request open. Raises Forbidden where that is not this address."""
+    access: Access = request.state.caller.access
+    assert access.customer_id == customer_id, "the route asks about another customer"
+    refusal = access.refusal_of(request.url.path)
+    if refusal is not None:
+        raise Forbidden(refusal)
+    return access
 
 
 def from_memory_or_in_a_thread(endpoint: Callable[..., Response]) -> Callable[..., Any]:

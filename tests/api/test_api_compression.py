@@ -97,7 +97,11 @@ def test_a_long_answer_is_compressed_and_means_the_same(wide: Service, path: str
         assert gzip.decompress(body) == plain
         assert int(headers["Content-Length"]) == len(body) < len(plain)
         assert headers["ETag"] == plain_headers["ETag"][:-1] + '-gzip"'
-        assert headers["Vary"] == plain_headers["Vary"] == "X-API-Key, Accept-Encoding"
+        assert (
+            headers["Vary"]
+            == plain_headers["Vary"]
+            == "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
+        )
         for name in ("Content-Type", "Cache-Control", "X-Snapshot-Id", "X-Period-Start"):
             assert headers[name] == plain_headers[name]
     assert raw(wide, key, path, PLAIN)[0] == plain
@@ -134,7 +138,10 @@ def test_the_tag_of_a_compressed_answer_gets_304(wide: Service) -> None:
             answer = wide.client.get(path, headers=headers)
             assert (answer.status_code, answer.content) == (304, b""), (path, accept, sent)
             assert answer.headers["ETag"] == named
-            assert answer.headers["Vary"] == "X-API-Key, Accept-Encoding"
+            assert (
+                answer.headers["Vary"]
+                == "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
+            )
             assert "Content-Encoding" not in answer.headers
         # It has only what it says it does not take.
         headers = {"X-API-Key": key, **PLAIN, "If-None-Match": compressed}
@@ -225,7 +232,7 @@ def test_what_is_short_or_no_answer_of_the_api_stays_plain(wide: Service) -> Non
         answer = wide.client.get(path, headers=headers)
         assert answer.status_code == status
         assert "Content-Encoding" not in answer.headers
-        assert answer.headers["Vary"] == "X-API-Key, Accept-Encoding"
+        assert answer.headers["Vary"] == "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
     assert wide.client.head(AGENTS, headers=headers).status_code == 405
     assert wide.client.get(AGENTS, headers=GZIP).status_code == 401
     for path in ("/metrics", "/healthz", "/openapi.json"):

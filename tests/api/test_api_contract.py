@@ -49,7 +49,7 @@ def test_every_route_has_every_error_in_the_one_shape() -> None:
     """Each error refers to a response with ErrorBody and an example of its own."""
     for path, operation in operations():
         assert list(operation["responses"]) == ["200", "304", *ERRORS], path
-        assert operation["security"] == [{"APIKeyHeader": []}]
+        assert operation["security"] == [{"APIKeyHeader": []}, {"Token": []}]
     for response in DOCUMENT["components"]["responses"].values():
         content = response["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}

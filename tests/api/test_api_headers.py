@@ -21,7 +21,7 @@ def test_every_answer_says_where_it_comes_from(service: Service) -> None:
     assert headers["X-Data-As-Of"] == "2026-03-10T11:00:00Z"
     assert headers["X-Covered-From"] == "2025-12-10"
     assert headers["Cache-Control"] == "private, no-cache"
-    assert headers["Vary"] == "X-API-Key, Accept-Encoding"
+    assert headers["Vary"] == "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "default-src 'self'" in headers["Content-Security-Policy"]
@@ -89,7 +89,7 @@ def test_an_unchanged_answer_is_304(service: Service) -> None:
         assert answer.headers["ETag"] == etag
         assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
         assert answer.headers["Cache-Control"] == "private, no-cache"
-        assert answer.headers["Vary"] == "X-API-Key, Accept-Encoding"
+        assert answer.headers["Vary"] == "X-API-Key, Authorization, Cookie, Origin, Accept-Encoding"
         assert "X-RateLimit-Remaining" in answer.headers
     assert service.get(SUMMARY, headers={"If-None-Match": '"other"'}).status_code == 200
 

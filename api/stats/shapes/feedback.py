@@ -149,9 +149,16 @@ def _compared_loads(
 
 def _most_used_models(engine: Engine, window: Window) -> dict[int, str]:
     """The model of most messages of each agent type; of equal ones the first by name."""
-    by_model = engine.cells_in_memory(
-        Question(window, measures=("message_count",), group_by=("agent_type_id", "model"))
+    asked = Question(
+        window,
+        measures=("message_count",),
+        group_by=("agent_type_id", "model"),
+        most_rows=1_000 * MOST_ROWS,
+        with_totals=False,
     )
+    by_model = engine.cells_in_memory(asked)
+    if by_model is None and engine.agent_ids is not None:
+        by_model = engine.answer(asked).cells
     if by_model is None:
         return dict(engine.queried("most_used_models", window))
     found: dict[int, tuple[int, str]] = {}

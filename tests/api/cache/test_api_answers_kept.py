@@ -53,7 +53,7 @@ def test_an_answer_of_the_snapshot_before_is_not_kept() -> None:
     """A request that is slower than a publication leaves nothing behind."""
     answers = AnswerCache(10_000)
     answers.turn_to("newer")
-    answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="older")
+    answers.store((ACME, ""), "tag", StoredAnswer(b"acme", {}), snapshot_id="older")
     assert answers.size == 0
 
 
@@ -62,19 +62,20 @@ def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     answers = AnswerCache(10_000)
     answers.turn_to("s")
     for number in range(1000):
-        answers.store(ACME, str(number), StoredAnswer(b"x" * 488, {}), snapshot_id="s")
-        answers.find(ACME, "0")
+        answers.store((ACME, ""), str(number), StoredAnswer(b"x" * 488, {}), snapshot_id="s")
+        answers.find((ACME, ""), "0")
         assert answers.size <= 10_000
-    assert answers.find(ACME, "0") is not None
-    assert answers.find(ACME, "999") is not None
-    assert answers.find(ACME, "500") is None
-    answers.store(ACME, "giant", StoredAnswer(b"x" * 5000, {}), snapshot_id="s")
-    assert answers.find(ACME, "giant") is None
+    assert answers.find((ACME, ""), "0") is not None
+    assert answers.find((ACME, ""), "999") is not None
+    assert answers.find((ACME, ""), "500") is None
+    answers.store((ACME, ""), "giant", StoredAnswer(b"x" * 5000, {}), snapshot_id="s")
+    assert answers.find((ACME, ""), "giant") is None
 
 
 def test_an_answer_is_found_only_by_its_customer() -> None:
-    """Even if two tags were the same."""
+    """Even if two tags were the same; and only by who has the same agents and scope."""
     answers = AnswerCache(10_000)
     answers.turn_to("s")
-    answers.store(ACME, "tag", StoredAnswer(b"acme", {}), snapshot_id="s")
-    assert answers.find(BOREAL, "tag") is None
+    answers.store((ACME, ""), "tag", StoredAnswer(b"acme", {}), snapshot_id="s")
+    assert answers.find((BOREAL, ""), "tag") is None
+    assert answers.find((ACME, "of some agents"), "tag") is None
