@@ -20,6 +20,7 @@ from api.cache.customer_rows import RowCache
 from api.cache.parsed_questions import ParsedQuestions
 from api.middleware.cached_answers import CachedAnswers
 from api.middleware.compression import Compression
+from api.middleware.cross_origin import CrossOrigin
 from api.middleware.envelope import Envelope, Measurements, request_log
 from api.openapi import DocumentedApp, operation_id
 from api.parameters import allowed_values
@@ -136,7 +137,7 @@ def create_app(
     registry = CollectorRegistry()
     app.mount("/docs/assets", StaticFiles(directory=pages.DOCS_FOLDER), name="docs")
     pages.add_metrics(app, registry)
-    pages.add_dashboard(app, pages.DASHBOARD_FOLDER)
+    pages.add_dashboard(app, pages.DASHBOARD_FOLDER, settings)
     # The last one added is the outermost.
     app.add_middleware(CachedAnswers, services=services)
     app.add_middleware(Compression, answers=answers)
@@ -144,6 +145,7 @@ def create_app(
         Envelope,
         log=log if log is not None else request_log(),
         measurements=Measurements.in_registry(registry),
+        cross_origin=CrossOrigin(settings.cors_allowed),
     )
     return app
 

@@ -1,22 +1,26 @@
 """Routes that are not statistics: health, measurements, the list of endpoints, the dashboard."""
 
+import hashlib
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.auth.keys import KeyStoreUnreadable
 from api.errors import KeysUnavailable, Unavailable
+from api.middleware.cached_answers import has_already
 from api.middleware.envelope import CONTENT_POLICY
 from api.services import services_of
+from api.settings import ServingSettings
 
 DASHBOARD_FOLDER = Path(__file__).resolve().parent / "dashboard"
 DASHBOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors {parents}; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Nothing inline, no eval, nothing from elsewhere; and text never becomes markup."""
@@ -108,7 +112,7 @@ def add_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
     app.get("/metrics", include_in_schema=False)(metrics)
 
 
-def add_dashboard(app: FastAPI, folder: Path) -> None:
+def add_dashboard(app: FastAPI, folder: Path, settings: ServingSettings) -> None:
     """Serve the dashboard in `folder` at / and /dashboard/; without one, / leads to /docs."""
     index = folder / "index.html"
     if not index.is_file():
@@ -119,14 +123,59 @@ def add_dashboard(app: FastAPI, folder: Path) -> None:
 
         app.get("/", include_in_schema=False)(to_docs)
         return
+    page = dashboard_page(index.read_text(encoding="utf-8"), settings).encode()
+    headers = {**REVALIDATED, "ETag": f'"{hashlib.sha256(page).hexdigest()[:32]}"'}
+    policy = DASHBOARD_POLICY.format(parents=" ".join(settings.frames_allowed) or "'none'")
 
-    def dashboard(request: Request) -> FileResponse:
+    def dashboard(request: Request) -> Response:
         """The dashboard, a client of this API."""
-        request.state.answer_headers["Content-Security-Policy"] = DASHBOARD_POLICY
-        return FileResponse(index, headers=REVALIDATED)
+        request.state.answer_headers["Content-Security-Policy"] = policy
+        request.state.may_be_framed = bool(settings.frames_allowed)
+        if has_already(request.headers.getlist("If-None-Match"), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(page, headers=headers)
 
     app.get("/", include_in_schema=False)(dashboard)
+    for name, file in (("theme.css", settings.dashboard_theme), ("logo", settings.dashboard_logo)):
+        if file is not None:
+            _add_file(app, f"/dashboard/own/{name}", file)
     app.mount("/dashboard", DashboardFiles(directory=folder), name="dashboard")
+
+
+def dashboard_page(text: str, settings: ServingSettings) -> str:
+    """The dashboard's page with what the operator calls it, and what it has to know to be embedded.
+
+    Raises ValueError where the page has not the places for that.
+    """
+    title = escape(settings.dashboard_title or "")
+    about = f' data-title="{title}"' if title else ""
+    if settings.jwt_cookie is not None:
+        about += " data-cookie"
+    if settings.frames_allowed:
+        about += f' data-parents="{escape(" ".join(settings.frames_allowed))}"'
+    changes = {'<html lang="en">': f'<html lang="en"{about}>'} if about else {}
+    if title:
+        changes["<title>agentstats</title>"] = f"<title>{title}</title>"
+        changes["\n    agentstats\n"] = f"\n    {title}\n"
+    if settings.dashboard_logo is not None:
+        start, end = text.index("<svg viewBox"), text.index("</svg>") + len("</svg>")
+        changes[text[start:end]] = '<img class="brand-logo" src="dashboard/own/logo" alt="">'
+    if settings.dashboard_theme is not None:
+        changes["</head>"] = '<link rel="stylesheet" href="dashboard/own/theme.css">\n</head>'
+    for place, change in changes.items():
+        if text.count(place) != 1:
+            raise ValueError(f"the dashboard's page has {text.count(place)} of {place!r}, not one")
+        text = text.replace(place, change)
+    return text
+
+
+def _add_file(app: FastAPI, path: str, file: Path) -> None:
+    """Serve one file of the operator's; a browser asks each time whether it is still the newest."""
+
+    def own_file() -> FileResponse:
+        return FileResponse(file, headers=REVALIDATED)
+
+    app.get(path, include_in_schema=False)(own_file)
 
 
 class DashboardFiles(StaticFiles):

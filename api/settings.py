@@ -1,5 +1,6 @@
 """Settings of the serving side, read from the environment (`AGENTSTATS_*`) or `.env`."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,12 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.installation import default_home, environment_file
+
+ORIGIN = re.compile(
+    r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?"
+)
+LOGO_KINDS = (".svg", ".png", ".jpg", ".jpeg", ".webp")
+THEME_KINDS = (".css",)
 
 
 class ServingSettings(BaseSettings):
@@ -99,6 +106,56 @@ class ServingSettings(BaseSettings):
         " differ.",
     )
 
+    cors_origins: str | None = Field(
+        default=None,
+        description="Origins whose pages may read the API in a browser, like"
+        " https://app.example.com, with commas between. Unset: none.",
+    )
+    frame_ancestors: str | None = Field(
+        default=None,
+        description="Origins whose pages may embed the dashboard in a frame, with commas between."
+        " Unset: none.",
+    )
+    dashboard_title: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="What the dashboard calls itself. Unset: agentstats.",
+    )
+    dashboard_logo: Path | None = Field(
+        default=None,
+        description="SVG, PNG, JPEG or WebP file of the dashboard's logo. Unset: its own.",
+    )
+    dashboard_theme: Path | None = Field(
+        default=None,
+        description="CSS file that sets the dashboard's variables anew. Unset: its own colours.",
+    )
+
+    @field_validator("cors_origins", "frame_ancestors")
+    @classmethod
+    def _origins(cls, text: str | None) -> str | None:
+        origins = [] if text is None else text.replace(",", " ").split()
+        wrong = next((each for each in origins if not ORIGIN.fullmatch(each.lower())), None)
+        if wrong is not None:
+            raise ValueError(
+                f"{wrong[:80]!r} is no origin: give scheme, host and port alone, like"
+                " https://app.example.com; there is no wildcard"
+            )
+        return ",".join(map(_as_browsers_send_it, origins)) or None
+
+    @field_validator("dashboard_logo", "dashboard_theme")
+    @classmethod
+    def _of_a_known_kind(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is None:
+            return None
+        kinds = LOGO_KINDS if info.field_name == "dashboard_logo" else THEME_KINDS
+        if file.suffix.lower() not in kinds:
+            raise ValueError(f"it has to end in {', '.join(kinds)}")
+        file = file.expanduser().absolute()
+        if not file.is_file():
+            raise ValueError("there is no such file")
+        return file
+
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -126,6 +183,16 @@ class ServingSettings(BaseSettings):
         return now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)
 
     @property
+    def cors_allowed(self) -> tuple[str, ...]:
+        """Origins whose pages may read the API, as browsers send them."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def frames_allowed(self) -> tuple[str, ...]:
+        """Origins whose pages may embed the dashboard, as browsers send them."""
+        return tuple(self.frame_ancestors.split(",")) if self.frame_ancestors else ()
+
+    @property
     def snapshots_folder(self) -> Path:
         """Folder with the published snapshots and the file CURRENT."""
         return self.home / "snapshots"
@@ -138,3 +205,11 @@ class ServingSettings(BaseSettings):
     def clock(self) -> datetime:
         """Now, aware and in UTC: `AGENTSTATS_NOW` where it is set, else the wall clock."""
         return self.now if self.now is not None else datetime.now(UTC)
+
+
+def _as_browsers_send_it(origin: str) -> str:
+    """An origin in lower case and without the port that its scheme has anyway."""
+    origin = origin.lower()
+    if origin.startswith("https:"):
+        return origin.removesuffix(":443")
+    return origin.removesuffix(":80")

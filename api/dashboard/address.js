@@ -1,5 +1,7 @@
 // What the address says: period, time zone and tab. The key is never part of it.
 
+import { isEmbedded } from "./embedding.js";
+
 export const PERIODS = [7, 30, 90];
 export const TABS = ["usage", "compliance", "feedback", "agent-types"];
 
@@ -81,9 +83,10 @@ export function readAddress(search = location.search) {
   };
 }
 
-/** Put a choice into the address; `replace` adds no step to the history. */
-export function writeAddress({ days, tz, tab }, { replace = false } = {}) {
-  const query = new URLSearchParams({ days, tz, tab }).toString().replaceAll("%2F", "/");
+/** Put a choice into the address; `replace` adds no step to the history, which a frame shares. */
+export function writeAddress({ days, tz, tab }, { replace = isEmbedded } = {}) {
+  const choice = new URLSearchParams({ days, tz, tab }).toString().replaceAll("%2F", "/");
+  const query = isEmbedded ? `embed=1&${choice}` : choice;
   if (location.search === `?${query}`) return;
   const address = `${location.pathname}?${query}`;
   if (replace) history.replaceState(null, "", address);

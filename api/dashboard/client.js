@@ -1,4 +1,5 @@
-// Asks the API. The key is kept for this tab only and goes out in the X-API-Key header only.
+// Asks the API. A key is kept for this tab only and goes out in the X-API-Key header only; a token is
+// kept in memory only and goes out in Authorization only.
 
 const STORED_AS = "agentstats.key";
 const TIMEOUT_MS = 20_000;
@@ -8,6 +9,24 @@ export const storedKey = {
   write: (key) => sessionStorage.setItem(STORED_AS, key),
   remove: () => sessionStorage.removeItem(STORED_AS),
 };
+
+/**
+ * What a request says of who asks.
+ * @typedef {{kind: "key" | "token" | "cookie", headers: Record<string, string>, cookies: RequestCredentials}} Credential
+ */
+
+/** @returns {Credential} */
+export const byKey = (key) => ({ kind: "key", headers: { "X-API-Key": key }, cookies: "omit" });
+
+/** @returns {Credential} */
+export const byToken = (token) => ({
+  kind: "token",
+  headers: { Authorization: `Bearer ${token}` },
+  cookies: "omit",
+});
+
+/** The cookie that the platform has set, which no script sees. @returns {Credential} */
+export const byCookie = () => ({ kind: "cookie", headers: {}, cookies: "same-origin" });
 
 /** An answer that is not the numbers; `code` is the API's, or UNREACHABLE where it gave none. */
 export class Refusal extends Error {
@@ -26,11 +45,17 @@ export class Refusal extends Error {
 
 /** The API as one customer sees it; caches answers as long as they are of the same snapshot. */
 export class Client {
-  #key;
+  #credential;
   #answers = new Map();
 
-  constructor(key) {
-    this.#key = key;
+  /** @param {Credential} credential */
+  constructor(credential) {
+    this.#credential = credential;
+  }
+
+  /** What it asks with: `key`, `token` or `cookie`. */
+  get kind() {
+    return this.#credential.kind;
   }
 
   /** Forget the answers of all snapshots but this one. */
@@ -62,9 +87,9 @@ export class Client {
     let body;
     try {
       response = await fetch(address, {
-        headers: { "X-API-Key": this.#key, Accept: "application/json" },
+        headers: { ...this.#credential.headers, Accept: "application/json" },
         cache: "no-store", // the numbers must not outlive the tab
-        credentials: "omit",
+        credentials: this.#credential.cookies,
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -97,7 +122,7 @@ export class Client {
   }
 }
 
-/** Whether a text can be sent as a key at all. */
-export function canBeKey(text) {
-  return /^[\x21-\x7e]{1,256}$/.test(text);
+/** Whether a text can be sent as a key or token at all. */
+export function canBeKey(text, longest = 256) {
+  return /^[\x21-\x7e]+$/.test(text) && text.length <= longest;
 }

@@ -2,8 +2,9 @@
 
 import { allZones, browserZone, readAddress, writeAddress } from "./address.js";
 import { redrawCharts, releaseCharts } from "./charts.js";
-import { Client, Refusal, canBeKey, storedKey } from "./client.js";
+import { Client, Refusal, byCookie, byKey, byToken, canBeKey, storedKey } from "./client.js";
 import { byId, element } from "./elements.js";
+import { isEmbedded, onToken, takeTokenOfFragment, takesCookie, title, undress, wantToken } from "./embedding.js";
 import { ago, counted, dateAndTime, dateRange, mediumDate, timeRange } from "./format.js";
 import { frameOf, isSameFrame } from "./frame.js";
 import { isStale, notice, noticesAbout, refusalNotice } from "./notices.js";
@@ -17,6 +18,7 @@ const NEW_SNAPSHOT_TRIES = 3;
 const TICK_MS = 30_000;
 const RELOAD_AFTER_MS = 10 * 60_000;
 
+const tokenSentAlong = isEmbedded ? takeTokenOfFragment() : null; // first: the address is written anew
 let address = readAddress();
 let client = null;
 let shown = null; // what the page shows: {address, frame, answers, refusals}
@@ -24,10 +26,12 @@ let loadedAt = 0;
 let generation = 0; // of loads: an answer to an older one is let go
 let countdown = null;
 
-// --- Key ---------------------------------------------------------------------------------------
+// --- Who asks ----------------------------------------------------------------------------------
 
-function askForKey(problem = "") {
-  storedKey.remove();
+let whenRefused = refused;
+let refusedToken = null; // the page around this one may send it again and again
+
+function leaveNothing() {
   client = null;
   shown = null;
   generation += 1;
@@ -36,6 +40,11 @@ function askForKey(problem = "") {
   byId("view").replaceChildren();
   byId("notices").replaceChildren();
   for (const id of ["dashboard", "session", "freshness"]) byId(id).hidden = true;
+}
+
+function askForKey(problem = "") {
+  storedKey.remove();
+  leaveNothing();
   byId("sign-in").hidden = false;
   const field = byId("key");
   byId("key-problem").textContent = problem;
@@ -44,12 +53,51 @@ function askForKey(problem = "") {
   field.focus();
 }
 
-function enterWith(key) {
-  client = new Client(key);
-  byId("sign-in").hidden = true;
+function waitForToken() {
+  leaveNothing();
+  byId("waiting").hidden = false;
+  wantToken();
+}
+
+/** @param {import("./client.js").Credential} credential */
+function enterWith(credential) {
+  client = new Client(credential);
+  for (const id of ["sign-in", "waiting"]) byId(id).hidden = true;
   byId("key").value = "";
   for (const id of ["dashboard", "session"]) byId(id).hidden = false;
+  byId("forget").hidden = credential.kind !== "key"; // a session ends where it began
   load();
+}
+
+/** What was shown, or asked with, does not open the numbers, or no longer. */
+function refused() {
+  if (isEmbedded) waitForToken();
+  else if (client.kind === "key") askForKey("This key is not valid. It may be mistyped, expired or revoked.");
+  else askForKey(shown === null ? "" : "Your session has ended. Sign in again, or type an API key.");
+}
+
+function start() {
+  if (isEmbedded) {
+    undress();
+    let sent = tokenSentAlong;
+    onToken((token) => {
+      if (token === refusedToken) return;
+      sent = token;
+      enterWith(byToken(token));
+    });
+    whenRefused = () => {
+      refusedToken = sent;
+      refused();
+    };
+    if (sent !== null) enterWith(byToken(sent));
+    else if (takesCookie) enterWith(byCookie());
+    else waitForToken();
+    return;
+  }
+  const key = storedKey.read();
+  if (key !== null) enterWith(byKey(key));
+  else if (takesCookie) enterWith(byCookie());
+  else askForKey();
 }
 
 byId("key-form").addEventListener("submit", (event) => {
@@ -59,7 +107,7 @@ byId("key-form").addEventListener("submit", (event) => {
     askForKey("Type your API key.");
   } else if (canBeKey(key)) {
     storedKey.write(key);
-    enterWith(key);
+    enterWith(byKey(key));
   } else {
     askForKey("This is not an API key: it has characters that no key has.");
   }
@@ -90,7 +138,7 @@ async function load({ quietly = false } = {}) {
   if (mine !== generation) return;
   byId("view").removeAttribute("aria-busy");
   if (outcome.refusals.some((refusal) => refusal.status === 401)) {
-    askForKey("This key is not valid. It may be mistyped, expired or revoked.");
+    whenRefused();
     return;
   }
   loadedAt = Date.now();
@@ -161,7 +209,7 @@ function showChoices() {
   }
   zone.value = address.tz;
   byId("view").setAttribute("aria-labelledby", `tab-${address.tab}`);
-  document.title = `${VIEWS[address.tab].title} · agentstats`;
+  document.title = `${VIEWS[address.tab].title} · ${title}`;
 }
 
 function showLoading(asked) {
@@ -349,8 +397,6 @@ writeAddress(address, { replace: true });
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
 
-const key = storedKey.read();
-if (key === null) askForKey();
-else enterWith(key);
+start();
 // Hundreds of zones can wait until the numbers are asked for and the page is painted.
 requestAnimationFrame(() => setTimeout(offerZones));

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import UriTooLong, internal_error, response_of
+from api.middleware.cross_origin import CrossOrigin
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -90,11 +91,15 @@ class Envelope:
 
     Routes leave headers for every kind of answer, errors too, in `request.state.answer_headers`,
     the customer of a valid key in `request.state.customer_id`, and what operators must know about
-    an answer of 503 in `request.state.problem`.
+    an answer of 503 in `request.state.problem`. A page that may be embedded sets
+    `request.state.may_be_framed`, and says in its content policy by whom.
     """
 
-    def __init__(self, app: ASGIApp, *, log: Any, measurements: Measurements) -> None:
+    def __init__(
+        self, app: ASGIApp, *, log: Any, measurements: Measurements, cross_origin: CrossOrigin
+    ) -> None:
         self._app = app
+        self._cross_origin = cross_origin
         self._log = log
         self._measurements = measurements
 
@@ -113,12 +118,16 @@ class Envelope:
         state = {**(scope.get("state") or {}), "answer_headers": answer_headers}
         scope["state"] = state
         status = 0
+        cross_origin = self._cross_origin.headers_of(scope["path"], headers)
+        preflight = self._cross_origin.preflight(scope["method"], scope["path"], headers)
 
         async def send_wrapped(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                added = _raw({**SECURITY_HEADERS, **answer_headers})
+                added = _raw({**SECURITY_HEADERS, **cross_origin, **answer_headers})
+                if state.get("may_be_framed", False):
+                    del added[b"x-frame-options"]
                 kept = [pair for pair in message["headers"] if pair[0] not in added]
                 message["headers"] = [*kept, *added.items()]
                 if scope["path"].startswith("/api/"):
@@ -129,6 +138,8 @@ class Envelope:
         try:
             if _url_bytes(scope) > MAX_URL_BYTES:
                 await response_of(UriTooLong(MAX_URL_BYTES))(scope, receive, send_wrapped)
+            elif preflight is not None:
+                await preflight(scope, receive, send_wrapped)
             else:
                 await self._app(scope, receive, send_wrapped)
         except Exception as error:  # the last resort: everything else has a handler

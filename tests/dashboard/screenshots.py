@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from dashboard.browsing import DESK, PHONE, Scheme, launch, tab_in
-from dashboard.serving import CHECKOUT, make_demo, running
+from dashboard.platform_page import THEME, embed, platform
+from dashboard.serving import CHECKOUT, NOW, make_demo, running
+from tokens_fixture import SECRET, token
 
 IMAGES = CHECKOUT / "docs" / "images"
 NORTHWIND = 1039
@@ -46,7 +49,33 @@ def main() -> None:
                     path = IMAGES / f"{name}.png"
                     tab.page.screenshot(path=path, full_page=size == DESK)
                     print(path.relative_to(CHECKOUT))
+            take_embedded(browser, home, Path(folder))
             browser.close()
+
+
+def take_embedded(browser: Browser, home: Path, folder: Path) -> None:
+    """A page of a platform with the dashboard in it, in the platform's colours."""
+    (folder / "theme.css").write_text(THEME)
+    page = browser.new_page(
+        viewport={"width": 1280, "height": 860}, device_scale_factor=1.5, reduced_motion="reduce"
+    )
+    page.clock.set_fixed_time(NOW)
+    with (
+        platform("http://127.0.0.1:9") as around,
+        running(
+            home,
+            jwt_secret=SECRET,
+            frame_ancestors=around.url,
+            dashboard_theme=folder / "theme.css",
+        ) as server,
+    ):
+        sent = token(NORTHWIND, now=datetime.fromisoformat(NOW))
+        frame = embed(page, around, server, sent, query="&days=30&tz=Europe/Paris")
+        frame.locator("#view:not([aria-busy]) h2").wait_for()
+        page.wait_for_timeout(1000)
+        path = IMAGES / "dashboard-embedded.png"
+        page.screenshot(path=path)
+        print(path.relative_to(CHECKOUT))
 
 
 if __name__ == "__main__":

@@ -46,9 +46,14 @@ class Server:
 
     def response(self, endpoint: str, key: str, **parameters: str | int) -> httpx.Response:
         """The answer of /api/stats/<endpoint>, which must be a good one."""
-        response = httpx.get(
-            f"{self.url}/api/stats/{endpoint}", params=parameters, headers={"X-API-Key": key}
-        )
+        return self.response_with({"X-API-Key": key}, endpoint, **parameters)
+
+    def response_with(
+        self, headers: dict[str, str], endpoint: str, **parameters: str | int
+    ) -> httpx.Response:
+        """The same, with these headers."""
+        address = f"{self.url}/api/stats/{endpoint}"
+        response = httpx.get(address, params=parameters, headers=headers)
         assert response.status_code == 200, response.text
         return response
 
@@ -76,15 +81,21 @@ def make_demo(home: Path) -> None:
 
 
 @contextmanager
-def running(home: Path, *, now: str = NOW, rate_limit: int = 1_000_000) -> Iterator[Server]:
-    """A server for the time of the block."""
+def running(
+    home: Path, *, now: str = NOW, rate_limit: int = 1_000_000, **settings: object
+) -> Iterator[Server]:
+    """A server for the time of the block; `settings` are AGENTSTATS_* in lower case."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE],
         env=environment(
-            home, now, AGENTSTATS_PORT=str(port), AGENTSTATS_RATE_LIMIT=str(rate_limit)
+            home,
+            now,
+            AGENTSTATS_PORT=str(port),
+            AGENTSTATS_RATE_LIMIT=str(rate_limit),
+            **{f"AGENTSTATS_{name.upper()}": str(value) for name, value in settings.items()},
         ),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
