@@ -55,6 +55,9 @@ class Quality(BaseModel):
         "the clock, and taken as unknown.",
         examples=[1],
     )
+    withdrawn: int = Field(
+        description="Those of the accepted rows that withdraw an event.", examples=[0]
+    )
 
 
 class PeriodAsked(BaseModel):

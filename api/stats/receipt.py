@@ -24,10 +24,14 @@ RECEIPT_PARAMETERS = ("metric", *PERIOD_PARAMETERS)
 class ReceiptRows(BaseModel):
     """What came of the customer's delivered rows of the period, in the metric's streams."""
 
-    accepted: int = Field(description="Rows that brought an event.", examples=[1250])
+    accepted: int = Field(
+        description="Rows that brought an event, or withdrew one.", examples=[1250]
+    )
     duplicates: int = Field(description="Rows of an event that was there.", examples=[12])
     rejected: int = Field(description="Rows that broke a rule.", examples=[3])
-    withdrawn: int = Field(description="Events that were taken back.", examples=[0])
+    withdrawn: int = Field(
+        description="Those of the accepted rows that withdraw an event.", examples=[0]
+    )
 
 
 class Receipt(BaseModel):
@@ -111,7 +115,7 @@ def receipt(
                     accepted=sum(row["accepted"] for row in rows),
                     duplicates=sum(row["duplicates"] for row in rows),
                     rejected=sum(row["rejected"] for row in rows),
-                    withdrawn=0,
+                    withdrawn=sum(row["withdrawn"] for row in rows),
                 ),
                 recounted_at=recounted_at,
                 recount_difference=None

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'usage_quarter_hourly'}}}) }}
 
 -- For each stream, customer and date of this run: what the marts count is the number of distinct
--- identities in the lake, counted without staging.
+-- identities in the lake that are not withdrawn, counted without staging.
 {% set families = [
     ('agent_usage_events', 'event_id', 'usage_quarter_hourly', 'event_count'),
     ('audit_events', 'audit_id', 'compliance_quarter_hourly', 'scan_count'),
@@ -10,8 +10,8 @@
 {% for stream, identity, mart, measure in families %}
 select '{{ stream }}' as stream, customer_id, occurred_date, sum(event_count) as difference
 from (
-    select customer_id, occurred_date, count(distinct {{ identity }}) as event_count
-    from {{ source('raw', stream) }}
+    select customer_id, occurred_date, sum(is_counted) as event_count
+    from ({{ ids_in_lake(stream, identity) }}) as ids
     group by customer_id, occurred_date
     union all
     select customer_id, occurred_date, -{{ measure }} as event_count

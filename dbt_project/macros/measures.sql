@@ -38,7 +38,7 @@
 {% macro delivery_measures() -%}
     {{ return([
         'delivered', 'accepted', 'duplicates', 'rejected', 'total_mismatches',
-        'conflicting_duplicates', 'received_in_future',
+        'conflicting_duplicates', 'received_in_future', 'withdrawn',
     ]) }}
 {%- endmacro %}
 

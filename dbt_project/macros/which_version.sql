@@ -1,6 +1,7 @@
 {# Which version of a row counts: the one rule, for events and for reference rows. It is an ORDER BY
-   of which the first row counts: the version recorded last; of those recorded at the same time the
-   one that says most, which is the one with most tokens, then with the fewest nulls (attributes are
+   of which the first row counts: the version recorded last; of those recorded at the same time one
+   that withdraws the event, if there is one (what it withdraws is then counted nowhere); else the one
+   that says most, which is the one with most tokens, then with the fewest nulls (attributes are
    not counted); and at last the one whose content has the greater hash, so that the order in which
    they came does not matter. `added` and `beside` are what a stream was given later.
 
@@ -60,6 +61,9 @@
         } -%}
     {%- endif -%}
     {{ recorded_at }} desc nulls last,
+    {%- if recorded_at == 'received_at' %}
+            case when deleted then 0 else 1 end,
+    {%- endif %}
     {%- for count in tokens %}
             {{ count }} desc,
     {%- endfor %}

@@ -47,13 +47,15 @@ def reconcile(as_json: AsJson = False) -> None:
 def _print_proof(proof: Reconciliation) -> None:
     if proof.adds_up:
         out.print(
-            f"It adds up: {proof.events} events in {proof.groups} groups of stream, customer and "
-            f"date, from {proof.files} files; no difference."
+            f"It adds up: {proof.events - proof.withdrawn_in_lake} events in {proof.groups} groups "
+            f"of stream, customer and date, from {proof.files} files; no difference."
         )
         out.print(
             f"{proof.delivered} rows of event streams delivered = {proof.events + proof.lost} "
             f"accepted + {proof.duplicates} duplicates + {proof.rejected} rejected"
         )
+    if proof.withdrawn:
+        out.print(f"{proof.withdrawn} of the accepted rows withdraw an event")
     if proof.lost_files:
         out.print(f"{proof.lost} accepted events are lost with lake files that were given up")
     out.print(
@@ -126,9 +128,10 @@ def status(as_json: AsJson = False) -> None:
     for each in report.freshness:
         print_line(f"{each.check:<25}{each.problem or f'yes, {each.age_hours:g} hours old'}")
     for row_source in report.streams:
+        withdrawn = f" ({row_source.withdrawn} withdrawn)" if row_source.withdrawn else ""
         print_line(
             f"{row_source.stream:<20} {row_source.files} files: {row_source.rows_read} read = "
-            f"{row_source.accepted} accepted + {row_source.duplicates} duplicates + "
+            f"{row_source.accepted} accepted{withdrawn} + {row_source.duplicates} duplicates + "
             f"{row_source.rejected} rejected ({row_source.rejected_share:.1%})"
         )
     print_table(

@@ -149,6 +149,7 @@ def recount(writer: Writer) -> reconciliation.Reconciliation:
         total_mismatches=proof.total_mismatches,
         conflicting_duplicates=proof.conflicting_duplicates,
         received_in_future=proof.received_in_future,
+        withdrawn=proof.withdrawn,
         ids_on_two_dates=proof.ids_on_two_dates,
         differences=len(proof.differences)
         + len(proof.sum_differences)

@@ -6,6 +6,7 @@ holds the two together.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,6 +25,9 @@ MAX_COST_USD = 10**9
 MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
 MAX_RETENTION_DAYS = 2557
+
+# The column by which a row withdraws an event, instead of bringing a version of it.
+DELETED = "deleted"
 
 # What is counted as odd in rows of events that are not rejected: a column of the counts each.
 ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
@@ -95,6 +99,21 @@ class Stream:
     @property
     def required(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.required)
+
+    @property
+    def of_withdrawals(self) -> tuple[str, ...]:
+        """What a row that withdraws an event says: whatever else it holds is neither judged nor
+        kept. Nothing where rows of the stream withdraw none."""
+        if all(column.name != DELETED for column in self.columns):
+            return ()
+        return (*self.identity, "occurred_at", "received_at", DELETED)
+
+    def required_beside(self, found: Collection[str]) -> tuple[str, ...]:
+        """Columns without which a file that has those found is not read: where rows may withdraw
+        events, each row has to show whether it lacks what withdrawals need not have."""
+        if DELETED in self.of_withdrawals and DELETED in found:
+            return tuple(name for name in self.required if name in self.of_withdrawals)
+        return self.required
 
     @property
     def version_column(self) -> str:
@@ -258,6 +277,7 @@ AGENT_USAGE_EVENTS = Stream(
         Column("attributes", Kind.ATTRIBUTES),
         Column("occurred_at", Kind.INSTANT, required=True),
         Column("received_at", Kind.INSTANT),
+        Column(DELETED, Kind.FLAG),
     ),
 )
 
@@ -276,6 +296,7 @@ AUDIT_EVENTS = Stream(
         Column("pii_redactions", Kind.ENTITY_COUNTS),
         Column("occurred_at", Kind.INSTANT, required=True),
         Column("received_at", Kind.INSTANT),
+        Column(DELETED, Kind.FLAG),
     ),
 )
 
@@ -293,6 +314,7 @@ FEEDBACK_EVENTS = Stream(
         Column("running_instances", Kind.INSTANCES),
         Column("occurred_at", Kind.INSTANT, required=True),
         Column("received_at", Kind.INSTANT),
+        Column(DELETED, Kind.FLAG),
     ),
 )
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from orchestration.contract.streams import STREAMS_BY_NAME
+from orchestration.contract.streams import DELETED, STREAMS_BY_NAME
 from orchestration.lake.deletion_plan import Plan, Rule, Step, is_to_be_deleted, prepare
+from orchestration.lake.names import identity_of_event
 from orchestration.lake.verified import LakeDamaged, verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER, REJECTED_FOLDER, write_file
 from orchestration.settings import Settings
@@ -159,7 +160,8 @@ def _find(
 ) -> list[Deletion]:
     """Fill `to_delete` (file, row) for the step's files; what goes, by customer."""
     reader = (
-        "read_parquet($paths, filename = 'file', file_row_number = true, hive_partitioning = false)"
+        "read_parquet($paths, filename = 'file', file_row_number = true, "
+        "hive_partitioning = false, union_by_name = true)"
     )
     paths = {"paths": list(lake_paths)}
     columns = {name for name, *_ in connection.execute(f"describe from {reader}", paths).fetchall()}
@@ -167,7 +169,9 @@ def _find(
     if step.folder == REJECTED_FOLDER:
         time = "least(rejected_at, occurred_at)"
     stream = STREAMS_BY_NAME.get(step.folder)
-    identity = stream.identity[-1] if stream and step.occurred_date else "null"
+    identity = "null"
+    if stream and step.occurred_date:
+        identity = identity_of_event(stream, "lake_row", has_withdrawals=DELETED in columns)
     day = f"date '{step.occurred_date}'" if step.occurred_date else "null"
     connection.execute(
         f"""

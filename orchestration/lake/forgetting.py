@@ -18,6 +18,7 @@ import structlog
 from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME, Stream
 from orchestration.contract.sums import MEASURES, written_sums
 from orchestration.errors import AgentstatsError
+from orchestration.lake.names import identity_of_event, rows_of
 from orchestration.lake.quarantine import move_to_quarantine
 from orchestration.lake.verified import Fault, find_faults, verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER
@@ -144,8 +145,8 @@ def _amounts(
     )
     add(
         -1,
-        f"select customer_id, count(distinct {stream.identity[-1]}), {written_sums(stream.name)} "
-        f"from {rows} group by customer_id",
+        f"select customer_id, count(distinct {identity_of_event(stream, 'lake_row')}), "
+        f"{written_sums(stream.name)} from {rows_of(stream)} as lake_row group by customer_id",
         whole(stream.name),
     )
     for before in ledger.losses():

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from orchestration.contract.streams import NOTHING_SAID, Stream
+from orchestration.contract.streams import DELETED, NOTHING_SAID, Stream
 from orchestration.storage.sql import quoted
+
+
+def identity_of_event(stream: Stream, relation: str, *, has_withdrawals: bool = True) -> str:
+    """SQL: what is accepted once of a customer and date: an event, or its withdrawal."""
+    identity = f"{relation}.{quoted(stream.identity[-1])}"
+    is_withdrawal = f"coalesce({relation}.{DELETED}, false)" if has_withdrawals else "false"
+    return f"row({identity}, {is_withdrawal})"
 
 
 def rows_of(stream: Stream, paths: str = "$paths") -> str:

@@ -15,6 +15,7 @@ from functools import partial
 from orchestration.contract.streams import (
     AGENT_USAGE_EVENTS,
     CACHE_PARTS,
+    DELETED,
     LAKE_TYPES,
     MAX_ATTRIBUTES,
     MAX_COST_USD,
@@ -460,7 +461,7 @@ def stored_values(stream: Stream, types: Mapping[str, str]) -> dict[str, str]:
     """SQL of the columns of the lake that are not as they were delivered, over typed columns.
 
     The input that is stored holds what was read from a prompt cache and written to it, whichever
-    way the provider counts.
+    way the provider counts. Of a row that withdraws an event nothing is stored but that.
     """
     stored = {}
     if stream == AGENT_USAGE_EVENTS and any(name in types for name in CACHE_PARTS):
@@ -473,6 +474,14 @@ def stored_values(stream: Stream, types: Mapping[str, str]) -> dict[str, str]:
     for column in stream.columns:
         if column.kind is Kind.UNTRUSTED_TOTAL:
             stored["is_total_mismatch"] = _total_mismatch(column, types, stored)
+    if DELETED in stream.of_withdrawals and DELETED in types:
+        for (name, _), column in zip(stream.lake_columns, stream.columns, strict=True):
+            if name not in stream.of_withdrawals:
+                nothing = "false" if name == "is_total_mismatch" else absent_value(column)
+                said = stored.get(name, quoted(name))
+                stored[name] = f"case when {DELETED} then {nothing} else {said} end"
+        # That an event is not withdrawn is the same as nothing said of it.
+        stored[DELETED] = f"nullif({DELETED}, false)"
     return stored
 
 
@@ -508,6 +517,9 @@ def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
     branches = [f"when is_malformed then '{MALFORMED}'"]
     for column in stream.columns:
         raw, typed = quoted(f"raw_{column.name}"), quoted(column.name)
+        when = "when"
+        if DELETED in types and stream.of_withdrawals and column.name not in stream.of_withdrawals:
+            when = f"when {DELETED} is not true and"
         if column.kind in (Kind.UNTRUSTED_TOTAL, Kind.ZONE):
             continue
         if column.required_with:
@@ -517,20 +529,22 @@ def reason_of_rejection(stream: Stream, types: Mapping[str, str]) -> str:
             if column.name in types:
                 nothing = says_nothing(column, raw, types[column.name])
                 is_said = f"{raw} is not null and not {nothing}"
-            branches.append(f"when ({is_needed}) and not ({is_said}) then 'missing_{column.name}'")
+            branches.append(
+                f"{when} ({is_needed}) and not ({is_said}) then 'missing_{column.name}'"
+            )
         if column.name not in types:
             if column.required:
-                branches.append(f"when true then 'missing_{column.name}'")
+                branches.append(f"{when} true then 'missing_{column.name}'")
             continue
         nothing = says_nothing(column, raw, types[column.name])
         if column.required:
             branches.append(
-                f"when {typed} is null then case when {raw} is null or {nothing} "
+                f"{when} {typed} is null then case when {raw} is null or {nothing} "
                 f"then 'missing_{column.name}' else 'invalid_{column.name}' end"
             )
         else:
             branches.append(
-                f"when {typed} is null and {raw} is not null and not {nothing} "
+                f"{when} {typed} is null and {raw} is not null and not {nothing} "
                 f"then 'invalid_{column.name}'"
             )
     if stream.is_reference:

@@ -16,7 +16,13 @@ from datetime import date, datetime
 
 import duckdb
 
-from orchestration.contract.streams import ANOMALIES, MAX_RETENTION_DAYS, Kind, Stream
+from orchestration.contract.streams import (
+    ANOMALIES,
+    DELETED,
+    MAX_RETENTION_DAYS,
+    Kind,
+    Stream,
+)
 from orchestration.contract.sums import MEASURES, written_sums
 from orchestration.lake.names import rows_of
 from orchestration.landing import extra
@@ -54,7 +60,8 @@ class RowCounts:
     `conflicting_duplicates` are duplicates whose content differs from what was known, counted
     once for each different content; `total_mismatches` are good rows, accepted or duplicate, whose
     total_tokens is not the sum of its parts, and `received_in_future` those whose time of receipt
-    was taken as unknown. `extra_left_out` are values of unknown columns that were not kept, and
+    was taken as unknown. `withdrawn` are those of the accepted rows that withdraw an event.
+    `extra_left_out` are values of unknown columns that were not kept, and
     `unknown_time_zones` good rows that name a time zone which there is not, taken as null.
     """
 
@@ -67,6 +74,7 @@ class RowCounts:
     received_in_future: int
     extra_left_out: int
     unknown_time_zones: int = 0
+    withdrawn: int = 0
 
     @property
     def rejected(self) -> int:
@@ -109,7 +117,10 @@ def check_rows(
         lake_values.append(f"{_IS_DATED} as is_dated")
     is_ahead = "false" if stream.is_reference else _IS_AHEAD
     has_extra = keeps_extra and rows.unknown_columns
-    extra_value = f"case when reason is null then {extra.kept(rows.entries)} end"
+    has_content = "reason is null"
+    if DELETED in rows.types and stream.of_withdrawals:
+        has_content += f" and {DELETED} is not true"
+    extra_value = f"case when {has_content} then {extra.kept(rows.entries)} end"
     connection.execute(
         f"""
         create or replace temp table checked as
@@ -165,7 +176,8 @@ def classify(
     `known_paths` are the lake files that may hold the same identities: those of the same event
     dates. A good row is written when no row of its identity, in the file or in the lake, has the
     same content and is as new; so exact duplicates leave no trace, and what differs is all kept,
-    for staging to choose from whatever order it came in. `now` is when the file was delivered.
+    for staging to choose from whatever order it came in. What withdraws an event is accepted beside
+    it, once: a withdrawal has an identity of its own. `now` is when the file was delivered.
     """
     _compare_contents(connection, stream, known_paths)
     if stream.is_reference:
@@ -175,8 +187,8 @@ def classify(
         "select reason, sum(rejected)::bigint from counted where reason is not null "
         "group by reason order by reason"
     ).fetchall()
-    measures = ("delivered", "accepted", "duplicates", *ANOMALIES)
-    read, accepted, duplicates, *anomalies = connection.execute(
+    measures = ("delivered", "accepted", "duplicates", "withdrawn", *ANOMALIES)
+    read, accepted, duplicates, withdrawn, *anomalies = connection.execute(
         f"select {', '.join(f'coalesce(sum({name}), 0)::bigint' for name in measures)} from counted"
     ).fetchall()[0]
     return RowCounts(
@@ -185,6 +197,7 @@ def classify(
         duplicates=duplicates,
         rejected_by_reason=dict(by_reason),
         extra_left_out=_extra_left_out(connection),
+        withdrawn=withdrawn,
         **dict(zip(ANOMALIES, anomalies, strict=True)),
     )
 
@@ -255,6 +268,7 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
                 count(*) as delivered,
                 {mismatches} as total_mismatches,
                 count(*) filter (reason is null and is_received_in_future) as received_in_future,
+                count(*) filter (reason is null and {DELETED}) as withdrawn,
                 {written_sums(stream.name)},
                 max(counted_at) as occurred_at
             from rows
@@ -267,6 +281,9 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
                 checked.customer_id,
                 time_bucket(interval 15 minutes, occurred_at) as quarter_hour,
                 count(*) filter (firsts.row is null or firsts.contents_known > 0) as duplicates,
+                count(*) filter (
+                    is_withdrawal and (firsts.row is null or firsts.contents_known > 0)
+                ) as withdrawn_before,
                 sum(
                     coalesce(firsts.contents - greatest(firsts.contents_known, 1), 0)
                 )::bigint as conflicting_duplicates,
@@ -289,6 +306,8 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
             case when reason is null then coalesce(conflicting_duplicates, 0) else 0 end
                 as conflicting_duplicates,
             received_in_future,
+            case when reason is null then withdrawn - coalesce(withdrawn_before, 0) else 0 end
+                as withdrawn,
             {written},
             occurred_at,
             cast(occurred_at as date) as occurred_date
@@ -300,14 +319,18 @@ def _count(connection: duckdb.DuckDBPyConnection, stream: Stream, now: datetime)
 
 
 def content_hash(stream: Stream) -> str:
-    """SQL: the hash of what a row says, apart from who it is and when it was recorded."""
+    """SQL: the hash of what a row says, apart from who it is and when it was recorded. All that
+    withdraw an event say the same."""
     names = [
         name
         for name, _ in stream.lake_columns
-        if name not in stream.identity and name != stream.version_column
+        if name not in (*stream.identity, stream.version_column, DELETED)
     ]
     fields = ", ".join(f"{literal(name)}: {quoted(name)}" for name in names)
-    return f"md5(cast(to_json({{{fields}}}) as varchar))"
+    content = f"md5(cast(to_json({{{fields}}}) as varchar))"
+    if not stream.of_withdrawals:
+        return content
+    return f"case when {DELETED} then 'withdrawal' else {content} end"
 
 
 def _compare_contents(
@@ -315,7 +338,7 @@ def _compare_contents(
 ) -> None:
     """Fill `dropped` and `kept_versions`; `versions`, the rows whose identity is there more than
     once; and `firsts`, the first of the rows of each such identity, with its number of contents,
-    and of known ones.
+    and of known ones. There withdrawals of an event are apart from its versions.
     """
     connection.execute("create or replace temp table dropped (row bigint)")
     keys = ", ".join(stream.identity)
@@ -353,16 +376,19 @@ def _compare_contents(
     # NULL sorts before every time.
     newness = f"coalesce({version}, timestamp '0001-01-01')"
     using = f"({keys}{day})"
+    is_withdrawal = f"coalesce({DELETED}, false)" if stream.of_withdrawals else "false"
     connection.execute(
         f"""
         create or replace temp table versions as
         select
             rowid as row, row_number, {keys}{day},
-            {newness} as newness, {content_hash(stream)} as content
+            {newness} as newness, {content_hash(stream)} as content,
+            {is_withdrawal} as is_withdrawal
         from checked semi join contested using {using}
         where reason is null
         union all
-        select null, null, {keys}{day}, {newness}, {content_hash(stream)} from known
+        select null, null, {keys}{day}, {newness}, {content_hash(stream)}, {is_withdrawal}
+        from known
         """
     )
     connection.execute(
@@ -396,7 +422,7 @@ def _compare_contents(
             arg_min(row, row_number) as row,
             count(distinct content) as contents,
             count(distinct content) filter (row is null) as contents_known
-        from versions group by {keys}{day}
+        from versions group by {keys}{day}, is_withdrawal
         """
     )
 

@@ -186,6 +186,7 @@ def _classify_and_write(
         unknown_columns=len(rows.unknown_columns),
         extra_left_out=counts.extra_left_out,
         unknown_time_zones=counts.unknown_time_zones,
+        withdrawn=counts.withdrawn,
         lake_files=tuple(lake_files),
         event_times=event_times,
     )

@@ -335,7 +335,7 @@ def _ndjson_rows(
 ) -> RowSource:
     """`rows_asked` records are asked for their keys, or all."""
     common, keys = _ndjson_keys(connection, lines, rows_asked)
-    if rows_asked and any(name not in keys for name in stream.required):
+    if rows_asked and any(name not in keys for name in stream.required_beside(keys)):
         # The column may still come further down; an absent one sets the whole file aside.
         common, keys = _ndjson_keys(connection, lines, None)
     if not keys:
@@ -382,7 +382,7 @@ def _uniform_rows(
     once, and its keys need only be counted: one that lacks a key, or has one twice, is an error.
     """
     common, keys = _ndjson_keys(connection, lines, _KEY_SAMPLE_ROWS)
-    if keys != common or any(name not in common for name in stream.required):
+    if keys != common or any(name not in common for name in stream.required_beside(common)):
         return None
     present, unknown = split_columns(stream, common)
     kinds = {**dict.fromkeys(unknown, "JSON"), **{each.name: "VARCHAR" for each in present}}
@@ -460,7 +460,7 @@ def split_columns(stream: Stream, found: Sequence[str]) -> tuple[list[Column], l
         raise UnreadableFile(
             f"names a column twice ({_shown_names(twice, stream)}): rename or leave out one of them"
         )
-    absent = [name for name in stream.required if name not in found]
+    absent = [name for name in stream.required_beside(found) if name not in found]
     if absent:
         raise UnreadableFile(_what_is_missing(stream, absent, found))
     known = {column.name for column in stream.columns}

@@ -72,6 +72,7 @@ def _unload(settings: Settings, ledger: Ledger, load: Load, failure: str) -> Loa
         total_mismatches=0,
         received_in_future=0,
         unknown_time_zones=0,
+        withdrawn=0,
         rejected_by_reason={},
         lake_files=(),
     )

@@ -32,7 +32,8 @@ RUNS_SHOWN = 5
 class StreamStatus:
     """Rows of one stream over all its files; rows_read = accepted + duplicates + rejected.
 
-    `rejected_share` leaves duplicates and rows past their retention aside.
+    Of the accepted ones, those `withdrawn` withdraw an event. `rejected_share` leaves duplicates
+    and rows past their retention aside.
     """
 
     stream: str
@@ -42,6 +43,7 @@ class StreamStatus:
     duplicates: int
     rejected: int
     rejected_share: float
+    withdrawn: int
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def gather(settings: Settings) -> Status:
                 sum(load.duplicates for load in of_stream),
                 sum(load.rejected for load in of_stream),
                 round(rejected_share(of_stream)[1], 4),
+                sum(load.withdrawn for load in of_stream),
             )
             for stream in STREAMS
             if (of_stream := [load for load in loads if load.stream == stream.name])

@@ -66,6 +66,7 @@ _LEDGER_TYPES = {
     "unknown_columns": "bigint",
     "extra_left_out": "bigint",
     "unknown_time_zones": "bigint",
+    "withdrawn": "bigint",
     "dates_touched": "date[]",
     "file_bytes": "bigint",
     "loaded_at": "timestamp",

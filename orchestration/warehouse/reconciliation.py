@@ -26,7 +26,8 @@ IDS_NAMED = 100
 _AMOUNTS = ("written", "lost", "in_lake", "newest_in_lake", "in_marts")
 
 _TOTALS = (
-    *("delivered", "accepted", "duplicates", "rejected", "lost", "in_lake"),
+    *("delivered", "accepted", "duplicates", "rejected", "withdrawn"),
+    *("lost", "in_lake", "withdrawn_in_lake"),
     *(*ANOMALIES, "ids_on_two_dates"),
 )
 
@@ -49,8 +50,10 @@ class Difference:
     accepted: int
     duplicates: int
     rejected: int
+    withdrawn: int
     lost: int
     in_lake: int
+    withdrawn_in_lake: int
     in_marts: int
 
 
@@ -94,7 +97,9 @@ class IdOnTwoDates:
 @dataclass(frozen=True)
 class Reconciliation:
     """The proof that it adds up: nothing in `differences`, `sum_differences` and
-    `file_differences`. `lost` events are those of `lost_files`, which were given up.
+    `file_differences`. `events` are in the lake, withdrawals of events among them; those
+    `withdrawn_in_lake`, with the events that they withdraw, are in no mart. `lost` events are those
+    of `lost_files`, which were given up.
 
     Anomalies are faults of the senders: counted, reported, and no difference. `on_two_dates` names
     the first of the `ids_on_two_dates`.
@@ -106,6 +111,8 @@ class Reconciliation:
     delivered: int
     duplicates: int
     rejected: int
+    withdrawn: int
+    withdrawn_in_lake: int
     lost: int
     total_mismatches: int
     conflicting_duplicates: int
@@ -160,7 +167,7 @@ def reconcile(settings: Settings, ledger: Ledger) -> Reconciliation:
         groups = warehouse.execute("select count(*) from marts.reconciliation").fetchall()[0][0]
         differences = warehouse.execute(
             "select stream, customer_id, cast(occurred_date as varchar), delivered, accepted, "
-            "duplicates, rejected, lost, in_lake, in_marts "
+            "duplicates, rejected, withdrawn, lost, in_lake, withdrawn_in_lake, in_marts "
             "from marts.reconciliation where difference <> 0 order by all"
         ).fetchall()
         sum_differences = warehouse.execute(

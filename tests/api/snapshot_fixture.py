@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PUBLISHED_AT = datetime(2026, 3, 10, 11, 5)
 RECOUNTED_AT = datetime(2026, 3, 10, 3, 0)
 
-ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future")
+ANOMALIES = ("total_mismatches", "conflicting_duplicates", "received_in_future", "withdrawn")
 PARTS = (
     *("cache_read_input", "cache_write_input", "cache_write_1h_input", "audio_input"),
     *("image_input", "cache_read_audio_input", "cache_read_image_input", "reasoning_output"),
@@ -508,7 +508,7 @@ def sample() -> Marts:
             delivery(USAGE_STREAM, ACME, "2026-03-10 11:00", reason="expired", is_dated=False,
                      rejected=5),
             # 18:15 UTC is the first quarter hour of 2026-03-10 in Kathmandu.
-            delivery(SCAN_STREAM, ACME, "2026-03-09 18:00", accepted=4,
+            delivery(SCAN_STREAM, ACME, "2026-03-09 18:00", accepted=4, withdrawn=3,
                      newest="2026-03-09 18:14:59"),
             delivery(SCAN_STREAM, ACME, "2026-03-09 18:15", reason="invalid_is_toxic", rejected=2),
             delivery(RATING_STREAM, ACME, "2026-03-05 12:00", duplicates=7,

@@ -31,6 +31,7 @@ contents = st.fixed_dictionaries(
     optional={
         "customer_id": customers,
         "agent_id": st.sampled_from([11, "x", None]),
+        "deleted": st.sampled_from([True, True, False, "perhaps"]),
         "received_at": st.sampled_from(
             [
                 *("2026-03-01T09:00:00Z", "2026-03-01T12:05:00Z"),

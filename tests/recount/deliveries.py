@@ -141,6 +141,7 @@ class Outcome:
     is_mismatch: bool
     is_conflict: bool
     is_received_in_future: bool
+    is_withdrawal: bool
     kept_from: datetime | None
 
 
@@ -234,6 +235,10 @@ class _Counting:
     winners: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
         default_factory=lambda: {stream: {} for stream in IDENTITIES}
     )
+    withdrawals: dict[str, dict[tuple[Any, ...], datetime]] = field(
+        default_factory=lambda: {stream: {} for stream in IDENTITIES}
+    )
+    """The latest receipt of a row that withdraws the event."""
     anomalies: Counter[str] = field(default_factory=Counter)
     contents: dict[tuple[Any, ...], list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -251,14 +256,15 @@ class _Counting:
         known: list[dict[str, Any]] = []
         content: dict[str, Any] = {}
         is_mismatch = False
-        if reason is None:
+        is_withdrawal = reason is None and bool(row["deleted"])
+        if reason is None and not is_withdrawal:
             is_mismatch = _is_mismatch(row)
             key = (stream, row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
             known = self.contents.setdefault(key, [])
             # A total is never trusted: only whether it is wrong makes rows differ.
             content = {**_content(row), "total_tokens": is_mismatch}
         is_conflict = bool(known) and content not in known
-        if reason is None and content not in known:
+        if content not in known:
             known.append(content)
         return Outcome(
             stream=stream,
@@ -269,6 +275,7 @@ class _Counting:
             is_mismatch=is_mismatch,
             is_conflict=is_conflict,
             is_received_in_future=is_received_in_future,
+            is_withdrawal=is_withdrawal,
             kept_from=self.first_kept(customer_id),
         )
 
@@ -277,6 +284,11 @@ class _Counting:
         if stream in REFERENCE_STREAMS:
             return self._take_reference(stream, row)
         key = (row["customer_id"], row[IDENTITIES[stream]], row["occurred_at"].date())
+        if row["deleted"]:
+            latest = self.withdrawals[stream].get(key)
+            received_at = row["received_at"] or _NEVER
+            self.withdrawals[stream][key] = max(latest or _NEVER, received_at)
+            return latest is None
         rival = self.winners[stream].get(key)
         if rival is None:
             self.winners[stream][key] = row
@@ -285,6 +297,15 @@ class _Counting:
         if _rank(row) > _rank(rival):
             self.winners[stream][key] = row
         return False
+
+    def counted(self, stream: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """The winners that are not withdrawn at the time of their receipt or later."""
+        withdrawn = self.withdrawals[stream]
+        return {
+            key: row
+            for key, row in self.winners[stream].items()
+            if key not in withdrawn or (row["received_at"] or _NEVER) > withdrawn[key]
+        }
 
     def tiers(self) -> dict[str, dict[str, Any]]:
         """The newest row of each tier that was delivered."""
@@ -429,18 +450,19 @@ def _truth(
     outcomes: list[Outcome],
     threshold: Fraction,
 ) -> Truth:
-    events = [_event(row) for row in state.winners["agent_usage_events"].values()]
+    counted = {stream: state.counted(stream) for stream in IDENTITIES}
+    events = [_event(row) for row in counted["agent_usage_events"].values()]
     state.anomalies["total_mismatch"] = sum(
-        _is_mismatch(row) for row in state.winners["agent_usage_events"].values()
+        _is_mismatch(row) for row in counted["agent_usage_events"].values()
     )
     references = state.references
     return Truth(
         events=events,
         scans=[
-            _scan(row, threshold, state.winners["agent_usage_events"])
-            for row in state.winners["audit_events"].values()
+            _scan(row, threshold, counted["agent_usage_events"])
+            for row in counted["audit_events"].values()
         ],
-        ratings=[_rating(row) for row in state.winners["feedback_events"].values()],
+        ratings=[_rating(row) for row in counted["feedback_events"].values()],
         customers=state.customers(),
         tiers=state.tiers(),
         agents={(key[0], key[1]): row for key, row in references["agents"].items()},
@@ -462,7 +484,11 @@ def _parsed(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any],
     row: dict[str, Any] = {}
     if written.get("") is _NOT_JSON:
         return row, "malformed_row"
-    for column in STREAMS[stream]:
+    columns = STREAMS[stream]
+    if stream in IDENTITIES and _readable(stream, written, "deleted"):
+        said = (IDENTITIES[stream], "customer_id", "occurred_at", "received_at", "deleted")
+        columns = tuple(column for column in columns if column.name in said)
+    for column in columns:
         cell = written.get(column.name)
         if cell is None and column.required:
             return row, f"missing_{column.name}"
@@ -473,6 +499,9 @@ def _parsed(stream: str, written: Mapping[str, object]) -> tuple[dict[str, Any],
         needs_it = column.name == "input_includes_cache" and row[column.name] is None
         if needs_it and any(row[part] for part in CACHE_PARTS):
             return row, f"missing_{column.name}"
+    if row.get("deleted") is False:
+        # The same as nothing said.
+        row["deleted"] = None
     return row, None
 
 
@@ -603,9 +632,13 @@ def _rows(path: Path, stream: str, read_parquet: ReadParquet) -> _Rows:
             raise _Unreadable("unknown format")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error, duckdb.Error) as problem:
         raise _Unreadable(str(problem)) from problem
-    for column in STREAMS[stream]:
-        if column.required and rows and column.name not in columns:
-            raise _Unreadable(f"missing column {column.name}")
+    needed = {column.name for column in STREAMS[stream] if column.required}
+    if stream in IDENTITIES and "deleted" in columns:
+        # Some row may withdraw an event, and say no more than that.
+        needed &= {IDENTITIES[stream], "customer_id", "occurred_at"}
+    for name in sorted(needed):
+        if rows and name not in columns:
+            raise _Unreadable(f"missing column {name}")
     return rows
 
 

@@ -13,7 +13,7 @@ from .deliveries import FUTURE_TOLERANCE, IDENTITIES, LONGEST_RETENTION_DAYS, Ou
 DEFAULT_DAYS = 30
 MEASURES = (
     *("delivered", "accepted", "duplicates", "rejected"),
-    *("total_mismatches", "conflicting_duplicates", "received_in_future"),
+    *("total_mismatches", "conflicting_duplicates", "received_in_future", "withdrawn"),
 )
 
 
@@ -47,6 +47,7 @@ def sums(outcomes: Iterable[Outcome], delivered_at: datetime) -> dict[str, Any]:
         "conflicting_duplicates": sum(row.is_conflict for row in rows),
         "newest_event_at": newest and _written(newest),
         "received_in_future": sum(row.is_received_in_future for row in rows),
+        "withdrawn": sum(row.is_accepted and row.is_withdrawal for row in rows),
     }
 
 

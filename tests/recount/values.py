@@ -450,6 +450,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("attributes", False, attributes),
         Column("occurred_at", True, timestamp),
         Column("received_at", False, timestamp),
+        Column("deleted", False, boolean),
     ),
     "audit_events": (
         Column("audit_id", True, identity),
@@ -463,6 +464,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("pii_redactions", False, counts_by_type),
         Column("occurred_at", True, timestamp),
         Column("received_at", False, timestamp),
+        Column("deleted", False, boolean),
     ),
     "feedback_events": (
         Column("feedback_id", True, identity),
@@ -475,6 +477,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("running_instances", False, between(0, LARGEST_ID)),
         Column("occurred_at", True, timestamp),
         Column("received_at", False, timestamp),
+        Column("deleted", False, boolean),
     ),
 }
 """The columns of each stream in the contract's order; reference streams come first."""

@@ -61,22 +61,25 @@ def write_events(
     only: range = range(DAYS * 10),
     version: int = 0,
     received: str = "occurred_at + interval 1 second",
+    withdraws: bool = False,
 ) -> None:
     """Write the events from `first` to before `last`, over all streams, in a file of each.
 
     They are spread over `days`, which are days before now; those of the days `only` are written.
     Another `version` is another content of
-    the same events; `received` is SQL over occurred_at for when they came.
+    the same events; `received` is SQL over occurred_at for when they came. Where `withdraws`, every
+    third row withdraws its event.
     """
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        deleted = "number % 3 = 0 as deleted," if withdraws else ""
         for seed, (stream, share) in enumerate(_SHARES.items()):
             folder = landing / stream
             folder.mkdir(parents=True, exist_ok=True)
             connection.execute(
                 f"""
                 create or replace temp table events as
-                select {_STREAMS[stream]} occurred_at, {received} as received_at
+                select {_STREAMS[stream]} {deleted} occurred_at, {received} as received_at
                 from (
                     select
                         number,

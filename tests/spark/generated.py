@@ -35,7 +35,8 @@ def deliver_first(pair: EnginePair, landing: Path) -> None:
 
 def deliver_an_hour(landing: Path, number: int) -> None:
     """New events of today, and of three days before: late ones, events that came before, and other
-    versions of some, with a later time of receipt or with the same, where the content decides."""
+    versions of some, with a later time of receipt or with the same, where the content decides; and
+    some are withdrawn, before or after they come."""
     new = EVENTS + number * 10_000
     days = range(number, number + 3)
     write_events(landing, f"new-{number}", new, new + 500, days=range(1))
@@ -44,3 +45,4 @@ def deliver_an_hour(landing: Path, number: int) -> None:
     later = "occurred_at + interval 1 hour"
     write_events(landing, f"changed-{number}", 0, 4_000, only=days, version=number, received=later)
     write_events(landing, f"tied-{number}", 3_000, 6_000, only=days, version=number + 1)
+    write_events(landing, f"withdrawn-{number}", 5_000, new + 5_000, only=days, withdraws=True)

@@ -18,6 +18,7 @@ counts_of_customer as (
         total_mismatches,
         conflicting_duplicates,
         received_in_future,
+        withdrawn,
         newest_event_at,
         bucket_start,
     from marts.delivery_quarter_hourly
@@ -51,6 +52,7 @@ summed_by_reason as (
         sum(total_mismatches) as total_mismatches,
         sum(conflicting_duplicates) as conflicting_duplicates,
         sum(received_in_future) as received_in_future,
+        sum(withdrawn) as withdrawn,
         max(newest_event_at) as newest_event_at,
     from counts_per_day
     group by grouping sets ((reason), (stream, reason), (label, reason))
@@ -72,6 +74,7 @@ summed as (
         sum(total_mismatches) as total_mismatches,
         sum(conflicting_duplicates) as conflicting_duplicates,
         sum(received_in_future) as received_in_future,
+        sum(withdrawn) as withdrawn,
         max(newest_event_at) as newest_event_at,
     from summed_by_reason
     group by label, stream
@@ -108,6 +111,7 @@ select
     coalesce(summed.total_mismatches, 0) as total_mismatches,
     coalesce(summed.conflicting_duplicates, 0) as conflicting_duplicates,
     coalesce(summed.received_in_future, 0) as received_in_future,
+    coalesce(summed.withdrawn, 0) as withdrawn,
     summed.newest_event_at,
 from places
 left join summed

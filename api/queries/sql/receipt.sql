@@ -6,6 +6,7 @@ with delivered as (
         sum(accepted) as accepted,
         sum(duplicates) as duplicates,
         sum(rejected) as rejected,
+        sum(withdrawn) as withdrawn,
     from marts.delivery_quarter_hourly
     where
         customer_id = $customer_id
@@ -31,6 +32,7 @@ select
     coalesce(delivered.accepted, 0) as accepted,
     coalesce(delivered.duplicates, 0) as duplicates,
     coalesce(delivered.rejected, 0) as rejected,
+    coalesce(delivered.withdrawn, 0) as withdrawn,
     coalesce(recounted.recount_difference, 0) as recount_difference,
 from delivered
 -- What a recount found where nothing counts as delivered is a difference, too.

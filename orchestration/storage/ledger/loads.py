@@ -43,6 +43,7 @@ class Load:
     unknown_columns: int = 0
     extra_left_out: int = 0
     unknown_time_zones: int = 0
+    withdrawn: int = 0
     lake_files: Sequence[LakeFile] = ()
     event_times: Sequence[EventTimes] = ()
     load_seq: int | None = None
@@ -84,9 +85,9 @@ class LoadRecords(LedgerConnection):
                 "insert into load (load_id, stream, source_file, file_bytes, file_modified_ns, "
                 "sha256, status, failure, rows_read, accepted, duplicates, rejected, "
                 "conflicting_duplicates, total_mismatches, rejected_by_reason, received_in_future, "
-                "unknown_columns, extra_left_out, unknown_time_zones, "
+                "unknown_columns, extra_left_out, unknown_time_zones, withdrawn, "
                 "started_at, loaded_at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     load.load_id,
                     load.stream,
@@ -107,6 +108,7 @@ class LoadRecords(LedgerConnection):
                     load.unknown_columns,
                     load.extra_left_out,
                     load.unknown_time_zones,
+                    load.withdrawn,
                     to_text(load.started_at),
                     to_text(load.loaded_at),
                 ),
@@ -131,7 +133,8 @@ class LoadRecords(LedgerConnection):
             connection.execute(
                 "update load set status = 'failed', failure = ?, rows_read = 0, accepted = 0, "
                 "duplicates = 0, rejected = 0, conflicting_duplicates = 0, total_mismatches = 0, "
-                "received_in_future = 0, unknown_time_zones = 0, rejected_by_reason = '{}' "
+                "received_in_future = 0, unknown_time_zones = 0, withdrawn = 0, "
+                "rejected_by_reason = '{}' "
                 "where load_seq = ?",
                 (failure, load.load_seq),
             )
@@ -239,6 +242,7 @@ class LoadRecords(LedgerConnection):
             unknown_columns=row["unknown_columns"],
             extra_left_out=row["extra_left_out"],
             unknown_time_zones=row["unknown_time_zones"],
+            withdrawn=row["withdrawn"],
             started_at=from_text(row["started_at"]),
             loaded_at=from_text(row["loaded_at"]),
             load_seq=row["load_seq"],

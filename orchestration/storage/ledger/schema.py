@@ -136,9 +136,14 @@ VERSION_3 = """
 alter table lake_loss add column deletion_seq integer not null default 0;
 """
 
+# Accepted rows that withdraw an event.
+VERSION_4 = """
+alter table load add column withdrawn integer not null default 0;
+"""
+
 # In order: each makes the next version. A migration that was released is never changed, because
 # there are ledgers that have gone through it.
-MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2, VERSION_3)
+MIGRATIONS: Sequence[str] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -22,6 +22,7 @@ NOTHING = {
     "conflicting_duplicates": 0,
     "newest_event_at": None,
     "received_in_future": 0,
+    "withdrawn": 0,
 }
 # 2026-03-10 in UTC: 3 + 2 good and 2 rejected rows at midnight, 1 at 09:45, 5 expired ones.
 TODAY = {
@@ -35,6 +36,7 @@ TODAY = {
     "conflicting_duplicates": 1,
     "newest_event_at": "2026-03-10T09:46:00Z",
     "received_in_future": 2,
+    "withdrawn": 0,
 }
 YESTERDAY = {
     **NOTHING,
@@ -43,6 +45,7 @@ YESTERDAY = {
     "rejected": 2,
     "rejected_by_reason": {"invalid_is_toxic": 2},
     "newest_event_at": "2026-03-09T18:14:59Z",
+    "withdrawn": 3,
 }
 
 
@@ -62,6 +65,7 @@ def test_two_days_in_all_by_stream_and_by_day(service: Service) -> None:
         "conflicting_duplicates": 1,
         "newest_event_at": "2026-03-10T09:46:00Z",
         "received_in_future": 2,
+        "withdrawn": 3,
         "by_stream": [
             {"stream": USAGE_STREAM, **TODAY},
             {"stream": SCAN_STREAM, **YESTERDAY},

@@ -5,7 +5,7 @@
 ] %}
 {% set counts = {
     'delivery_counts': delivery_measures() | list,
-    'lake_counts': ['in_lake', 'other_versions'],
+    'lake_counts': ['in_lake', 'withdrawn_in_lake', 'other_versions'],
     'mart_counts': ['in_marts'],
     'ids_counted': ['ids_on_two_dates'],
     'losses': ['lost'],
@@ -24,13 +24,12 @@ lake_counts as (
     select
         '{{ stream }}' as stream,
         customer_id,
-        count(*) as in_lake,
-        sum(version_count) - count(*) as other_versions,
+        sum(is_delivered + is_withdrawn) as in_lake,
+        sum(is_delivered + is_withdrawn - is_counted) as withdrawn_in_lake,
+        sum(version_count - is_delivered - is_withdrawn) as other_versions,
         occurred_date
     from (
-        select customer_id, {{ identity }}, occurred_date, count(*) as version_count
-        from {{ source('raw', stream) }}
-        group by customer_id, {{ identity }}, occurred_date
+        {{ ids_in_lake(stream, identity) }}
     ) as versions_per_id
     group by customer_id, occurred_date
     {{ 'union all' if not loop.last }}
@@ -85,7 +84,9 @@ summed_per_date as (
     select
         stream,
         customer_id,
-        {{ summed(measures) }},
+        {% for measure in measures %}
+        {{ sum_of(measure) }} as {{ measure }},
+        {% endfor %}
         occurred_date
     from all_counts
     group by stream, customer_id, occurred_date
@@ -105,11 +106,13 @@ compared as (
         in_marts,
         abs(delivered - accepted - duplicates - rejected)
         + abs(accepted - lost - in_lake)
-        + abs(in_lake - in_marts) as difference,
+        + abs(in_lake - withdrawn_in_lake - in_marts) as difference,
         total_mismatches,
         conflicting_duplicates,
         received_in_future,
         ids_on_two_dates,
+        withdrawn,
+        withdrawn_in_lake,
         occurred_date
     from summed_per_date
 )

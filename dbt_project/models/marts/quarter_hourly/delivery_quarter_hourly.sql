@@ -14,7 +14,9 @@ summed_per_bucket as (
         customer_id,
         reason,
         is_dated,
-        {{ summed(delivery_measures()) }},
+        {% for measure in delivery_measures() %}
+        {{ sum_of(measure) }} as {{ measure }},
+        {% endfor %}
         max(newest_event_at) as newest_event_at,
         bucket_start,
         occurred_date
