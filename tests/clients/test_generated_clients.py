@@ -14,7 +14,9 @@ import pytest
 from api.auth.keys import KeyStore
 from fuzz.served import Served, serving
 from published_demo import CHECKOUT
-from snapshot_fixture import ACME, publish, sample
+from snapshot_fixture import ACME, NOW, publish, sample
+from tokens_fixture import SECRET, token
+from web_app_page import example
 
 pytestmark = pytest.mark.clients
 
@@ -70,7 +72,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A real server over the sample."""
     home = tmp_path_factory.mktemp("home")
     publish(home, sample())
-    with serving(home) as server:
+    with serving(home, jwt_secret=SECRET) as server:
         yield server
 
 
@@ -116,3 +118,83 @@ def test_the_typescript_client_is_typed_and_gets_the_same_answer(
     key, expected = key_and_answer(served)
     said = run("node", "made/ask.js", served.url, key, cwd=typescript_client, TZ=ZONE_OF_A_BROWSER)
     assert json.loads(said) == expected
+
+
+def test_the_python_example_of_the_page_asks_with_a_token(
+    python_client: Path, served: Served
+) -> None:
+    """As docs/web-app.md shows it, with the client that the page's command makes."""
+    _, expected = key_and_answer(served)
+    program = example("python", "def agents(") + (
+        "\nimport json, sys\n"
+        "print(json.dumps([[row.agent_id, row.total_tokens] for row in agents(*sys.argv[1:])]))\n"
+    )
+    (python_client / "page.py").write_text(program)
+    interpreter = TOOLS / "bin" / "python"
+    said = run(interpreter, "page.py", served.url, token(), cwd=python_client)
+    assert sorted(json.loads(said)) == sorted(expected)
+
+
+def test_the_typescript_examples_of_the_page_run(typescript_client: Path, served: Served) -> None:
+    """The client with a token, the token that Node.js signs, and the route for Next.js, which
+    answers what the server answers, 304 and errors too."""
+    key, expected = key_and_answer(served)
+    folder = typescript_client / "page"
+    folder.mkdir()
+    (folder / "package.json").write_text((HERE / "package.json").read_text())
+    (folder / "node_modules").symlink_to(TOOLS / "node_modules")
+    (folder / "api.ts").write_text((typescript_client / "api.ts").read_text())
+    (folder / "client.ts").write_text(example("ts", "createClient"))
+    (folder / "route.ts").write_text(example("typescript", "export async function GET"))
+    (folder / "sign.js").write_text(example("javascript", "createHmac"))
+    (folder / "session.ts").write_text(
+        "export const customerKey = async (request: Request): Promise<string | null> =>"
+        ' request.headers.get("cookie") === "session=acme" ? process.env.KEY! : null;\n'
+    )
+    (folder / "main.ts").write_text(
+        'import { statistics } from "./client.ts";\n'
+        'import { GET } from "./route.ts";\n'
+        "const { data } = await statistics(process.env.STATISTICS_URL, process.env.TOKEN).GET(\n"
+        '  "/api/stats/usage/by-agent", { params: { query: { days: 30 } } });\n'
+        "const route = async (path: string, headers = {}) => {\n"
+        '  const url = new URL(path, "http://platform.example");\n'
+        "  const parts = url.pathname.split('/').slice(3);\n"
+        "  const request = new Request(url, { headers: { cookie: 'session=acme', ...headers } });\n"
+        "  return GET(request, { params: Promise.resolve({ path: parts }) });\n"
+        "};\n"
+        "const first = await route('/api/stats/usage/by-agent?days=30&limit=2');\n"
+        "const tag = { 'If-None-Match': first.headers.get('ETag')! };\n"
+        "const again = await route('/api/stats/usage/by-agent?days=30&limit=2', tag);\n"
+        "const wrong = await route('/api/stats/usage/by-agent?days=0');\n"
+        "const stranger = await route('/api/stats/usage/by-agent', { cookie: '' });\n"
+        "console.log(JSON.stringify({\n"
+        "  client: data?.map((row) => [row.agent_id, row.total_tokens]),\n"
+        "  body: await first.json(),\n"
+        "  total: first.headers.get('X-Total-Rows'),\n"
+        "  statuses: [first, again, wrong, stranger].map((each) => each.status) }));\n"
+    )
+    (folder / "env.d.ts").write_text("declare const process: { env: Record<string, string> };\n")
+    run(
+        *("node_modules/.bin/tsc", "--strict", "--target", "es2022", "--module", "nodenext"),
+        *("--rewriteRelativeImportExtensions", "--outDir", "made", "main.ts", "env.d.ts"),
+        cwd=folder,
+    )
+    shutil.copy(folder / "sign.js", folder / "made")
+    sign = (
+        'import { statisticsToken } from "./made/sign.js";'
+        f"Date.now = () => {NOW.timestamp() * 1000:.0f};"
+        f"console.log(statisticsToken({json.dumps(SECRET)}, {ACME}, [42, 43, 44]))"
+    )
+    signed = run("node", "--input-type=module", "--eval", sign, cwd=folder).strip()
+    said = json.loads(
+        run("node", "made/main.js", cwd=folder, STATISTICS_URL=served.url, TOKEN=signed, KEY=key)
+    )
+    direct = httpx.get(
+        f"{served.url}/api/stats/usage/by-agent?days=30&limit=2", headers={"X-API-Key": key}
+    )
+    assert said == {
+        "client": [row for row in expected if row[0] in (42, 43, 44)],
+        "body": direct.json(),
+        "total": direct.headers["X-Total-Rows"],
+        "statuses": [200, 304, 422, 401],
+    }
