@@ -4,7 +4,17 @@ import tomllib
 from pathlib import Path
 
 from api.openapi import ERRORS
-from fuzz import isolation, load, neighbour, schema, sockets, swaps, wrong_keys
+from fuzz import (
+    access,
+    isolation,
+    load,
+    neighbour,
+    schema,
+    sockets,
+    swaps,
+    wrong_keys,
+    wrong_tokens,
+)
 
 
 def test_the_neighbours_data_and_hostile_requests_change_no_byte() -> None:
@@ -12,6 +22,20 @@ def test_the_neighbours_data_and_hostile_requests_change_no_byte() -> None:
     compared = isolation.run(examples=10).figures["answers compared"]
     assert isinstance(compared, int)
     assert compared >= 10 * len(isolation.PATHS)
+
+
+def test_no_order_of_requests_shows_a_byte_of_another(tmp_path: Path) -> None:
+    """Keys, tokens, scopes, cookies, tags and headers of two customers in turns, on one server."""
+    outcome = access.run(tmp_path, requests=1_500)
+    assert outcome.failures == []
+    for kind in ("200", "200, compressed", "304", "401", "403", "422"):
+        found = outcome.figures[kind]
+        assert isinstance(found, int) and found > 10, kind
+
+
+def test_wrong_tokens_are_refused(tmp_path: Path) -> None:
+    """None is accepted, by secret or by public key, and no log line holds one."""
+    assert wrong_tokens.run(tmp_path, requests=800).failures == []
 
 
 def test_what_counts_as_a_refusal_is_what_the_schema_lists() -> None:

@@ -7,11 +7,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz import isolation, load, neighbour, schema, sockets, swaps, wrong_keys
+from fuzz import (
+    access,
+    isolation,
+    load,
+    neighbour,
+    schema,
+    sockets,
+    swaps,
+    wrong_keys,
+    wrong_tokens,
+)
 from fuzz.outcome import Outcome
 
 BIG: dict[str, Callable[[Path], Outcome]] = {
     "wrong-keys": lambda home: wrong_keys.run(home, requests=10_000, addresses=12_000),
+    "wrong-tokens": lambda home: wrong_tokens.run(home, requests=20_000),
+    "access": lambda home: access.run(home, requests=120_000),
     "trickling-sockets": lambda home: sockets.trickle(home, sockets=500),
     "unread-answers": lambda home: sockets.leave_unread(home, sockets=500),
     "swaps": lambda home: swaps.run(home, count=100, workers=2),

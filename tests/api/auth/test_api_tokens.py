@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import math
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +30,8 @@ from tokens_fixture import (
     public_jwk,
     signed,
     token,
+    wrong_claims,
+    wrongly_signed,
 )
 
 SUMMARY = "/api/stats/usage/summary"
@@ -83,97 +84,12 @@ def test_no_token_is_taken_where_none_is_set_up(service: Service) -> None:
     assert answered(service, beside)[0] == 200
 
 
-def wrong_claims() -> dict[str, dict[str, Any]]:
-    """Claims that open nothing, though they are signed with the right secret."""
-    right = claims()
-
-    def without(name: str) -> dict[str, Any]:
-        return {each: value for each, value in right.items() if each != name}
-
-    now = NOW.timestamp()
-    subjects: tuple[object, ...] = (
-        1, None, True, "", "0", "-1", "+1", "01", " 1", "1 ", "1.0", "1e0", "１", "one",
-        "9223372036854775808", "1\n", ["1"], {"id": "1"},
-    )  # fmt: skip
-    ends: tuple[object, ...] = (
-        None, True, "soon", str(int(now + 60)), math.nan, math.inf, -math.inf, 10**400, [],
-        now - 61, now - 3600, 0, -1, now + 3600 + 61, now + 86_400,
-    )  # fmt: skip
-    agents: tuple[object, ...] = (
-        [], None, 42, "42", ["42"], [0], [-1], [1.5], [True], [None], [[42]], {"42": 1},
-        [2**63], list(range(1, 1002)), [42, "43"],
-    )  # fmt: skip
-    scopes: tuple[object, ...] = (
-        None, 1, True, {"usage": 1}, ["usage", 1], "usage\tquery", "é",
-    )  # fmt: skip
-    return {
-        "no sub": without("sub"),
-        "no exp": without("exp"),
-        **{f"sub {value!r}": right | {"sub": value} for value in subjects},
-        **{f"exp {value!r}": right | {"exp": value} for value in ends},
-        **{f"agents {str(value)[:20]}": right | {"agent_ids": value} for value in agents},
-        **{f"scope {value!r}": right | {"scope": value} for value in scopes},
-        "not yet": right | {"nbf": now + 61},
-        "issued later": right | {"iat": now + 61},
-        "nbf is text": right | {"nbf": "0"},
-        "iat is nothing": right | {"iat": None},
-        "audience where none is set": right | {"aud": "somebody else"},
-    }
-
-
 @pytest.mark.parametrize("name", wrong_claims())
 def test_claims_that_are_missing_or_odd_open_nothing(with_secret: Service, name: str) -> None:
     """All of it is the one 401 of a wrong key."""
     wrong = signed(wrong_claims()[name])
     assert answered(with_secret, bearer(wrong)) == (401, WRONG_KEY)
     assert answered(with_secret, in_cookie(wrong)) == (401, WRONG_KEY)
-
-
-def wrongly_signed(rsa: PrivateKey) -> dict[str, str]:
-    """Tokens whose claims are right and whose signature is not."""
-    right = claims()
-    header, payload, signature = token().split(".")
-    secret = SECRET.encode()
-    signing_input = f"{part({'alg': 'HS256'})}.{part(right)}".encode()
-    digest = hmac.new(secret, signing_input, hashlib.sha256).digest()
-    public = pem_of(rsa)
-    confused = hmac.new(public, signing_input, hashlib.sha256).digest()
-    found = {
-        "another secret": signed(right, SECRET + "!"),
-        "no signature": f"{header}.{payload}.",
-        "short signature": f"{header}.{payload}.{signature[:-4]}",
-        "long signature": f"{header}.{payload}.{signature}AAAA",
-        "signature of other claims": f"{header}.{part(claims(BOREAL))}.{signature}",
-        "padded": f"{token()}==",
-        "two tokens": f"{token()}.{token()}",
-        "one part": header,
-        "two parts": f"{header}.{payload}",
-        "empty": "",
-        "dots": "..",
-        "blanks": "   ",
-        "a key": "cust_" + "a" * 43,
-        "HS512": signed(right, SECRET + SECRET, "HS512"),
-        "RS256": signed(right, rsa, "RS256"),
-        "its public key as secret": assembled({"alg": "HS256"}, right, confused),
-        "too long": token(padding="x" * 40_000),
-        "not ASCII": token() + "é",
-        "header is no object": f"{part(['HS256'])}.{payload}.{signature}",
-        "header is no JSON": f"{part(b'HS256')}.{payload}.{signature}",
-        "deep header": f"{part(b'[' * 20_000)}.{payload}.{signature}",
-        "kid is a number": assembled({"alg": "HS256", "kid": 1}, right, digest),
-        "critical": signed(right, crit=["exp"]),
-        "detached": f"{part({'alg': 'HS256', 'b64': False, 'crit': ['b64']})}..{signature}",
-        "encrypted": assembled({"alg": "dir", "enc": "A256GCM"}, right, digest),
-        "no algorithm": assembled({"typ": "JWT"}, right, digest),
-    }
-    for algorithm in ("none", "None", "NONE", "nOnE", "", None, ["HS256"], "HS256 ", "hs256"):
-        found[f"algorithm {algorithm!r}"] = assembled({"alg": algorithm}, right, digest)
-        found[f"algorithm {algorithm!r}, unsigned"] = assembled({"alg": algorithm}, right)
-    for payload_of in (b"", b"null", b"[]", b'"1"', b"{", b"[" * 20_000, b"\xff"):
-        text = f"{part({'alg': 'HS256'})}.{part(payload_of)}".encode()
-        signed_all_the_same = hmac.new(secret, text, hashlib.sha256).digest()
-        found[f"payload {payload_of[:8]!r}"] = f"{text.decode()}.{part(signed_all_the_same)}"
-    return found
 
 
 def test_signatures_that_are_not_the_platforms_open_nothing(
