@@ -149,7 +149,7 @@ def dashboard_page(text: str, settings: ServingSettings) -> str:
     """
     title = escape(settings.dashboard_title or "")
     about = f' data-title="{title}"' if title else ""
-    if settings.jwt_cookie is not None:
+    if settings.jwt_cookie is not None and settings.takes_tokens:
         about += " data-cookie"
     if settings.frames_allowed:
         about += f' data-parents="{escape(" ".join(settings.frames_allowed))}"'

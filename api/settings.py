@@ -183,6 +183,11 @@ class ServingSettings(BaseSettings):
         return now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether there is anything to verify the platform's tokens with."""
+        return self.jwt_secret is not None or self.jwt_jwks_file is not None
+
+    @property
     def cors_allowed(self) -> tuple[str, ...]:
         """Origins whose pages may read the API, as browsers send them."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-ALLOWED_METHODS = ("GET", "HEAD")
 ALLOWED_HEADERS = ("X-API-Key", "Authorization", "If-None-Match", "X-Request-ID", "Content-Type")
 EXPOSED_HEADERS = (
     *("X-Request-ID", "X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From"),
@@ -43,7 +42,7 @@ class CrossOrigin:
         return Response(
             status_code=204,
             headers={
-                "Access-Control-Allow-Methods": ", ".join(ALLOWED_METHODS),
+                "Access-Control-Allow-Methods": "GET",
                 "Access-Control-Allow-Headers": ", ".join(ALLOWED_HEADERS),
                 "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
             },

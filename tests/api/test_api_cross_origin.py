@@ -92,7 +92,7 @@ def test_a_preflight_of_an_allowed_origin_is_answered_without_a_key(opened: Serv
     answer = opened.client.options(SUMMARY, headers={"Origin": APP, **PREFLIGHT})
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
-    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET"
     allowed = answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
     assert {"x-api-key", "authorization", "if-none-match"} <= set(allowed)
     assert answer.headers["Access-Control-Max-Age"] == "600"
@@ -186,6 +186,11 @@ def test_the_dashboard_has_the_platforms_title_logo_and_theme(
         assert answer.headers["Cache-Control"] == "no-cache"
     again = service.client.get("/", headers={"If-None-Match": page.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_cookies_name_alone_opens_no_page(start: StartService) -> None:
+    """Where no token is taken, the dashboard is not to try what the cookie opens."""
+    assert "data-cookie" not in start(jwt_cookie="session").client.get("/").text
 
 
 def test_files_that_are_not_there_are_an_error_of_the_settings(
