@@ -20,7 +20,7 @@ from benchmarks.machine import CHECKOUT
 from benchmarks.measuring import cpu_of_processes
 
 Question = tuple[str, str]
-"""A path and the key of who asks."""
+"""A path, and the key of who asks, or `Bearer` and a token."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Servers:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         expected = 200 if etag is None else 304
         for path, key in questions:
-            headers = {"X-API-Key": key}
+            headers = {"Authorization" if key.startswith("Bearer ") else "X-API-Key": key}
             if etag is not None:
                 headers["If-None-Match"] = etag
             began = time.perf_counter()
