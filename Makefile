@@ -174,6 +174,11 @@ check-dashboard: $(JAVASCRIPT)/.ready ## Lint and types of the dashboard's JavaS
 	$(JAVASCRIPT)/node_modules/.bin/tsc --project tests/dashboard/jsconfig.json
 	$(JAVASCRIPT)/node_modules/.bin/biome lint --config-path=tests/dashboard --error-on-warnings api/dashboard api/docs_page/start.js
 
+.PHONY: prices
+prices: $(READY) ## The built-in price list anew, from the locked genai-prices: look at the difference
+	$(BIN)/python -m orchestration.money.from_genai_prices dbt_project/price_list
+	git --no-pager diff --stat -- dbt_project/price_list
+
 .PHONY: docs
 docs: $(READY) ## Reference pages, the analysts' answers, and the dbt docs site in build/docs
 	$(BIN)/python docs/reference_pages.py

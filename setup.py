@@ -15,7 +15,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 CHECKOUT = Path(__file__).resolve().parent
-PROJECT = ("dbt_project.yml", "metrics.yml", "models", "macros", "seeds", "data_tests")
+PROJECT = (
+    *("dbt_project.yml", "metrics.yml", "models", "macros", "price_list", "seeds"),
+    "data_tests",
+)
 PARSE = """
 from api.installation import parsed_ahead
 from orchestration.warehouse.dbt import parse_into

@@ -32,6 +32,7 @@ from api.stats import (
     account,
     agent_types,
     compliance,
+    cost,
     data_quality,
     explain,
     feedback,
@@ -119,6 +120,7 @@ def create_app(
     families = (
         usage,
         latency,
+        cost,
         compliance,
         feedback,
         agent_types,

@@ -45,6 +45,8 @@ class Snapshot:
     name: str
     path: Path
     snapshot_id: str
+    price_book: str | None
+    """Which price book its costs are of; None in a file of before there were any."""
     data_as_of: datetime | None
     """Newest load in it, aware and in UTC; None if nothing was ever loaded."""
     retention_days: dict[int, int | None]
@@ -293,9 +295,10 @@ class Snapshots:
             # Two settings that connect() does not take, or that would lock out the one before.
             connection.execute("set global TimeZone = 'UTC'")
             connection.execute("set global lock_configuration = true")
-            found = connection.execute(
-                "select snapshot_id, data_as_of from marts.snapshot_info"
-            ).fetchall()
+            # A file of before has fewer columns.
+            cursor = connection.execute("from marts.snapshot_info")
+            names = [column[0] for column in cursor.description or ()]
+            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             if len(found) != 1:
                 raise ValueError(f"{name} has {len(found)} rows in marts.snapshot_info, not one")
             retention = connection.execute(
@@ -310,11 +313,13 @@ class Snapshots:
         except BaseException:
             connection.close()
             raise
-        snapshot_id, data_as_of = found[0]
+        info = found[0]
+        data_as_of = info["data_as_of"]
         return Snapshot(
             name=name,
             path=path,
-            snapshot_id=snapshot_id,
+            snapshot_id=info["snapshot_id"],
+            price_book=info.get("price_book"),
             data_as_of=None if data_as_of is None else data_as_of.replace(tzinfo=UTC),
             retention_days=dict(retention),
             deleted_before=dict(deleted),

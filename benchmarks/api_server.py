@@ -43,6 +43,7 @@ QUESTIONS: dict[str, tuple[str, str, Answer]] = {
                 labels=[row["label"] for row in rows],
                 messages=[row["messages"] for row in rows],
                 tokens=[row["tokens"] for row in rows],
+                cost_usd=[row["cost_usd"] for row in rows],
             )
         ),
     ),

@@ -7,7 +7,7 @@ from functools import cached_property
 
 STATISTICS = "/api/stats/"
 NARROWABLE = frozenset(
-    {"usage", "compliance", "feedback", "agent-types", "query", "explain", "metrics"}
+    {"usage", "cost", "compliance", "feedback", "agent-types", "query", "explain", "metrics"}
 )
 """Families whose every figure can be narrowed to some agents. All others are about the customer as
 a whole, and refused to a token of some agents; so is a new family until it is listed here."""

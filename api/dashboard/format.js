@@ -16,6 +16,10 @@ const decimals = [0, 1, 2, 3].map(
   (digits) =>
     new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
+/** @type {Intl.NumberFormatOptions} */
+const inDollars = { style: "currency", currency: "USD" };
+const dollars = new Intl.NumberFormat(undefined, inDollars);
+const parts = new Intl.NumberFormat(undefined, { ...inDollars, maximumFractionDigits: 6 });
 const ofDate = (options) => new Intl.DateTimeFormat(undefined, { timeZone: "UTC", ...options });
 const dayMonth = ofDate({ day: "numeric", month: "short" });
 const weekday = ofDate({ weekday: "short", day: "numeric" });
@@ -34,6 +38,11 @@ export const fixed = (digits) => unlessNull((value) => decimals[digits].format(v
 /** A duration in ms: in seconds where it is long; – for null. */
 export const duration = unlessNull((value) =>
   value < LONG_MS ? `${whole.format(value)} ms` : `${decimals[1].format(value / 1000)} s`,
+);
+/** An amount in US dollars as the API gives it, a text: cents, or more decimals where it is less than
+ * a dollar; – for null. */
+export const money = unlessNull((value) =>
+  (Number(value) !== 0 && Number(value) < 1 ? parts : dollars).format(value),
 );
 /** A percentage as the API gives it, 0 to 100; – for null. */
 export const percent = unlessNull((value) => hundredths.format(value / 100));

@@ -25,12 +25,10 @@ let shown = null; // what the page shows: {address, frame, answers, refusals}
 let loadedAt = 0;
 let generation = 0; // of loads: an answer to an older one is let go
 let countdown = null;
-
 // --- Who asks ----------------------------------------------------------------------------------
 
 let whenRefused = refused;
 let refusedToken = null; // the page around this one may send it again and again
-
 function leaveNothing() {
   client = null;
   shown = null;

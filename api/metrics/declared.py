@@ -8,13 +8,19 @@ from typing import Any
 import yaml
 
 from api.installation import dbt_project
-from api.metrics.ratio import Ratio, exact_ratio
+from api.metrics.ratio import Ratio, exact_ratio, exact_usd
 
 Sums = Mapping[str, int]
 """Sums of measures over the rows that a figure is about, by the names of the measures."""
 
 
-KINDS = {"sum": "sum", "ratio": "ratio", "distinct": "with", "percentile": "of"}
+KINDS = {
+    "sum": "sum",
+    "ratio": "ratio",
+    "money": "money",
+    "distinct": "with",
+    "percentile": "of",
+}
 """What a metric may be, by the key that says so; and the key of what it is computed from."""
 
 
@@ -73,7 +79,7 @@ class Metric:
     unit: str
     description: str
     kind: str
-    """`sum`, `ratio`, `distinct` or `percentile`."""
+    """`sum`, `ratio`, `money`, `distinct` or `percentile`."""
     numerator: str
     """The measure that is summed, or counted with, or the list that a percentile is of."""
     denominator: str | None = None
@@ -88,7 +94,7 @@ class Metric:
     @property
     def is_additive(self) -> bool:
         """Whether its values over parts add up to its value over the whole."""
-        return self.kind == "sum"
+        return self.kind == "sum" or (self.kind == "money" and self.denominator is None)
 
     @property
     def definition(self) -> str:
@@ -96,6 +102,8 @@ class Metric:
         if self.kind == "ratio":
             scale = f"{self.scale} · " if self.scale != 1 else ""
             return f"{self.description} {scale}Σ {self.numerator} / Σ {self.denominator}."
+        if self.kind == "money" and self.denominator is not None:
+            return f"{self.description} Σ {self.numerator} / Σ {self.denominator}."
         if self.kind == "distinct":
             return f"{self.description} Distinct {self.distinct} with {self.numerator} above 0."
         if self.kind == "percentile":
@@ -105,11 +113,32 @@ class Metric:
         return f"{self.description} Σ {self.numerator}."
 
     def terms(self) -> tuple[str, ...]:
-        """The measures that it is computed from."""
+        """The measures that it is a sum or ratio of."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
 
+    @property
+    def needed_measures(self) -> tuple[str, ...]:
+        """These, and the measures that say whether an amount of money is known."""
+        if self.kind != "money":
+            return self.terms()
+        of_tokens = ("total_tokens",) if self.denominator is None else ("left_out_fee_events",)
+        return (*self.terms(), "unpriced_tokens", *of_tokens)
+
+    def exactly(self, sums: Sums) -> tuple[int, int] | None:
+        """Its numerator and denominator; None where an amount of money is not known. For a sum, a
+        ratio or money."""
+        if self.kind == "money" and self.denominator is None:
+            if sums["unpriced_tokens"] == sums["total_tokens"] != 0:
+                return None
+        elif self.kind == "money" and (sums["unpriced_tokens"] or sums["left_out_fee_events"]):
+            return None
+        return sums[self.numerator], 1 if self.denominator is None else sums[self.denominator]
+
     def of(self, sums: Sums) -> Ratio:
-        """Its value from sums, for a sum or a ratio: 0 or None where there is nothing."""
+        """Its value from sums, for a sum, a ratio or money: 0 or None where there is nothing."""
+        if self.kind == "money":
+            parts = self.exactly(sums)
+            return None if parts is None else exact_usd(*parts)
         if self.denominator is None:
             return sums[self.numerator]
         return exact_ratio(sums[self.numerator], sums[self.denominator], self.digits, self.scale)
@@ -138,8 +167,9 @@ class Declared:
         if metric.distinct is not None:
             asked = [*asked, metric.distinct]
         whole = [name for name in asked if name not in metric.whole_of]
-        return self.family_of(metric.numerator, asked) is not None and (
-            metric.denominator is None or self.family_of(metric.denominator, whole) is not None
+        return all(
+            self.family_of(measure, whole if measure == metric.denominator else asked) is not None
+            for measure in metric.needed_measures
         )
 
     def dimensions_of(self, metric: Metric) -> list[str]:
@@ -193,6 +223,8 @@ def _metric(name: str, source: dict[str, Any]) -> Metric:
     numerator, denominator = source[KINDS[kind]], None
     if kind == "ratio":
         numerator, denominator = source["ratio"]
+    if kind == "money":
+        denominator = source.get("per")
     return Metric(
         name=name,
         unit=source["unit"],
@@ -201,7 +233,7 @@ def _metric(name: str, source: dict[str, Any]) -> Metric:
         numerator=numerator,
         denominator=denominator,
         scale=source.get("scale", 1),
-        digits=source.get("digits", 0),
+        digits=6 if kind == "money" else source.get("digits", 0),
         percent=source.get("percentile", 0),
         distinct=source.get("distinct"),
         whole_of=tuple(source.get("whole_of", ())),
@@ -217,7 +249,8 @@ def _check(found: Declared) -> None:
                 raise WrongDeclaration(f"{family.name}: {mart} keeps {beyond} of no quarter hour")
     for metric in found.metrics.values():
         if not found.goes_with(metric, []):
-            raise WrongDeclaration(f"{metric.name}: no family has {' and '.join(metric.terms())}")
+            missing = " and ".join(metric.needed_measures)
+            raise WrongDeclaration(f"{metric.name}: no family has {missing}")
     for alias, name in found.aliases.items():
         if name not in found.metrics or alias in found.metrics:
             raise WrongDeclaration(f"alias {alias}: {name} is no metric, or {alias} is one")

@@ -10,10 +10,11 @@ from typing import Any
 from api.cache.customer_rows import CustomerRows, NotCached, NotCachedYet
 from api.errors import MOST_ROWS, Forbidden, TooLarge
 from api.metrics.declared import Declared, Metric
-from api.metrics.ratio import Ratio
+from api.metrics.ratio import rounded_units
 from api.queries.engine import Queries
 from api.questions.from_memory import cells_from_memory, totals_from_memory
 from api.questions.question import (
+    COMPUTED,
     Answer,
     Cells,
     Figures,
@@ -323,9 +324,9 @@ def _in_order(
         return sorted(groups, key=lambda group: group[number], reverse=question.descending)
     metric = next((each for each in question.metrics if each.name == name), None)
 
-    def value(group: Group) -> Ratio:
+    def value(group: Group) -> Any:
         figures = of_window(group)
-        return figures[name] if metric is None else value_of(metric, figures)
+        return figures[name] if metric is None else _ordered_value(metric, figures)
 
     values = {group: value(group) for group in groups}
     sign = -1 if question.descending else 1
@@ -353,13 +354,21 @@ def _filled(plan: Plan, answer: Answer) -> Answer:
 
 def value_of(metric: Metric, figures: Figures) -> Any:
     """A metric as it is shown, from the figures of a cell."""
-    if metric.kind == "sum":
-        return figures[metric.numerator]
-    if metric.kind == "ratio":
+    if metric.kind in COMPUTED:
         return metric.of(figures)  # type: ignore[arg-type]  # sums are whole numbers
     return figures[metric.name]
 
 
+def _ordered_value(metric: Metric, figures: Figures) -> Any:
+    """What a metric is ordered by: what is shown, of money without a denominator exactly."""
+    if metric.kind != "money":
+        return value_of(metric, figures)
+    parts = metric.exactly(figures)  # type: ignore[arg-type]  # likewise
+    if parts is None or parts[1] == 0:
+        return None
+    return parts[0] if metric.denominator is None else rounded_units(*parts)
+
+
 def _add(to: Figures, more: Figures, names: Iterable[str]) -> None:
     for name in names:
-        to[name] = (to[name] or 0) + (more[name] or 0)
+        to[name] = (to[name] or 0) + (more[name] or 0)  # type: ignore[operator]  # sums are numbers

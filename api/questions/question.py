@@ -13,6 +13,9 @@ from api.windows import Window
 
 MOST_DAYS_OF_QUARTER_HOURS = 92
 
+COMPUTED = ("sum", "ratio", "money")
+"""Kinds of metrics that follow from sums."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -121,12 +124,14 @@ class Plan:
             )
         )
         """Dimensions that some denominators are not split by."""
-        own = [metric.numerator for metric in question.metrics if metric.kind in ("sum", "ratio")]
+        own: list[str] = []
         others: list[str] = []
         for metric in question.metrics:
-            if metric.denominator is not None:
-                split = not set(metric.whole_of) & set(self.dimensions)
-                (own if split else others).append(metric.denominator)
+            if metric.kind not in COMPUTED:
+                continue
+            for measure in metric.needed_measures:
+                is_split = not set(metric.whole_of) & set(self.dimensions)
+                (own if is_split or measure != metric.denominator else others).append(measure)
         self.measures = tuple(dict.fromkeys([*own, *question.measures]))
         """Sums to make of the question's own rows."""
         self.whole_measures = tuple(dict.fromkeys(others))

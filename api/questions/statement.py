@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from api.metrics.declared import Family, Metric
-from api.metrics.ratio import ratio_order_sql
+from api.metrics.ratio import ratio_order_sql, usd_order_sql
 from api.questions.question import Plan
 from api.windows import without_offset
 
@@ -212,6 +212,8 @@ class Statement:
                 ratio_order_sql(by.numerator, str(by.denominator), by.digits, by.scale),
                 grouped,
             )
+        if by is not None and by.kind == "money":
+            return _money_order(by), grouped
         return (by.numerator if by is not None and by.kind == "sum" else name), grouped
 
     def _percentiles_by_list(self) -> dict[str, list[Metric]]:
@@ -220,6 +222,19 @@ class Statement:
         for metric in self._plan.percentiles:
             found.setdefault(metric.numerator, []).append(metric)
         return found
+
+
+def _money_order(metric: Metric) -> str:
+    """SQL of what an amount of money is ordered by: null where it is not known."""
+    if metric.denominator is None:
+        return (
+            f"case when unpriced_tokens = 0 or unpriced_tokens < total_tokens"
+            f" then {metric.numerator} end"
+        )
+    return (
+        f"case when unpriced_tokens = 0 and left_out_fee_events = 0 and {metric.denominator} > 0"
+        f" then {usd_order_sql(metric.numerator, metric.denominator)} end"
+    )
 
 
 def percentile_steps(

@@ -17,7 +17,7 @@ DECIMALS = 2
 class Change(BaseModel):
     """What `compare` adds at the end of a body; nothing of it is there without."""
 
-    previous: dict[str, int | float | None] | None = Field(
+    previous: dict[str, int | float | str | None] | None = Field(
         default=None,
         description="Only with `compare`: each figure from `previous_from` to before "
         "`previous_to`; null where they cannot be compared.",
@@ -35,7 +35,7 @@ class Change(BaseModel):
         description="Only with `compare`: why no figure can be compared; null if they can.",
         examples=[None],
     )
-    compared: dict[str, int | float | None] | None = Field(
+    compared: dict[str, int | float | str | None] | None = Field(
         default=None,
         description="Only with `compare`: each figure from `compared_from` to before "
         "`compared_to`. It is that of the whole period, unless the period runs into today.",
@@ -74,7 +74,9 @@ class Figure:
     denominator: str | None = None
 
     def ratio(self, row: Row) -> tuple[int, int]:
-        """The figure before it was rounded."""
+        """The figure before it was rounded; over 0 where there is none."""
+        if row[self.numerator] is None:
+            return 0, 0
         return row[self.numerator], 1 if self.denominator is None else row[self.denominator]
 
 
@@ -138,7 +140,7 @@ def change_percent(before: tuple[int, int], now: tuple[int, int]) -> Ratio:
     if before[1] == 0 or denominator == 0:
         return None
     size = exact_ratio(abs(numerator), denominator, DECIMALS, 100)
-    return -size if size and numerator < 0 else size
+    return -size if size and numerator < 0 else size  # type: ignore[operator]  # a number
 
 
 def _shown(figures: Figures, row: Row) -> dict[str, Ratio]:

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.errors import MOST_ROWS, InvalidParameter, TooLarge
+from api.metrics.ratio import USD_UNITS, exact_usd, rounded_units
 from api.parameters import PERIOD_PARAMETERS, AuthenticatedCustomer, ComparedWith, Period, period
 from api.questions.question import Answer, Figures, Question
 from api.stats.responses import ERRORS, answering, from_memory_or_in_a_thread
@@ -20,6 +21,8 @@ from api.windows import Comparing, Window
 
 router = APIRouter(tags=["any question"])
 
+MILLIONTH = USD_UNITS // 10**6
+"""Of a US dollar, in units."""
 MOST_MODELS = 200
 """Models that are a group of their own, by tokens of both spans; the others are one together."""
 MEASURES = (
@@ -29,16 +32,20 @@ MEASURES = (
     "input_tokens",
     "total_tokens",
 )
+COST_MEASURES = ("cost_usd", "unpriced_tokens")
 MESSAGES, MIX, FAILED = "messages", "model_mix", "failed_attempts"
+PRICE, UNPRICED = "price", "unpriced_tokens"
+COST = "cost_usd"
 INPUT, OUTPUT = "input_tokens_per_message", "output_tokens_per_message"
 CAUSES = {
     "total_messages": (MESSAGES,),
     "total_tokens": (MESSAGES, MIX, INPUT, OUTPUT, FAILED),
     "total_input_tokens": (MESSAGES, MIX, INPUT, FAILED),
     "total_output_tokens": (MESSAGES, MIX, OUTPUT, FAILED),
+    COST: (MESSAGES, MIX, INPUT, OUTPUT, PRICE, FAILED, UNPRICED),
 }
-"""What each metric that can be explained changes by. What failed attempts used is a part of its
-own; all others are about messages."""
+"""What each metric that can be explained changes by. What failed attempts used, and what is missing
+for want of a price, are parts of their own; all others are about messages."""
 EXPLAIN_PARAMETERS = ("metric", *PERIOD_PARAMETERS, "compare")
 
 
@@ -47,26 +54,31 @@ class Cause(BaseModel):
 
     cause: str = Field(
         description="What changed: `messages`, `model_mix`, `input_tokens_per_message`, "
-        "`output_tokens_per_message`, or what `failed_attempts` used.",
+        "`output_tokens_per_message`, `price`, what `failed_attempts` used, or what is missing "
+        "because of `unpriced_tokens`.",
         examples=["messages"],
     )
-    change: int = Field(description="By how much, in the unit of the metric.", examples=[52000])
+    change: int | str = Field(
+        description="By how much, in the unit of the metric; money as a text.", examples=[52000]
+    )
 
 
 class Explanation(BaseModel):
     """A change and its causes, which add up to it."""
 
     metric: str = Field(description="As asked for.", examples=["total_tokens"])
-    from_: int | None = Field(
+    from_: int | str | None = Field(
         alias="from",
         description="The figure of the earlier span; null where the spans cannot be compared.",
         examples=[433000],
     )
-    to: int | None = Field(
+    to: int | str | None = Field(
         description="The figure of the period, as far as it is known; null likewise.",
         examples=[485000],
     )
-    change: int | None = Field(description="`to` less `from`; null likewise.", examples=[52000])
+    change: int | str | None = Field(
+        description="`to` less `from`; null likewise.", examples=[52000]
+    )
     causes: list[Cause] = Field(description="The parts of the change; none where it is null.")
     reason: str | None = Field(
         description="Why nothing can be compared; null if it can.", examples=[None]
@@ -75,13 +87,18 @@ class Explanation(BaseModel):
 
 @dataclass(frozen=True)
 class ModelUse:
-    """What one model did in a span: tokens of messages, and those of failed attempts."""
+    """What one model did in a span: tokens of messages, and those of failed attempts; what all of
+    them cost, in units of 10^-12 US dollars, and which of them have no price."""
 
     messages: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     failed_input_tokens: int = 0
     failed_output_tokens: int = 0
+    input_cost: int = 0
+    output_cost: int = 0
+    unpriced_input_tokens: int = 0
+    unpriced_output_tokens: int = 0
 
     def __add__(self, other: "ModelUse") -> "ModelUse":
         return ModelUse(*map(add, astuple(self), astuple(other)))
@@ -92,6 +109,18 @@ class ModelUse:
         failed_output = self.failed_output_tokens if metric != "total_input_tokens" else 0
         return failed_input + failed_output
 
+    @property
+    def input_price(self) -> Fraction | None:
+        """Mean price of the input tokens that have one; None without any."""
+        priced = self.input_tokens + self.failed_input_tokens - self.unpriced_input_tokens
+        return Fraction(self.input_cost, priced) if priced else None
+
+    @property
+    def output_price(self) -> Fraction | None:
+        """Mean price of the output tokens that have one; None without any."""
+        priced = self.output_tokens + self.failed_output_tokens - self.unpriced_output_tokens
+        return Fraction(self.output_cost, priced) if priced else None
+
 
 Use = Mapping[str, ModelUse]
 
@@ -101,10 +130,13 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
 
     A metric is Σ over models of messages in all × the model's share of them × tokens per message.
     Each cause has the mean of what its change adds, over all orders in which the causes can change:
-    it depends on no order. A model that is absent in one span has the other's tokens per message,
-    and a span without messages the other's mix.
+    it depends on no order. A model that is absent in one span has the other's tokens per message
+    and prices, and a span without messages the other's mix.
+
+    For a cost, tokens are times their mean price. What failed attempts cost, and what tokens
+    without a price would have cost, are at the prices of their own span.
     """
-    names = tuple(name for name in CAUSES[metric] if name != FAILED)
+    names = tuple(name for name in CAUSES[metric] if name not in (FAILED, UNPRICED))
     models = sorted(before.keys() | after.keys())
     spans = (before, after)
     totals = [sum(use.messages for use in span.values()) for span in spans]
@@ -121,6 +153,19 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
                 return Fraction(tokens(use), use.messages)
         return Fraction(0)
 
+    def price(span: int, model: str, of_side: Callable[[ModelUse], Fraction | None]) -> Fraction:
+        if metric != COST:
+            return Fraction(1)
+        for here in (span, 1 - span):
+            found = of_side(spans[here].get(model, ModelUse()))
+            if found is not None:
+                return found
+        return Fraction(0)
+
+    input_prices, output_prices = (
+        [[price(span, model, of_side) for model in models] for span in (0, 1)]
+        for of_side in (attrgetter("input_price"), attrgetter("output_price"))
+    )
     shares = [[share(span, model) for model in models] for span in (0, 1)]
     inputs, outputs = (
         [[per_message(span, model, tokens) for model in models] for span in (0, 1)]
@@ -133,10 +178,13 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
         if MIX not in names:
             return Fraction(messages)
         tokens = [Fraction(0)] * len(models)
-        for cause, values in ((INPUT, inputs), (OUTPUT, outputs)):
+        for cause, values, prices in (
+            (INPUT, inputs, input_prices),
+            (OUTPUT, outputs, output_prices),
+        ):
             if cause in names:
-                of_cause = values[cause in changed]
-                tokens = [a + b for a, b in zip(tokens, of_cause, strict=True)]
+                of_cause = zip(values[cause in changed], prices[PRICE in changed], strict=True)
+                tokens = [a + b * c for a, (b, c) in zip(tokens, of_cause, strict=True)]
         mix = shares[MIX in changed]
         return messages * sum((s * t for s, t in zip(mix, tokens, strict=True)), Fraction(0))
 
@@ -149,19 +197,40 @@ def causes_of(metric: str, before: Use, after: Use) -> dict[str, Fraction]:
             orders = factorial(len(changed)) * factorial(count - len(changed) - 1)
             added = figures[changed | {cause}] - figures[changed]
             found[cause] += Fraction(orders, factorial(count)) * added
-    if FAILED in CAUSES[metric]:
+    if metric == COST:
+        for cause, sign, of_cause in (
+            (FAILED, 1, ("failed_input_tokens", "failed_output_tokens")),
+            (UNPRICED, -1, ("unpriced_input_tokens", "unpriced_output_tokens")),
+        ):
+            at_own_prices = [
+                sum(
+                    (
+                        getattr(spans[span].get(model, ModelUse()), tokens) * prices[span][number]
+                        for number, model in enumerate(models)
+                        for tokens, prices in zip(
+                            of_cause, (input_prices, output_prices), strict=True
+                        )
+                    ),
+                    Fraction(0),
+                )
+                for span in (0, 1)
+            ]
+            found[cause] = sign * (at_own_prices[1] - at_own_prices[0])
+    elif FAILED in CAUSES[metric]:
         failed = [sum(use.failed(metric) for use in span.values()) for span in spans]
         found[FAILED] = Fraction(failed[1] - failed[0])
     return found
 
 
-def in_whole_numbers(parts: Mapping[str, Fraction]) -> dict[str, int]:
+def in_whole_numbers(parts: Mapping[str, Fraction], whole: int | None = None) -> dict[str, int]:
     """Parts of a whole number in whole numbers that still add up: by largest remainder.
 
-    Of equal remainders the first part comes first.
+    `whole` is what they are to add up to where their sum is rounded. Of equal remainders the first
+    part comes first.
     """
     shown = {name: floor(part) for name, part in parts.items()}
-    missing = int(sum(parts.values())) - sum(shown.values())
+    whole = int(sum(parts.values())) if whole is None else whole
+    missing = whole - sum(shown.values())
     by_remainder = sorted(parts, key=lambda name: shown[name] - parts[name])
     for name in by_remainder[:missing]:
         shown[name] += 1
@@ -211,24 +280,58 @@ def explain(
                 raise TooLarge(found.group_count, "models", MOST_ROWS)
             return found
 
-        before, after = _grouped(use_in(previous), use_in(current))
-        parts = in_whole_numbers(causes_of(metric, before, after))
+        def costs_in(window: Window) -> Answer | None:
+            if metric != COST:
+                return None
+            found = answer.engine.answer(
+                Question(
+                    window,
+                    measures=COST_MEASURES,
+                    group_by=("model", "token_class"),
+                    with_totals=False,
+                )
+            )
+            if found.group_count > MOST_ROWS:
+                raise TooLarge(found.group_count, "models by token class", MOST_ROWS)
+            return found
+
+        before, after = _grouped(
+            *((use_in(window), costs_in(window)) for window in (previous, current))
+        )
         figures = [sum(_figure(metric, use) for use in span.values()) for span in (before, after)]
+        causes = causes_of(metric, before, after)
+        shown: Callable[[int], int | str] = int
+        if metric == COST:
+            # In millionths of a dollar, as they are shown.
+            figures = [rounded_units(units, 1) for units in figures]
+            causes = {name: part / MILLIONTH for name, part in causes.items()}
+            shown = _as_usd
+        parts = in_whole_numbers(causes, figures[1] - figures[0])
         return answer.json(
             Explanation.model_validate(
                 {
                     "metric": metric,
-                    "from": figures[0],
-                    "to": figures[1],
-                    "change": figures[1] - figures[0],
-                    "causes": [{"cause": name, "change": part} for name, part in parts.items()],
+                    "from": shown(figures[0]),
+                    "to": shown(figures[1]),
+                    "change": shown(figures[1] - figures[0]),
+                    "causes": [
+                        {"cause": name, "change": shown(part)} for name, part in parts.items()
+                    ],
                     "reason": None,
                 }
             )
         )
 
 
+def _as_usd(millionths: int) -> str:
+    """An amount as it is shown, which may be below 0."""
+    sign = "-" if millionths < 0 else ""
+    return f"{sign}{exact_usd(abs(millionths) * MILLIONTH)}"
+
+
 def _figure(metric: str, use: ModelUse) -> int:
+    if metric == COST:
+        return use.input_cost + use.output_cost
     of_messages = {
         "total_messages": use.messages,
         "total_tokens": use.input_tokens + use.output_tokens,
@@ -252,10 +355,25 @@ def _use(figures: Figures) -> ModelUse:
     )
 
 
-def _grouped(*spans: Answer) -> list[Use]:
+def _with_costs(uses: dict[str, ModelUse], costs: Answer | None) -> dict[str, ModelUse]:
+    """The same, with what the tokens of each side cost."""
+    found = dict(uses)
+    for (model, token_class), cells in () if costs is None else costs.cells.items():
+        units, unpriced = (int(cells[0][name] or 0) for name in COST_MEASURES)
+        of_class = (
+            ModelUse(input_cost=units, unpriced_input_tokens=unpriced)
+            if token_class.endswith("input")
+            else ModelUse(output_cost=units, unpriced_output_tokens=unpriced)
+        )
+        found[str(model)] = found.get(str(model), ModelUse()) + of_class
+    return found
+
+
+def _grouped(*spans: tuple[Answer, Answer | None]) -> list[Use]:
     """What each model did in each span; models of few tokens are one group."""
     uses = [
-        {str(group[0]): _use(cells[0]) for group, cells in span.cells.items()} for span in spans
+        _with_costs({str(group[0]): _use(cells[0]) for group, cells in used.cells.items()}, costs)
+        for used, costs in spans
     ]
     tokens: dict[str, int] = {}
     for span in uses:

@@ -18,7 +18,14 @@ from api.metrics.ratio import Ratio
 from api.parameters import AuthenticatedCustomer, Period, period
 from api.questions.buckets import Granularity
 from api.questions.engine import value_of
-from api.questions.question import MOST_DAYS_OF_QUARTER_HOURS, Answer, Figures, Group
+from api.questions.question import (
+    COMPUTED,
+    MOST_DAYS_OF_QUARTER_HOURS,
+    Answer,
+    Figures,
+    Group,
+    Question,
+)
 from api.stats.asked_question import (
     DIMENSIONS,
     QUESTION_PARAMETERS,
@@ -122,12 +129,30 @@ def query(
             "row_count": len(rows),
             "truncated": question.limit is None
             and answered.group_count - question.offset > MOST_ROWS,
-            "cost_complete": None,
+            "cost_complete": _is_cost_complete(question, answer),
         }
         if question.compare is not Comparing.none:
             body |= _compared(question, answer, body, answered)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return answer.written(text.encode(), "application/json")
+
+
+def _is_cost_complete(question: Asked, answer: Answering) -> bool | None:
+    """Whether all that the filters leave has a price, and nothing a fee besides; None where no cost
+    is asked for."""
+    if all(metric.kind != "money" for metric in question.metrics):
+        return None
+    # A class or type of failure has no fee of its own: that of its event is in no cost either.
+    filters = {name: values for name, values in question.filters if name != "token_class"}
+    measures = ("unpriced_tokens", "left_out_fee_events")
+    known = declared()
+    dimensions = [name for name in filters if known.dimensions[name].time is None]
+    if any(known.family_of(each, dimensions) is None for each in measures):
+        filters = {}
+    answered = answer.engine.answer(
+        Question(answer.window, measures=measures, filters=filters, with_totals=False)
+    )
+    return not any(answered.cells.get((), {}).get(0, answered.nothing).values())
 
 
 def _columns(question: Asked) -> list[str]:
@@ -210,8 +235,8 @@ def _change(metric: Metric, before: Figures, now: Figures) -> Ratio:
     """By how much a metric changed, from its values before they were rounded."""
 
     def parts(figures: Figures) -> tuple[int, int] | None:
-        if metric.denominator is not None:
-            return int(figures[metric.numerator] or 0), int(figures[metric.denominator] or 0)
+        if metric.kind in COMPUTED:
+            return metric.exactly(figures)  # type: ignore[arg-type]  # sums are whole numbers
         value = value_of(metric, figures)
         return None if value is None else (int(value), 1)
 
@@ -231,7 +256,9 @@ def _parquet(question: Asked, rows: list[dict[str, Any]]) -> bytes:
     }
     for metric in question.metrics:
         types[metric.name] = "double" if metric.digits else "bigint"
-        if any((row[metric.name] or 0) >= 2**63 for row in rows):
+        if metric.kind == "money":
+            types[metric.name] = "decimal(38, 6)"
+        elif any((row[metric.name] or 0) >= 2**63 for row in rows):
             types[metric.name] = "decimal(38, 0)"
     columns = ", ".join(
         f'unnest(${number}::{kind}[]) as "{name}"'

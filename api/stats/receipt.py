@@ -38,7 +38,9 @@ class Receipt(BaseModel):
     """Where a number comes from."""
 
     metric: str = Field(description="As asked for.", examples=["total_tokens"])
-    value: int | float | None = Field(description="Its value over the period.", examples=[485000])
+    value: int | float | str | None = Field(
+        description="Its value over the period; money as a text.", examples=[485000]
+    )
     definition: str = Field(description="What it is.", examples=["Input and output tokens."])
     snapshot_id: str = Field(
         description="The published file it was read from.", examples=["20260310T110500Z-00000001"]

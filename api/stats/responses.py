@@ -93,6 +93,11 @@ class Answering:
         return own_time_zone(self._lease.snapshot, self._customer_id)
 
     @property
+    def price_book(self) -> str | None:
+        """Which price book the costs are of; None where that is not known."""
+        return self._lease.snapshot.price_book
+
+    @property
     def requests_per_minute(self) -> int:
         """How many requests of the customer are answered in a minute."""
         own = self._lease.snapshot.rate_limits.get(self._customer_id)

@@ -33,6 +33,19 @@ AVG_RESPONSE_TIME = (
 )
 
 
+class Cost(BaseModel):
+    """What it cost."""
+
+    cost_usd: str | None = Field(
+        description="What the tokens cost by the price book, in US dollars with 6 decimals; null "
+        "where there are tokens and none has a price.",
+        examples=["12.345600"],
+    )
+    unpriced_tokens: int = Field(
+        description="Tokens without a price: they are in no cost.", examples=[0]
+    )
+
+
 class UsageOfPeriod(BaseModel):
     """The guide's fields of a summary."""
 
@@ -45,7 +58,7 @@ class UsageOfPeriod(BaseModel):
     avg_response_time_ms: int | None = Field(description=AVG_RESPONSE_TIME, examples=[1850])
 
 
-class UsageSummary(Change, UsageOfPeriod):
+class UsageSummary(Change, Cost, UsageOfPeriod):
     """Usage of the whole period."""
 
 
@@ -63,6 +76,8 @@ CHANGING = {
     "avg_response_time_ms": Figure(
         "avg_response_time_ms", "response_time_ms_sum", "response_time_count"
     ),
+    "cost_usd": Figure("cost_usd", "cost_units"),
+    "unpriced_tokens": count("unpriced_tokens"),
 }
 """The figures of the summary that can be compared."""
 
@@ -78,16 +93,16 @@ class TokensAndTime(BaseModel):
 
 
 # Fields come in the order of the bases from last to first: what the group is, then its usage.
-class AgentUsage(TokensAndTime, AgentGroup):
+class AgentUsage(Cost, TokensAndTime, AgentGroup):
     """Usage of one agent."""
 
 
-class AgentTypeUsage(TokensAndTime, AgentTypeGroup):
+class AgentTypeUsage(Cost, TokensAndTime, AgentTypeGroup):
     """Usage of one agent type."""
 
 
-class ModelUsage(TokensAndTime, ModelGroup):
-    """Usage of one model."""
+class ModelSpeed(TokensAndTime, ModelGroup):
+    """How much one model was used, and how fast it was."""
 
     tokens_per_second: float | None = Field(
         description="Output tokens per second of response time, over the messages with a response "
@@ -96,8 +111,12 @@ class ModelUsage(TokensAndTime, ModelGroup):
     )
 
 
+class ModelUsage(Cost, ModelSpeed):
+    """Usage of one model."""
+
+
 class UsageTimeline(BaseModel):
-    """Usage day by day, oldest first: three lists of equal length without gaps."""
+    """Usage day by day, oldest first: lists of equal length without gaps."""
 
     labels: list[str] = Field(
         description="Dates in `tz`, YYYY-MM-DD.",
@@ -106,6 +125,11 @@ class UsageTimeline(BaseModel):
     messages: list[int] = Field(description="Agent responses.", examples=[[45, 52, 48]])
     tokens: list[int] = Field(
         description="Input and output tokens.", examples=[[18500, 21200, 19800]]
+    )
+    cost_usd: list[str | None] = Field(
+        description="What the tokens cost by the price book, in US dollars with 6 decimals; null "
+        "where there are tokens and none has a price.",
+        examples=[["0.351900", "0.402100", "0.377300"]],
     )
 
 
@@ -122,7 +146,7 @@ def usage_summary(
     asked: Annotated[Period, Depends(period(default_days=7, parameters=COMPARED_PARAMETERS))],
     compare: ComparedWith = Comparing.none,
 ) -> Response:
-    """Usage of the whole period in seven numbers, and how they changed if that is asked."""
+    """Usage of the whole period in a few numbers, and how they changed if that is asked."""
     with answering(request, customer_id, asked, compared_with=compare) as answer:
         row = answer.rows("usage_summary")[0]
         change = answer.change("usage_summary", CHANGING)
@@ -157,16 +181,17 @@ def usage_timeline(
     asked: Annotated[Period, Depends(period(default_days=30, parameters=TABLE_PARAMETERS))],
     format: TableFormat = Format.json,
 ) -> Response:
-    """Messages and tokens of each date, oldest first; a date without usage has zeros."""
+    """Messages, tokens and cost of each date, oldest first; a date without usage has zeros."""
     with answering(request, customer_id, asked, written_as=format) as answer:
         rows = answer.rows("usage_timeline")
         if format is Format.csv:
-            return answer.csv("usage-timeline", ["label", "messages", "tokens"], rows)
+            return answer.csv("usage-timeline", ["label", "messages", "tokens", "cost_usd"], rows)
         return answer.json(
             UsageTimeline(
                 labels=[row["label"] for row in rows],
                 messages=[row["messages"] for row in rows],
                 tokens=[row["tokens"] for row in rows],
+                cost_usd=[row["cost_usd"] for row in rows],
             )
         )
 

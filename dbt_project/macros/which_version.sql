@@ -21,6 +21,10 @@
         ] -%}
     {%- elif stream == 'legal_holds' -%}
         {%- set contents = ['hold_from', 'released'] -%}
+    {%- elif stream == 'prices' -%}
+        {%- set contents = ['usd_per_million', 'valid_to'] -%}
+    {%- elif stream == 'model_aliases' -%}
+        {%- set contents = ['priced_as'] -%}
     {%- elif stream == 'agents' -%}
         {%- set contents = ['agent_type_id', 'agent_name'] -%}
     {%- elif stream == 'agent_types' -%}

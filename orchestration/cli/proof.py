@@ -156,6 +156,15 @@ def status(as_json: AsJson = False) -> None:
             f"Time zones    {report.unknown_time_zones} rows of customers name none that there is: "
             "taken as null"
         )
+    for unpriced in report.unpriced_models[:_NAMES_SHOWN]:
+        print_line(
+            f"No price      {unpriced.provider} {unpriced.model}: {unpriced.unpriced_tokens} tokens"
+        )
+    if len(report.unpriced_models) > _NAMES_SHOWN:
+        others = len(report.unpriced_models) - _NAMES_SHOWN
+        print_line(f"No price      {others} more names, in marts.unpriced_models")
+    for overlap in report.overlapping_prices:
+        print_line(f"Prices        {overlap}")
     if report.runs:
         print_line("Last runs")
     for run in report.runs:

@@ -213,9 +213,10 @@ def _batches(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; NaN and infinities, which it has not, become null."""
+    """A value as JSON has it; NaN and infinities, which it has not, become null. A decimal with
+    decimals is a text, as the API has money: most readers make a double of a number."""
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return f"{value:f}" if value.as_tuple().exponent else int(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, datetime | date):

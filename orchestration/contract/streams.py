@@ -21,6 +21,8 @@ MAX_UNKNOWN_COLUMNS = 1000
 MAX_ATTRIBUTES = 64
 # Of what a sender says that one row cost, in US dollars.
 MAX_COST_USD = 10**9
+# Of a million tokens, in US dollars.
+MAX_PRICE_USD = 10**6
 # The greatest number of a customer, agent or agent type: a signed 64-bit integer.
 MAX_KEY = 2**63 - 1
 MAX_RESPONSE_TIME_MS = 86_400_000
@@ -49,6 +51,8 @@ class Kind(Enum):
     COUNT = "integer from 0 to 10^12"
     REQUESTS = "integer from 1 to 10^12"
     COST = "number from 0 to 10^9; rounded half away from zero to 12 decimals"
+    PRICE = "number from 0 to 10^6 with at most 6 decimals"
+    TOKEN_CLASS = "one of the token classes"
     INTEGER = "64-bit integer"
     UNTRUSTED_TOTAL = "integer; only compared with the sum of its parts"
     MILLISECONDS = "number from 0 to 86,400,000; rounded half up to whole milliseconds"
@@ -60,6 +64,8 @@ class Kind(Enum):
     ATTRIBUTES = "object of at most 64 names to strings, numbers or booleans"
     INSTANT = "ISO 8601 time; UTC where it has no offset"
     DATE = "ISO 8601 date; of a time, its date in UTC"
+    QUARTER_HOUR = "ISO 8601 time that is a whole quarter hour; UTC where it has no offset"
+    QUARTER_OF_DAY = "time of day, HH:MM, that is a whole quarter hour of UTC"
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,8 @@ LAKE_TYPES = {
     Kind.COUNT: "bigint",
     Kind.REQUESTS: "bigint",
     Kind.COST: "decimal(38,12)",
+    Kind.PRICE: "decimal(18,6)",
+    Kind.TOKEN_CLASS: "varchar",
     Kind.INTEGER: "bigint",
     Kind.MILLISECONDS: "bigint",
     Kind.SHARE: "double",
@@ -152,6 +160,8 @@ LAKE_TYPES = {
     Kind.ATTRIBUTES: "map(varchar, varchar)",
     Kind.INSTANT: "timestamp",
     Kind.DATE: "date",
+    Kind.QUARTER_HOUR: "timestamp",
+    Kind.QUARTER_OF_DAY: "varchar",
 }
 
 
@@ -173,6 +183,51 @@ TIERS = Stream(
     ),
     is_optional=True,
 )
+# What a million tokens cost: models of the operator's own, contracts with customers, corrections of
+# the built-in list. Without a price the row takes its price back.
+PRICES = Stream(
+    "prices",
+    (
+        "customer_id",
+        "provider",
+        "model",
+        "token_class",
+        "processing",
+        "context_over_tokens",
+        "valid_from",
+        "utc_from",
+        "utc_to",
+    ),
+    (
+        Column("customer_id", Kind.KEY),
+        Column("provider", Kind.PROVIDER),
+        Column("model", Kind.LABEL, required=True),
+        Column("token_class", Kind.TOKEN_CLASS, required=True),
+        Column("processing", Kind.PROCESSING),
+        Column("context_over_tokens", Kind.COUNT),
+        Column("usd_per_million", Kind.PRICE),
+        Column("valid_from", Kind.QUARTER_HOUR),
+        Column("valid_to", Kind.QUARTER_HOUR),
+        Column("utc_from", Kind.QUARTER_OF_DAY),
+        Column("utc_to", Kind.QUARTER_OF_DAY),
+        Column("updated_at", Kind.INSTANT),
+    ),
+    is_optional=True,
+)
+
+# By which name of the price list a model is priced.
+MODEL_ALIASES = Stream(
+    "model_aliases",
+    ("model", "provider"),
+    (
+        Column("model", Kind.LABEL, required=True),
+        Column("provider", Kind.PROVIDER),
+        Column("priced_as", Kind.LABEL),
+        Column("updated_at", Kind.INSTANT),
+    ),
+    is_optional=True,
+)
+
 # What a text column says where nothing is said, as SQL.
 NOTHING_SAID = {Kind.MODEL: "'unknown'", Kind.PROCESSING: "'standard'"}
 
@@ -190,6 +245,23 @@ LEGAL_HOLDS = Stream(
     ),
     is_optional=True,
 )
+
+# The token classes, which do not overlap: `token_classes` in dbt_project/macros has what each is.
+TOKEN_CLASSES = (
+    "cache_read_audio_input",
+    "cache_read_image_input",
+    "cache_read_input",
+    "cache_write_1h_input",
+    "cache_write_input",
+    "audio_input",
+    "image_input",
+    "input",
+    "reasoning_output",
+    "audio_output",
+    "image_output",
+    "output",
+)
+
 
 CUSTOMERS = Stream(
     "customers",
@@ -319,7 +391,7 @@ FEEDBACK_EVENTS = Stream(
 )
 
 # Reference streams come first: the retention that an event is checked against is in them.
-REFERENCE_STREAMS = (TIERS, LEGAL_HOLDS, CUSTOMERS, AGENT_TYPES, AGENTS)
+REFERENCE_STREAMS = (TIERS, LEGAL_HOLDS, CUSTOMERS, AGENT_TYPES, AGENTS, PRICES, MODEL_ALIASES)
 EVENT_STREAMS = (AGENT_USAGE_EVENTS, AUDIT_EVENTS, FEEDBACK_EVENTS)
 STREAMS = REFERENCE_STREAMS + EVENT_STREAMS
 STREAMS_BY_NAME = {stream.name: stream for stream in STREAMS}

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
-from jinja2 import Template
 
 from api.installation import dbt_project
-from orchestration.contract.streams import CUSTOMERS, LEGAL_HOLDS, MAX_RETENTION_DAYS, TIERS, Stream
-from orchestration.lake.names import rows_of
+from orchestration.contract.streams import CUSTOMERS, LEGAL_HOLDS, MAX_RETENTION_DAYS, TIERS
+from orchestration.lake.newest import newest_rows, rendered
 from orchestration.lake.verified import verified_paths
 from orchestration.settings import Settings
 from orchestration.storage.database import pattern_of
 from orchestration.storage.ledger import Ledger
 from orchestration.storage.sql import literal
 
-_MACROS = dbt_project() / "macros"
 _BUILT_IN_TIERS = dbt_project() / "seeds" / "retention_policies.csv"
 
 
@@ -81,18 +79,18 @@ def policy_files(settings: Settings, ledger: Ledger) -> PolicyFiles:
 
 def read_policies(connection: duckdb.DuckDBPyConnection, files: PolicyFiles) -> Policies:
     """The policies by what is in the files."""
-    _newest_rows(connection, "newest_tier", TIERS, files.tiers)
-    _newest_rows(connection, "newest_customer", CUSTOMERS, files.customers)
-    _newest_rows(connection, "newest_legal_hold", LEGAL_HOLDS, files.legal_holds)
+    newest_rows(connection, "newest_tier", TIERS, files.tiers)
+    newest_rows(connection, "newest_customer", CUSTOMERS, files.customers)
+    newest_rows(connection, "newest_legal_hold", LEGAL_HOLDS, files.legal_holds)
     built_in = f"read_csv({literal(pattern_of(_BUILT_IN_TIERS))}, hive_partitioning = false)"
-    holding = _rendered(f"{{{{ tiers_that_hold({built_in!r}, 'newest_tier') }}}}")
+    holding = rendered(f"{{{{ tiers_that_hold({built_in!r}, 'newest_tier') }}}}")
     connection.execute(f"create or replace temp table tier_that_holds as {holding}")
     tiers = connection.execute(
         "select tier, retention_days, default_retention_days, max_retention_days "
         "from tier_that_holds order by is_built_in desc, max_retention_days nulls first, "
         "retention_days, tier"
     ).fetchall()
-    days = _rendered("{{ retention_days('policy', 'customer') }}")
+    days = rendered("{{ retention_days('policy', 'customer') }}")
     customers = connection.execute(
         f"""
         select customer.customer_id, customer.tier, customer.retention_days, {days}
@@ -109,29 +107,6 @@ def read_policies(connection: duckdb.DuckDBPyConnection, files: PolicyFiles) -> 
         [Policy(*row) for row in customers],
         {row[0]: Tier(*row) for row in tiers},
         dict(hold_from),
-    )
-
-
-def _newest_rows(
-    connection: duckdb.DuckDBPyConnection, table: str, stream: Stream, paths: Sequence[str]
-) -> None:
-    """Make the table of the newest row of each of the stream's names."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in stream.lake_columns)
-    connection.execute(f"create or replace temp table {table} ({columns})")
-    if not paths:
-        return
-    newest_first = _rendered(f"{{{{ newest_first('{stream.name}') }}}}")
-    connection.execute(
-        f"""
-        insert into {table} by name
-        select {", ".join(name for name, _ in stream.lake_columns)}
-        from {rows_of(stream)}
-        qualify row_number() over (
-            partition by {", ".join(stream.identity)}
-            order by {newest_first}
-        ) = 1
-        """,
-        {"paths": list(paths)},
     )
 
 
@@ -241,18 +216,3 @@ def latest(*kept_from: Mapping[int, datetime]) -> dict[int, datetime]:
 
 def _naive(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-def _rendered(call: str) -> str:
-    """What a macro of the dbt project says, where there is no dbt."""
-    files = ("retention.sql", "content_hash.sql", "which_version.sql")
-    macros = "".join((_MACROS / name).read_text() for name in files)
-    return Template(macros + call).render(dbt=_OfDuckDB()).strip()
-
-
-class _OfDuckDB:
-    """What macros ask dbt about the engine."""
-
-    @staticmethod
-    def type_string() -> str:
-        return "varchar"

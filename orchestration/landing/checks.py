@@ -21,9 +21,11 @@ from orchestration.contract.streams import (
     MAX_COST_USD,
     MAX_COUNT,
     MAX_ID_LENGTH,
+    MAX_PRICE_USD,
     MAX_RESPONSE_TIME_MS,
     MAX_TEXT_LENGTH,
     NOTHING_SAID,
+    TOKEN_CLASSES,
     Column,
     Kind,
     Stream,
@@ -52,6 +54,7 @@ _INSTANT_TEXT = (
 _PLAIN_INSTANT_TEXT = (
     r"'(19[789]|20\d)\d-\d{2}-\d{2}[T ]([01]\d|2[0-3]):\d{2}:\d{2}([.]\d{1,6})?Z?'"
 )
+_QUARTER_OF_DAY_TEXT = r"'([01]\d|2[0-3]):(00|15|30|45)(:00([.]0+)?)?'"
 _FIRST_INSTANT, _LAST_INSTANT = "1970-01-01", "9998-12-31 23:59:59.999999"
 _FARTHEST_OFFSET_MINUTES = 18 * 60
 
@@ -77,6 +80,7 @@ _NUMBER_KINDS = {
     Kind.COUNT,
     Kind.REQUESTS,
     Kind.COST,
+    Kind.PRICE,
     Kind.INTEGER,
     Kind.UNTRUSTED_TOTAL,
     Kind.MILLISECONDS,
@@ -91,6 +95,8 @@ TEXT_KINDS = {
     Kind.ZONE,
     Kind.PROVIDER,
     Kind.PROCESSING,
+    Kind.TOKEN_CLASS,
+    Kind.QUARTER_OF_DAY,
 }
 
 
@@ -221,6 +227,36 @@ def _cost(source: str, source_type: str) -> str:
     is_bounded = f"{_number(source, source_type, 'decimal(38, 18)')} <= {MAX_COST_USD}"
     cost = _number(source, source_type, "decimal(38, 12)")
     return f"case when {is_positive} and {is_bounded} then {cost} end"
+
+
+def _price(source: str, source_type: str) -> str:
+    """SQL: an amount of US dollars of at most 6 decimals; of a float, what its text says."""
+    is_positive = f"{_number(source, source_type, 'double')} >= 0"
+    exact = _number(source, source_type, "decimal(38, 31)")
+    price = f"try_cast({exact} as decimal(18, 6))"
+    # What is too small for any type is not nothing.
+    mantissa = f"regexp_extract({as_text(source, source_type)}, '^[^eE]*')"
+    is_nothing = f"not regexp_matches({mantissa}, '[1-9]')"
+    is_fit = f"{is_positive} and {exact} <= {MAX_PRICE_USD} and {price} = {exact}"
+    return f"case when {is_fit} and ({price} > 0 or {is_nothing}) then {price} end"
+
+
+def _quarter_hour(source: str, source_type: str) -> str:
+    """SQL: an instant that is a whole quarter hour."""
+    return _let(
+        "instant",
+        _instant(source, source_type),
+        "case when instant = time_bucket(interval 15 minutes, instant) then instant end",
+    )
+
+
+def _quarter_of_day(source: str, source_type: str) -> str:
+    """SQL: a time of day that is a whole quarter hour, as HH:MM."""
+    return _let(
+        "time",
+        trimmed(_short(as_text(source, source_type))),
+        f"case when regexp_full_match(time, {_QUARTER_OF_DAY_TEXT}) then left(time, 5) end",
+    )
 
 
 def _let(name: str, value: str, expression: str) -> str:
@@ -401,6 +437,12 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return integer(f"between 1 and {MAX_COUNT}")
         case Kind.COST:
             return _cost(source, source_type)
+        case Kind.PRICE:
+            return _price(source, source_type)
+        case Kind.TOKEN_CLASS:
+            names = ", ".join(map(literal, TOKEN_CLASSES))
+            word = trimmed(_short(text))
+            return _let("word", word, f"case when word in ({names}) then word end")
         case Kind.INTEGER | Kind.UNTRUSTED_TOTAL:
             return integer()
         case Kind.MILLISECONDS:
@@ -422,6 +464,10 @@ def typed_value(column: Column, source: str, source_type: str) -> str:
             return _instant(source, source_type)
         case Kind.DATE:
             return f"cast({_instant(source, source_type)} as date)"
+        case Kind.QUARTER_HOUR:
+            return _quarter_hour(source, source_type)
+        case Kind.QUARTER_OF_DAY:
+            return _quarter_of_day(source, source_type)
 
 
 def _zone(text: str) -> str:

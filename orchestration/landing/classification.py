@@ -358,10 +358,7 @@ def _compare_contents(
     )
     if known_paths:
         dated = columns if stream.is_reference else f"{columns}, cast(occurred_at as date)"
-        same = " and ".join(
-            f"lake.{key} = checked.{key}"
-            for key in [*stream.identity, *([] if stream.is_reference else ["occurred_date"])]
-        )
+        same = _is_same("lake", "checked", stream)
         aliased = dated if stream.is_reference else f"{dated} as occurred_date"
         connection.execute(
             "insert into known select lake.* "
@@ -375,16 +372,15 @@ def _compare_contents(
         )
     # NULL sorts before every time.
     newness = f"coalesce({version}, timestamp '0001-01-01')"
-    using = f"({keys}{day})"
     is_withdrawal = f"coalesce({DELETED}, false)" if stream.of_withdrawals else "false"
     connection.execute(
         f"""
         create or replace temp table versions as
         select
-            rowid as row, row_number, {keys}{day},
+            checked.rowid as row, row_number, {keys}{day},
             {newness} as newness, {content_hash(stream)} as content,
             {is_withdrawal} as is_withdrawal
-        from checked semi join contested using {using}
+        from checked semi join contested on {_is_same("contested", "checked", stream)}
         where reason is null
         union all
         select null, null, {keys}{day}, {newness}, {content_hash(stream)}, {is_withdrawal}
@@ -424,6 +420,19 @@ def _compare_contents(
             count(distinct content) filter (row is null) as contents_known
         from versions group by {keys}{day}, is_withdrawal
         """
+    )
+
+
+def _is_same(one: str, other: str, stream: Stream) -> str:
+    """SQL: whether the rows of two tables have the same identity, of events also the same date.
+
+    Some columns of an identity may be null, and null is then like null.
+    """
+    columns = [*stream.identity, *([] if stream.is_reference else ["occurred_date"])]
+    always_there = {*stream.required, "occurred_date"}
+    return " and ".join(
+        f"{one}.{name} {'=' if name in always_there else 'is not distinct from'} {other}.{name}"
+        for name in columns
     )
 
 

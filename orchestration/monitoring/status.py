@@ -19,6 +19,7 @@ from orchestration.landing.extra import names_in_lake
 from orchestration.landing.files import FAILED_FOLDER, waiting_files
 from orchestration.landing.passed_over import PassedOver, find_passed_over
 from orchestration.landing.set_aside import first_line_of, is_set_aside, reason_beside
+from orchestration.money.price_book import read_price_book
 from orchestration.monitoring.freshness import Freshness, check_freshness
 from orchestration.monitoring.problems import rejected_share
 from orchestration.publication import publish
@@ -64,6 +65,15 @@ class RejectedReason:
 
 
 @dataclass(frozen=True)
+class UnpricedModel:
+    """A name in published usage events whose tokens have no price, or some of them."""
+
+    provider: str
+    model: str
+    unpriced_tokens: int
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of a home folder. `data_as_of` is the newest load, `snapshot` the current file,
     `open_to_others` what other users of the machine may read or change; `unknown_time_zones` are
@@ -83,6 +93,8 @@ class Status:
     legal_holds: Mapping[int, date]
     unknown_time_zones: int
     unknown_columns: Mapping[str, Sequence[str]]
+    unpriced_models: Sequence[UnpricedModel]
+    overlapping_prices: Sequence[str]
     runs: Sequence[Run]
     freshness: Sequence[Freshness]
     open_to_others: Sequence[str]
@@ -97,6 +109,7 @@ def gather(settings: Settings) -> Status:
         data_as_of = ledger.newest_load_at(settings.clock())
         policies = _policies(settings, ledger)
         unknown = _unknown_columns(settings, ledger)
+        overlapping = _overlapping_prices(settings, ledger)
     by_reason: Counter[tuple[str, str]] = Counter()
     for load in loads:
         for reason, rows in load.rejected_by_reason.items():
@@ -132,6 +145,8 @@ def gather(settings: Settings) -> Status:
         legal_holds=policies.hold_from if policies else {},
         unknown_time_zones=sum(load.unknown_time_zones for load in loads),
         unknown_columns=unknown,
+        unpriced_models=_unpriced_models(current),
+        overlapping_prices=overlapping,
         runs=runs,
         freshness=check_freshness(settings),
         open_to_others=[str(path) for path in _open_to_others(settings)],
@@ -178,3 +193,33 @@ def _unknown_columns(settings: Settings, ledger: Ledger) -> dict[str, list[str]]
     except LakeDamaged:
         # `agentstats lake verify` says so.
         return {}
+
+
+def _unpriced_models(snapshot: Path | None) -> list[UnpricedModel]:
+    """Those of the published file, most tokens first."""
+    if snapshot is None:
+        return []
+    try:
+        with duckdb.connect(str(snapshot), read_only=True) as connection:
+            rows = connection.execute(
+                "select provider, model, unpriced_tokens from marts.unpriced_models "
+                "order by unpriced_tokens desc, provider, model"
+            ).fetchall()
+    except duckdb.Error:
+        # It is of before there were prices, or it was just taken away.
+        return []
+    return [UnpricedModel(*row) for row in rows]
+
+
+def _overlapping_prices(settings: Settings, ledger: Ledger) -> list[str]:
+    """A sentence for each two delivered prices of which one hides the other for some time."""
+    try:
+        overlaps = read_price_book(settings, ledger).overlaps
+    except (LakeDamaged, duckdb.Error):
+        return []
+    return [
+        f"{one.provider or 'any provider'} {one.model} {one.token_class} {one.processing}"
+        f"{'' if one.customer_id is None else f' of customer {one.customer_id}'}: the price from "
+        f"{one.valid_from or 'ever'} on is hidden from {other.valid_from or 'ever'} on"
+        for one, other in overlaps
+    ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from api.metrics.declared import Declared, declared
 from api.metrics.declared import Metric as DeclaredMetric
-from api.metrics.ratio import ratio_sql
+from api.metrics.ratio import ratio_sql, usd_sql
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,15 @@ def read_metrics(source: Declared | None = None) -> list[Metric]:
 
 
 def _macros(metric: DeclaredMetric) -> Iterator[Metric]:
-    if metric.denominator is not None:
+    if metric.kind == "money" and metric.denominator is not None:
+        units = f"replace(cast({metric.numerator} as varchar), '.', '')"
+        sql = (
+            f"case when unpriced_tokens = 0 and left_out_fee_events = 0 then "
+            f"{usd_sql(units, metric.denominator)} end"
+        )
+        description = f"{metric.description} Unit: {metric.unit}. {metric.digits} decimals."
+        yield Metric(metric.name, metric.needed_measures, description, sql)
+    elif metric.denominator is not None:
         sql = ratio_sql(metric.numerator, metric.denominator, metric.digits, metric.scale)
         decimals = {0: "Whole number", 1: "1 decimal"}.get(
             metric.digits, f"{metric.digits} decimals"

@@ -32,7 +32,7 @@ FILE = "agentstats.duckdb"
 # By the second link, some versions call the database as its schema is called: `marts.agents` is
 # ambiguous then.
 _LINKS = (FILE, "marts.duckdb")
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 log = structlog.get_logger()
 
@@ -144,6 +144,7 @@ def publish(settings: Settings, ledger: Ledger, *, run_id: str, content: Content
         engine=settings.engine,
         toxicity_threshold=settings.toxicity_threshold,
         recounted_at=rollups.recounted_at(settings),
+        price_book=rollups.price_book(settings),
     )
     path = snapshots / info.snapshot_id / FILE
     folder = snapshots / f".{info.snapshot_id}.tmp"

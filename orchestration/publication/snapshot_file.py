@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import xxhash
 
-from orchestration.publication import coverage
+from orchestration.publication import coverage, prices
 from orchestration.publication.descriptions import Description, read_descriptions
 from orchestration.publication.metrics import read_metrics
 from orchestration.settings import Settings
@@ -98,6 +98,7 @@ _INFO_TYPES = {
     "engine": "varchar",
     "toxicity_threshold": "double",
     "recounted_at": "timestamp",
+    "price_book": "varchar",
 }
 
 
@@ -133,6 +134,7 @@ class Info:
     engine: str
     toxicity_threshold: float
     recounted_at: datetime | None
+    price_book: str | None
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,11 @@ def write(target: Path, settings: Settings, ledger: Ledger, info: Info) -> int:
         _write_load_ledger(connection, ledger.loads(), ledger.touched_dates_by_load())
         _write_retention_ledger(connection, ledger.deletions())
         _write_info(connection, info)
+        prices.write_tables(connection, has_new_price_book=True)
+        with _in_use(connection, "snapshot"):
+            prices.add_views(connection)
+            _add_metrics(connection)
         _describe(connection, descriptions, _columns(connection, "snapshot"))
-        _add_metrics(connection)
         connection.execute("commit")
     return rows
 
@@ -185,8 +190,8 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
     with _attached(target, settings) as connection:
         connection.execute(f"set memory_limit = '{_UPDATE_MEMORY}'")
         connection.execute(f"set threads = {_UPDATE_THREADS}")
-        load_seq, deletion_seq = connection.execute(
-            "select load_seq, deletion_seq from snapshot.marts.snapshot_info"
+        load_seq, deletion_seq, price_book = connection.execute(
+            "select load_seq, deletion_seq, price_book from snapshot.marts.snapshot_info"
         ).fetchall()[0]
         if deletion_seq != info.deletion_seq:
             raise NotReusable("something was deleted since, and deleted rows leave their bytes")
@@ -215,7 +220,8 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
             connection.execute(f"drop table snapshot.marts.{table}")
         _write_retention_ledger(connection, ledger.deletions())
         _write_info(connection, info)
-        _describe(connection, descriptions, {*whole, *_CONTROL})
+        priced = prices.write_tables(connection, has_new_price_book=price_book != info.price_book)
+        _describe(connection, descriptions, {*whole, *_CONTROL, *priced})
         connection.execute("commit")
         return sum(_same_count(connection, table) for table in tables)
 
@@ -272,7 +278,7 @@ def _refuse_other_columns(connection: duckdb.DuckDBPyConnection, tables: Sequenc
     """Raise `NotReusable` unless the copy has these tables, as the warehouse has them."""
     ours, copied = _columns(connection, "warehouse"), _columns(connection, "snapshot")
     ours = {table: columns for table, columns in ours.items() if table in tables}
-    for table in (*_CONTROL, _LOAD_LEDGER):
+    for table in (*_CONTROL, _LOAD_LEDGER, *prices.TABLES, *prices.VIEWS):
         copied.pop(table, None)
     if [(table, list(columns.items())) for table, columns in sorted(ours.items())] != [
         (table, list(columns.items())) for table, columns in sorted(copied.items())
@@ -427,7 +433,8 @@ def _describe(
     columns = _columns(connection, "snapshot")
     for table in sorted({*tables} & columns.keys() & descriptions.keys()):
         text = literal(descriptions[table].text)
-        connection.execute(f"comment on table snapshot.marts.{quoted(table)} is {text}")
+        kind = "view" if table in prices.VIEWS else "table"
+        connection.execute(f"comment on {kind} snapshot.marts.{quoted(table)} is {text}")
         for column in columns[table]:
             if meaning := descriptions[table].columns.get(column):
                 connection.execute(
@@ -437,13 +444,19 @@ def _describe(
 
 
 def _add_metrics(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the metrics along, as macros."""
-    before = str(connection.execute("select current_database()").fetchall()[0][0])
-    # Tables in a macro are looked up when it is made, by the names that they have in the file.
-    connection.execute("use snapshot")
+    """Bring the metrics along, as macros. The snapshot is the database in use."""
     for metric in read_metrics():
         connection.execute(f"create macro marts.{metric.signature} as {metric.sql}")
         connection.execute(f"comment on macro marts.{metric.name} is {literal(metric.description)}")
+
+
+@contextmanager
+def _in_use(connection: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
+    """Tables in a macro or view are looked up when it is made, by the names that they have in the
+    file."""
+    before = str(connection.execute("select current_database()").fetchall()[0][0])
+    connection.execute(f"use {database}")
+    yield
     connection.execute(f"use {quoted(before)}")
 
 

@@ -30,6 +30,8 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.COUNT: _NUMBERS | _TEXTS,
     Kind.REQUESTS: _NUMBERS | _TEXTS,
     Kind.COST: _NUMBERS | _TEXTS,
+    Kind.PRICE: _NUMBERS | _TEXTS,
+    Kind.TOKEN_CLASS: _TEXTS | {ENUM},
     Kind.INTEGER: _NUMBERS | _TEXTS,
     Kind.UNTRUSTED_TOTAL: _NUMBERS | _TEXTS,
     Kind.MILLISECONDS: _NUMBERS | _TEXTS,
@@ -41,6 +43,8 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     Kind.ATTRIBUTES: _TEXTS | {"json", "jsonb"},
     Kind.INSTANT: _TIMES | _TEXTS,
     Kind.DATE: _TIMES | _TEXTS,
+    Kind.QUARTER_HOUR: _TIMES | _TEXTS,
+    Kind.QUARTER_OF_DAY: _TEXTS | {"time"},
 }
 
 # PostgreSQL's times reach further than Arrow's, and `infinity` would be an overflow: whatever is

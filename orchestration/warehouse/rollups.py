@@ -22,6 +22,8 @@ from orchestration.contract.streams import (
 from orchestration.errors import AgentstatsError
 from orchestration.lake.verified import verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER
+from orchestration.money import handed_over as prices
+from orchestration.money.price_book import read_price_book
 from orchestration.settings import Settings
 from orchestration.storage.database import connect, pattern_of
 from orchestration.storage.ledger import LakeFile, Ledger
@@ -59,7 +61,7 @@ create table if not exists raw.marts_version (marts_version varchar);
 create table if not exists raw.recount (recounted_at timestamp);
 create table if not exists raw.rolled_up_on (cluster varchar);
 """
-_SCHEMA += published.SCHEMA
+_SCHEMA += published.SCHEMA + prices.SCHEMA
 
 
 class WarehouseUnusable(AgentstatsError):
@@ -179,10 +181,18 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
     touched = ledger.touched_since(since)
+    usage = AGENT_USAGE_EVENTS.name
+    price_book = read_price_book(settings, ledger)
+    with open_warehouse(settings) as warehouse:
+        has_new_prices = prices.is_new(warehouse, price_book)
+        repriced = prices.repriced_dates(warehouse, price_book, touched.get(usage, []))
+    if repriced:
+        log.info("prices_changed", dates=len(repriced))
+        touched = {**touched, usage: sorted({*touched.get(usage, []), *repriced})}
     return Scope(
         newest,
         _together({stream: days for stream, days in touched.items() if stream not in _UNDATED}),
-        has_new_names=any(stream in touched for stream in _UNDATED),
+        has_new_names=has_new_prices or any(stream in touched for stream in _UNDATED),
         is_full=False,
         reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
         touch_id=ledger.touch_id(newest),
@@ -269,6 +279,11 @@ def hand_over(
         for day in days
     ]
     read = files_of(ledger, scope)
+    price_book = read_price_book(settings, ledger)
+    usage = [
+        str(settings.lake / file.path) for file in read if file.folder == AGENT_USAGE_EVENTS.name
+    ]
+    rebuilt = scope.touched.get(AGENT_USAGE_EVENTS.name, [])
     # Spark does not read by these names, it compares them.
     named = str if settings.engine == "spark" else pattern_of
     files = [{"stream": file.folder, "path": named(settings.lake / file.path)} for file in read]
@@ -303,6 +318,8 @@ def hand_over(
                 for loss in ledger.losses()
             ],
         )
+        names = prices.names_in_use(warehouse, usage, None if scope.is_full else rebuilt)
+        prices.hand_over(warehouse, price_book, names)
         if scope.is_full:
             # Until all of it is built again, nothing is.
             warehouse.execute("delete from raw.rolled_up")
@@ -411,6 +428,12 @@ def recounted_at(settings: Settings) -> datetime | None:
     return rows[0][0].replace(tzinfo=UTC) if rows else None
 
 
+def price_book(settings: Settings) -> str | None:
+    """The id of the price book that the marts were made by; None where there are none."""
+    with open_warehouse(settings) as warehouse:
+        return prices.price_book_in_marts(warehouse)
+
+
 def mark_recounted(settings: Settings, warehouse: duckdb.DuckDBPyConnection) -> None:
     """Note that all rows of `reconciliation` were counted now."""
     now = settings.clock().astimezone(UTC).replace(tzinfo=None)
@@ -432,6 +455,7 @@ def mark_rolled_up(settings: Settings, scope: Scope, *, has_changed: bool) -> No
                 scope.touch_id,
             ],
         )
+        prices.settle(warehouse)
         if has_changed:
             renew_marts_version(warehouse)
             if scope.is_full:

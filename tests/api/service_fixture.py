@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -31,10 +31,10 @@ class Service:
 
     def get(
         self, path: str, customer_id: int = 1, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """GET with a key of a customer."""
         sent = {"X-API-Key": self.key(customer_id), **(headers or {})}
-        answer: httpx.Response = self.client.get(path, headers=sent)
+        answer: httpx2.Response = self.client.get(path, headers=sent)
         return answer
 
     def await_snapshot(self, snapshot_id: str) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,18 @@ USAGE = (
     "unclassed_input_tokens",
     "unclassed_output_tokens",
     "token_classes_exceed_total",
+    *("cost_usd", "unpriced_tokens", "assumed_price_tokens", "left_out_fee_events"),
+    *("reported_cost_usd", "reported_cost_events"),
 )
-ERRORS = ("error_count", "input_tokens", "output_tokens", "total_tokens")
+COSTS = ("cost_usd", "unpriced_tokens", "assumed_price_tokens", "left_out_fee_events")
+USD_PER_TOKEN = {
+    "claude-sonnet-4": ("0.000003", "0.000015"),
+    "gpt-4o": ("0.0000025", "0.00001"),
+    "B": ("0.000003", "0.000015"),
+    "a": (None, "0.000002"),
+}
+"""Of all classes of input and of output, by model; others have no price, as tokens of no class."""
+ERRORS = ("error_count", "input_tokens", "output_tokens", "total_tokens", *COSTS)
 COMPLIANCE = (
     "scan_count",
     "scanned_messages",
@@ -146,7 +157,7 @@ class Marts:
     usage: list[tuple[Any, ...]] = field(default_factory=list)
     """See `usage`."""
     errors: list[tuple[Any, ...]] = field(default_factory=list)
-    """customer, agent, agent type, model, provider, processing, error type, 4 measures of errors,
+    """customer, agent, agent type, model, provider, processing, error type, 8 measures of errors,
     bucket_start: `usage` has these attempts as well"""
     compliance: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent type, 5 compliance measures, bucket_start; then agent and model, if any"""
@@ -209,10 +220,24 @@ def usage(
         "class_output_tokens": tokens["output"],
         "response_time_count": len(response_times),
     }
-    values = {**dict.fromkeys(USAGE, 0), **defaults, **measures}
+    values: dict[str, Any] = {**dict.fromkeys(USAGE, 0), **defaults, **measures}
+    if "cost_usd" not in measures:
+        values |= _costs(model, values)
     keys = (customer, agent, agent_type, model, provider, processing)
     lists = (sorted(response_times), sorted(times_to_first_token))
     return (*keys, *lists, *(values[name] for name in USAGE), bucket)
+
+
+def _costs(model: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What the tokens cost."""
+    usd, unpriced = Decimal(0), 0
+    prices = USD_PER_TOKEN.get(model, (None, None))
+    for side, price in zip(("input", "output"), prices, strict=True):
+        unclassed = values[f"unclassed_{side}_tokens"]
+        priced = values[f"{side}_tokens"] - unclassed
+        unpriced += unclassed if price is not None else priced + unclassed
+        usd += Decimal(price or 0) * priced
+    return {"cost_usd": usd, "unpriced_tokens": unpriced}
 
 
 def usage_columns(**given: str) -> str:
@@ -227,9 +252,10 @@ def usage_columns(**given: str) -> str:
         "uncached_input_tokens": given["input_tokens"],
         "class_input_tokens": given["input_tokens"],
         "class_output_tokens": given["output_tokens"],
+        "unpriced_tokens": tokens,
         **given,
     }
-    measures = [f"cast({value} as bigint) as {name}" for name, value in values.items()]
+    measures = [f"cast({value} as {_type_of(name)}) as {name}" for name, value in values.items()]
     return ", ".join(["'unknown' as provider", "'standard' as processing", *measures])
 
 
@@ -294,7 +320,7 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             "feedback_quarter_hourly": [_with_agent_and_model(r, 11) for r in marts.feedback],
         }
         for name, (dimensions, measures) in QUARTER_HOURLY.items():
-            columns = ", ".join(f"{measure} bigint" for measure in measures)
+            columns = ", ".join(f"{measure} {_type_of(measure)}" for measure in measures)
             _table(
                 connection,
                 name,
@@ -302,12 +328,15 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
                 [(*row, row[-1][:10]) for row in written[name]],
             )
         for name, (source, dimensions, measures) in DAILY.items():
-            sums = ", ".join(f"cast(sum({measure}) as bigint) as {measure}" for measure in measures)
+            sums = ", ".join(
+                f"cast(sum({measure}) as {_type_of(measure)}) as {measure}" for measure in measures
+            )
             connection.execute(
                 f"create table marts.{name} as select {dimensions}, {sums}, occurred_date"
                 f" from marts.{source} group by {dimensions}, occurred_date"
                 " order by customer_id, occurred_date"
             )
+        _write_costs_by_class(connection)
         _table(
             connection,
             "customers",
@@ -388,10 +417,58 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             connection,
             "snapshot_info",
             "snapshot_id varchar, published_at timestamp, data_as_of timestamp,"
-            " schema_version integer, agentstats_version varchar, recounted_at timestamp",
-            [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0", RECOUNTED_AT)],
+            " schema_version integer, agentstats_version varchar, recounted_at timestamp,"
+            " price_book varchar",
+            [(snapshot_id, PUBLISHED_AT, data_as_of, 1, "0.1.0", RECOUNTED_AT, "list-1")],
         )
         connection.execute("commit")
+
+
+def _type_of(measure: str) -> str:
+    return "decimal(38, 12)" if measure.endswith("_usd") else "bigint"
+
+
+def _write_costs_by_class(connection: duckdb.DuckDBPyConnection) -> None:
+    """Costs by token class, by the same prices."""
+    prices = ", ".join(
+        f"('{model}', '{side}', {price})"
+        for model, of_sides in USD_PER_TOKEN.items()
+        for side, price in zip(("input", "output"), of_sides, strict=True)
+        if price is not None
+    )
+    classes = [
+        *((each, each.rsplit("_", 1)[-1], f"class_{each}_tokens") for each in CLASSES),
+        ("input", "none", "unclassed_input_tokens"),
+        ("output", "none", "unclassed_output_tokens"),
+    ]
+    names, sides, tokens = zip(*classes, strict=True)
+    connection.execute(
+        f"""
+        create view marts.cost_quarter_hourly as
+        with by_class as (
+            select *, unnest({list(names)}) as token_class, unnest({list(sides)}) as side,
+            unnest([{", ".join(tokens)}]) as tokens from marts.usage_quarter_hourly
+        )
+        select customer_id, agent_id, agent_type_id, by_class.model, provider, processing,
+        token_class, tokens, bucket_start, occurred_date,
+        cast(coalesce(tokens * cast(price.usd as decimal(18, 12)), 0) as decimal(38, 12))
+            as cost_usd,
+        case when price.usd is null then tokens else 0 end as unpriced_tokens,
+        0 as assumed_price_tokens
+        from by_class left join (values {prices}) as price (model, side, usd)
+        on by_class.model = price.model and by_class.side = price.side
+        where tokens > 0
+        """
+    )
+    connection.execute(
+        """
+        create table marts.cost_daily as select customer_id, agent_type_id, model, provider,
+        processing, token_class, cast(sum(tokens) as bigint) as tokens, sum(cost_usd) as cost_usd,
+        cast(sum(unpriced_tokens) as bigint) as unpriced_tokens,
+        cast(sum(assumed_price_tokens) as bigint) as assumed_price_tokens, occurred_date
+        from marts.cost_quarter_hourly group by all order by customer_id, occurred_date
+        """
+    )
 
 
 def _event_times(customer: int, *marts: list[tuple[Any, ...]]) -> tuple[Any, ...]:

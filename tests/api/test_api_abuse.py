@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api.auth import keys as keys_module
@@ -112,9 +112,9 @@ def test_two_keys_in_one_request_are_none(service: Service) -> None:
     """Neither customer's: which of the two counts is not for chance to decide; twice one is one."""
     own, other = service.key(ACME), service.key(BOREAL)
 
-    def asked_with(*keys: str) -> httpx.Response:
+    def asked_with(*keys: str) -> httpx2.Response:
         headers = [("X-API-Key", key) for key in keys]
-        answer: httpx.Response = service.client.get(SUMMARY, headers=headers)
+        answer: httpx2.Response = service.client.get(SUMMARY, headers=headers)
         return answer
 
     for keys in ((own, other), (other, own), (own, UNKNOWN), (own, own, "")):

@@ -3,7 +3,7 @@
 import gzip
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
@@ -44,7 +44,7 @@ def wide(start: StartService, tmp_path: Path) -> Service:
 
 def raw(
     service: Service, key: str, path: str, headers: dict[str, str]
-) -> tuple[bytes, httpx.Headers]:
+) -> tuple[bytes, httpx2.Headers]:
     """Body as it was sent, and headers."""
     sent = {"X-API-Key": key, **headers}
     with service.client.stream("GET", path, headers=sent) as answer:

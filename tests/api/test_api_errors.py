@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.queries.series import SeriesSource
@@ -14,7 +14,7 @@ from snapshot_fixture import ACME, BOREAL, NOW, publish, sample
 SUMMARY = "/api/stats/usage/summary"
 
 
-def assert_error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def assert_error(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The answer has the shape of an error with this status and code; returns its details."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/json"
@@ -43,7 +43,8 @@ def test_every_kind_of_wrong_key_gives_the_same_401(service: Service) -> None:
         expired,
         "a" * 5000,
     ):
-        answers.append(service.client.get(SUMMARY, headers={"X-API-Key": key}))
+        sent = key if isinstance(key, bytes) else key.encode()
+        answers.append(service.client.get(SUMMARY, headers={b"X-API-Key": sent}))
     for answer in answers:
         assert assert_error(answer, 401, "INVALID_API_KEY") == {}
         assert "X-RateLimit-Limit" not in answer.headers

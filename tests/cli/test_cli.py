@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from installation import usage_event, write_rows
@@ -80,9 +80,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
         deadline = time.monotonic() + 280
         while True:
             try:
-                if httpx.get(f"{address}/readyz").status_code == 200:
+                if httpx2.get(f"{address}/readyz").status_code == 200:
                     break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
             assert time.monotonic() < deadline, "the demo did not come up"
@@ -99,7 +99,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 def test_the_demo_answers_every_endpoint(demo: tuple[str, str], endpoint: str) -> None:
     """All nine, with data in them."""
     address, key = demo
-    answer = httpx.get(f"{address}{endpoint}", headers={"X-API-Key": key})
+    answer = httpx2.get(f"{address}{endpoint}", headers={"X-API-Key": key})
     assert answer.status_code == 200
     body = answer.json()
     assert len(str(body)) > 100, body
@@ -109,12 +109,12 @@ def test_the_demo_looks_like_life(demo: tuple[str, str]) -> None:
     """Ninety days, none of them empty, several agents and models."""
     address, key = demo
     headers = {"X-API-Key": key}
-    timeline = httpx.get(f"{address}/api/stats/usage/timeline?days=90", headers=headers).json()
+    timeline = httpx2.get(f"{address}/api/stats/usage/timeline?days=90", headers=headers).json()
     assert len(timeline["labels"]) == 90
     assert all(timeline["messages"][1:])
-    by_agent = httpx.get(f"{address}/api/stats/usage/by-agent", headers=headers).json()
+    by_agent = httpx2.get(f"{address}/api/stats/usage/by-agent", headers=headers).json()
     assert len(by_agent) > 5
-    by_model = httpx.get(f"{address}/api/stats/usage/by-model?days=90", headers=headers).json()
+    by_model = httpx2.get(f"{address}/api/stats/usage/by-model?days=90", headers=headers).json()
     assert len(by_model) > 2
 
 

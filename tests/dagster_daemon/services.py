@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
-import httpx
+import httpx2
 
 from orchestration.clock.dagster_home import prepare_dagster
 from orchestration.settings import read_settings
@@ -130,8 +130,8 @@ class Dagster:
 
         def answers() -> bool:
             assert self._processes["webserver"].poll() is None, self.log("webserver")
-            with suppress(httpx.HTTPError):
-                return httpx.get(f"http://127.0.0.1:{self._port}/server_info").status_code == 200
+            with suppress(httpx2.HTTPError):
+                return httpx2.get(f"http://127.0.0.1:{self._port}/server_info").status_code == 200
             return False
 
         wait_for("the webserver answers", answers)
@@ -171,7 +171,7 @@ class Dagster:
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         """Ask the webserver's GraphQL."""
-        answer = httpx.post(
+        answer = httpx2.post(
             f"http://127.0.0.1:{self._port}/graphql",
             json={"query": query, "variables": variables},
             timeout=60,

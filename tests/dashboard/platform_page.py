@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
+import httpx2
 from playwright.sync_api import FrameLocator, Page
 
 from dashboard.serving import Server
@@ -71,7 +71,7 @@ def platform(behind: str, *, host: str = "127.0.0.1") -> Iterator[Platform]:
         def do_GET(self) -> None:
             if self.path.startswith("/api/"):
                 sent = {n: v for n, v in self.headers.items() if n.lower() in PASSED_ON}
-                answer = httpx.get(f"{behind}{self.path}", headers=sent)
+                answer = httpx2.get(f"{behind}{self.path}", headers=sent)
                 kept = {n: v for n, v in answer.headers.items() if n.lower() in PASSED_BACK}
                 self._answer(answer.status_code, answer.content, kept)
                 return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from api.auth.keys import KeyStore
 
@@ -44,16 +44,16 @@ class Server:
         """The body of /api/stats/<endpoint>."""
         return self.response(endpoint, key, **parameters).json()
 
-    def response(self, endpoint: str, key: str, **parameters: str | int) -> httpx.Response:
+    def response(self, endpoint: str, key: str, **parameters: str | int) -> httpx2.Response:
         """The answer of /api/stats/<endpoint>, which must be a good one."""
         return self.response_with({"X-API-Key": key}, endpoint, **parameters)
 
     def response_with(
         self, headers: dict[str, str], endpoint: str, **parameters: str | int
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The same, with these headers."""
         address = f"{self.url}/api/stats/{endpoint}"
-        response = httpx.get(address, params=parameters, headers=headers)
+        response = httpx2.get(address, params=parameters, headers=headers)
         assert response.status_code == 200, response.text
         return response
 
@@ -105,9 +105,9 @@ def running(
         deadline = time.monotonic() + 30
         while True:
             try:
-                httpx.get(f"{url}/healthz")
+                httpx2.get(f"{url}/healthz")
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 assert process.poll() is None, "the server stopped"
                 assert time.monotonic() < deadline, "the server did not start in 30 s"
                 time.sleep(0.1)

@@ -11,8 +11,10 @@ import yaml
 from api.metrics.declared import WrongDeclaration, declared, read_declaration
 from published_demo import CHECKOUT, PublishedDemo
 
-MEASURES = (CHECKOUT / "dbt_project" / "macros" / "measures.sql").read_text()
+MACROS = CHECKOUT / "dbt_project" / "macros"
+MEASURES = "".join((MACROS / name).read_text() for name in ("measures.sql", "prices.sql"))
 LISTED = {
+    "cost": ("costs",),
     "usage": ("usage", "token_parts", "token_classes"),
     "error": ("attempts",),
     "compliance": ("compliance",),
@@ -31,8 +33,13 @@ def test_the_daily_marts_sum_what_is_declared(macro: str) -> None:
         names |= set(family.measures)
         for sql in family.columns.values():
             names |= set(re.findall(r"\b(?:class_|unclassed_)\w+_tokens\b", sql))
+    money = set(declared().families["costs"].measures)
     if macro == "error":
-        names = names - {"event_count"} | set(declared().families["errors"].measures)
+        names = names - money | set(declared().families["errors"].measures)
+    if macro == "cost":
+        names = names - {"event_count"}
+    if macro == "feedback":
+        names = names - set(declared().families["feedback"].columns)
     assert set(re.findall(r"'(\w+)'", listed)) == names
 
 

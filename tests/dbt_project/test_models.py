@@ -143,5 +143,5 @@ def test_a_row_that_comes_twice_and_a_null_are_found_in_every_mart_of_dates(
         for result in results
         if not result.is_ok and "reconciled_sums" not in result.unique_id
     ]
-    assert len(failed) == len(marts) == 18
+    assert len(failed) == len(marts) == 19
     assert all(any(name.startswith(f"one_row_per_{mart}_") for name in failed) for mart in marts)

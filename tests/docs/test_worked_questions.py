@@ -86,7 +86,8 @@ def delete_customers(connection: duckdb.DuckDBPyConnection, condition: str) -> N
         f"create temp table gone as select customer_id from marts.customers where {condition}"
     )
     for (table,) in connection.execute(
-        "select distinct table_name from duckdb_columns() "
+        "select distinct table_name from duckdb_columns() join duckdb_tables() "
+        "using (schema_name, table_name) "
         "where schema_name = 'marts' and column_name = 'customer_id'"
     ).fetchall():
         connection.execute(f"delete from marts.{table} where customer_id in (from gone)")

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from api.auth.keys import KeyStore
 from fuzz.outcome import Outcome, check_log
@@ -81,7 +81,7 @@ def run(
 
 
 def _requests_by_status(served: Served) -> Counter[str]:
-    text = httpx.get(f"{served.url}/metrics").text
+    text = httpx2.get(f"{served.url}/metrics").text
     counted: Counter[str] = Counter()
     for status, count in re.findall(
         r'^agentstats_requests_total\{[^}]*status="(\d+)"\} (\S+)$', text, re.MULTILINE

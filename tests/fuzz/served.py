@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from fastapi.responses import Response
 
@@ -107,9 +107,9 @@ def _wait_until_ready(served: Served) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            if httpx.get(f"{served.url}/readyz").status_code == 200:
+            if httpx2.get(f"{served.url}/readyz").status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         assert served.process.poll() is None, served.log_text()
         assert time.monotonic() < deadline, "the server was not ready in 60 s"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
@@ -115,7 +115,7 @@ def _asking(served: Served, key: str, outcome: Outcome) -> Iterator[list[float]]
     stop = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(headers={"X-API-Key": key}) as client:
+        with httpx2.Client(headers={"X-API-Key": key}) as client:
             while not stop.is_set():
                 began = time.monotonic()
                 answer = client.get(f"{served.url}{SUMMARY}")

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from api.auth.keys import KeyStore
 from fuzz.outcome import SUMMARY, Outcome, check_log
@@ -32,7 +32,7 @@ def run(home: Path, *, count: int, workers: int) -> Outcome:
     with serving(home, workers=workers) as served:
 
         def ask() -> None:
-            with httpx.Client(headers={"X-API-Key": key}) as client:
+            with httpx2.Client(headers={"X-API-Key": key}) as client:
                 days = 0
                 while not stop.is_set():
                     days = days % 2557 + 1  # another question each time, so that each is a query
@@ -40,7 +40,7 @@ def run(home: Path, *, count: int, workers: int) -> Outcome:
                         answer = client.get(f"{served.url}{SUMMARY}?days={days}")
                         snapshot = answer.headers["X-Snapshot-Id"]
                         right = answer.json()["total_messages"] == 2 * int(snapshot[2:])
-                    except (httpx.HTTPError, KeyError, ValueError) as error:
+                    except (httpx2.HTTPError, KeyError, ValueError) as error:
                         failed.append(repr(error))
                         continue
                     seen[snapshot] += 1

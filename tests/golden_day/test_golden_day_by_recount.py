@@ -67,7 +67,7 @@ def test_a_mart_holds_the_hand_worked_rows(truth: Truth, mart: str) -> None:
     """Each row of each additive mart is the one worked out by hand."""
 
     def in_order(rows: list[dict[str, Any]]) -> list[str]:
-        return sorted(json.dumps(row, sort_keys=True) for row in rows)
+        return sorted(json.dumps(row, sort_keys=True, default="{:f}".format) for row in rows)
 
     assert in_order(marts(truth)[mart]) == in_order(EXPECTED["marts"][mart])
 

@@ -33,7 +33,8 @@ def test_every_published_table_and_column_has_its_description_as_a_comment(
     descriptions = read_descriptions(dbt.parse_into(parsed_ahead()))
     with demo.connect() as connection:
         tables = connection.execute(
-            "select table_name, comment from duckdb_tables() where schema_name = 'marts'"
+            "select table_name, comment from duckdb_tables() where schema_name = 'marts' union all "
+            "select view_name, comment from duckdb_views() where schema_name = 'marts'"
         ).fetchall()
         columns = connection.execute(
             "select table_name, column_name, comment from duckdb_columns() "
@@ -134,7 +135,11 @@ def test_metrics_are_macros_of_the_file(demo: PublishedDemo) -> None:
     """Each metric can be called in the file, and gives null without data."""
     with demo.connect() as connection:
         for metric in read_metrics():
-            example = metric.example or f"select marts.{metric.name}(sum(n), sum(2 * n)) from one"
+            sums = ", ".join(
+                "0 * sum(n)" if "left_out" in each or "unpriced" in each else "sum(n)"
+                for each in metric.parameters
+            )
+            example = metric.example or f"select marts.{metric.name}({sums}) from one"
             found = connection.execute(f"with one as (select 1 as n) {example}").fetchall()
             empty = connection.execute(
                 f"with one as (select 1 as n) {example} where false"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from .degradation import degrades_at_load
 from .deliveries import Rating, Scan, Truth, UsageEvent, kept_from
+from .prices import cost
 
 Body = dict[str, Any] | list[dict[str, Any]]
 
@@ -175,6 +176,21 @@ def _tokens(events: Sequence[UsageEvent]) -> dict[str, Any]:
     }
 
 
+def _cost(events: Sequence[UsageEvent]) -> dict[str, Any]:
+    """What they cost in all, rounded once, and how many tokens have no price."""
+    costs = [cost(event) for event in events]
+    unpriced = sum(each.unpriced_tokens for each in costs)
+    is_unknown = unpriced > 0 and unpriced == _tokens(events)["total_tokens"]
+    usd = sum((each.usd for each in costs), Fraction(0))
+    return {"cost_usd": None if is_unknown else as_money(usd), "unpriced_tokens": unpriced}
+
+
+def as_money(usd: Fraction) -> str:
+    """US dollars with 6 decimals, rounded half away from zero."""
+    millionths = int(usd * 10**6 + Fraction(1, 2))
+    return f"{millionths // 10**6}.{millionths % 10**6:06}"
+
+
 def _avg_response_time(events: Sequence[UsageEvent]) -> int | float | None:
     times = [e.response_time_ms for e in messages_of(events)]
     measured = [time for time in times if time is not None]
@@ -218,6 +234,7 @@ def _usage_summary(period: Period) -> Body:
         **_tokens(period.events),
         "active_agents": len({e.agent_id for e in period.messages}),
         "avg_response_time_ms": _avg_response_time(period.events),
+        **_cost(period.events),
     }
 
 
@@ -229,6 +246,7 @@ def _usage_by_agent(period: Period) -> Body:
             "message_count": len(messages_of(events)),
             **_tokens(events),
             "avg_response_time_ms": _avg_response_time(events),
+            **_cost(events),
         }
         for agent_id, events in _grouped(period.events, lambda e: e.agent_id).items()
     ]
@@ -242,6 +260,7 @@ def _usage_timeline(period: Period) -> Body:
         "labels": [day.isoformat() for day in dates],
         "messages": [len(messages_of(by_date.get(day, []))) for day in dates],
         "tokens": [_tokens(by_date.get(day, []))["total_tokens"] for day in dates],
+        "cost_usd": [_cost(by_date.get(day, []))["cost_usd"] for day in dates],
     }
 
 
@@ -253,6 +272,7 @@ def _usage_by_model(period: Period) -> Body:
             **_tokens(events),
             "avg_response_time_ms": _avg_response_time(events),
             "tokens_per_second": _tokens_per_second(events),
+            **_cost(events),
         }
         for model, events in _grouped(period.events, lambda e: e.model).items()
     ]

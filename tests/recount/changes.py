@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from .answers import ENDPOINTS, QUARTER, Period, first_instant, period_asked, rounded
 from .deliveries import Rating, Scan, Truth, UsageEvent, kept_from
+from .prices import cost
 
 
 def change(
@@ -159,6 +160,9 @@ def _figures(period: Period, body: Any) -> dict[str, tuple[Any, Fraction | None]
         "pii_rate_percent": (body.get("messages_with_pii"), messages),
         "average_rating": (sum(r.rating for r in period.ratings), len(period.ratings)),
     }
+    if found.get("cost_usd", (None,))[0] is not None:
+        usd = sum((cost(event).usd for event in period.events), Fraction(0))
+        found["cost_usd"] = (found["cost_usd"][0], usd)
     for name, (numerator, denominator) in ratios.items():
         if name in found:
             exact = Fraction(numerator, denominator) if denominator else None

@@ -42,6 +42,14 @@ ReadParquet = Callable[[Path], tuple[Sequence[str], Sequence[Sequence[object]]]]
 
 
 @dataclass(frozen=True)
+class DeliveredPrices:
+    """The newest row of each price and of each alias, without those that take one back."""
+
+    prices: Sequence[Mapping[str, Any]]
+    aliases: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class UsageEvent:
     """One agent response, or a failed attempt at one, which has an `error_type`. Times are UTC, and
     null when not measured; `input_tokens` holds what the cache has to do with. `parts` are those
@@ -61,7 +69,11 @@ class UsageEvent:
     error_type: str | None = None
     time_to_first_token_ms: int | None = None
     tool_calls: int | None = None
+    model_requests: int | None = None
+    reported_cost_usd: Fraction | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
+    delivered: DeliveredPrices | None = None
+    """The prices that hold beside the list's, and the aliases."""
 
     @property
     def is_message(self) -> bool:
@@ -451,7 +463,13 @@ def _truth(
     threshold: Fraction,
 ) -> Truth:
     counted = {stream: state.counted(stream) for stream in IDENTITIES}
-    events = [_event(row) for row in counted["agent_usage_events"].values()]
+    delivered = DeliveredPrices(
+        [row for row in state.references["prices"].values() if row["usd_per_million"] is not None],
+        [row for row in state.references["model_aliases"].values() if row["priced_as"]],
+    )
+    events = [
+        replace(_event(row), delivered=delivered) for row in counted["agent_usage_events"].values()
+    ]
     state.anomalies["total_mismatch"] = sum(
         _is_mismatch(row) for row in counted["agent_usage_events"].values()
     )
@@ -551,6 +569,15 @@ def _readable(stream: str, written: Mapping[str, object], name: str) -> Any:
 def _reference_key(stream: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
     if stream == "tiers":
         return (row["tier"],)
+    if stream == "prices":
+        beside = ("usd_per_million", "valid_to", "updated_at")
+        return tuple(
+            row[column.name] or {"processing": "standard"}.get(column.name)
+            for column in STREAMS[stream]
+            if column.name not in beside
+        )
+    if stream == "model_aliases":
+        return (row["model"], row["provider"])
     if stream in ("customers", "legal_holds"):
         return (row["customer_id"],)
     return (row["customer_id"], row["agent_id" if stream == "agents" else "agent_type_id"])
@@ -570,6 +597,8 @@ def _event(row: Mapping[str, Any]) -> UsageEvent:
         error_type=row["error_type"],
         time_to_first_token_ms=row["time_to_first_token_ms"],
         tool_calls=row["tool_calls"],
+        model_requests=row["model_requests"],
+        reported_cost_usd=row["reported_cost_usd"],
         parts={
             name.removesuffix("_tokens"): value
             for name, value in {**row, "cache_write_input_tokens": _written_to_cache(row)}.items()

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, TypeVar
 
 from .answers import Attributed, attributed, load_bucket
 from .deliveries import Rating, Truth, UsageEvent
 from .latency import bucket_of
+from .prices import OfClass, cost
+from .token_classes import PARTS, token_classes
 
 Row = dict[str, Any]
-PARTS = (
-    *("cache_read_input", "cache_write_input", "cache_write_1h_input", "audio_input"),
-    *("image_input", "cache_read_audio_input", "cache_read_image_input", "reasoning_output"),
-    *("audio_output", "image_output"),
-)
+COUNTED = "columns(lambda name: name <> 'rate_id')"
+"""SQL: the columns of a mart that are recounted. Where a price was looked up is no figure."""
 _Item = TypeVar("_Item")
 
 
@@ -26,7 +27,19 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
     made: dict[str, list[Row]] = {}
     of_event = ("customer_id", "agent_id", "agent_type_id", "model", "provider", "processing")
     made["usage_quarter_hourly"] = _summed(
-        truth.events, (*of_event, "bucket"), vars, lambda event: _usage(event) | _times(event)
+        truth.events,
+        (*of_event, "context_over_tokens", "is_context_assumed", "bucket"),
+        _in_context,
+        lambda event: _usage(event) | _times(event),
+    )
+    made["cost_daily"] = _summed(
+        [(event, part) for event in truth.events for part in cost(event).by_class],
+        (
+            *("customer_id", "agent_type_id", "model", "provider", "processing"),
+            *("context_over_tokens", "token_class", "usd_per_token", "is_price_assumed"),
+        ),
+        lambda each: _in_context(each[0]) | _of_class(each[1]),
+        lambda each: _cost_of_class(each[1]),
     )
     for name, keys in {
         "customer_daily": ("customer_id",),
@@ -96,50 +109,50 @@ def _quarter_hour(moment: datetime) -> str:
     return start.isoformat()
 
 
-def token_classes(event: UsageEvent) -> dict[str, int]:
-    """Tokens of each class, and what is of none because the parts exceed the whole."""
-    part = {**dict.fromkeys(PARTS, 0), **event.parts}
-    fresh_audio = part["audio_input"] - part["cache_read_audio_input"]
-    fresh_image = part["image_input"] - part["cache_read_image_input"]
-    read = part["cache_read_input"]
-    written = part["cache_write_input"]
-    sides = {
-        "input": {
-            "cache_read_audio_input": part["cache_read_audio_input"],
-            "cache_read_image_input": part["cache_read_image_input"],
-            "cache_read_input": read
-            - part["cache_read_audio_input"]
-            - part["cache_read_image_input"],
-            "cache_write_1h_input": part["cache_write_1h_input"],
-            "cache_write_input": written - part["cache_write_1h_input"],
-            "audio_input": fresh_audio,
-            "image_input": fresh_image,
-            "input": event.input_tokens - read - written - fresh_audio - fresh_image,
-        },
-        "output": {
-            "reasoning_output": part["reasoning_output"],
-            "audio_output": part["audio_output"],
-            "image_output": part["image_output"],
-            "output": event.output_tokens
-            - part["reasoning_output"]
-            - part["audio_output"]
-            - part["image_output"],
-        },
+def _in_context(event: UsageEvent) -> dict[str, Any]:
+    found = cost(event)
+    return vars(event) | {
+        "context_over_tokens": found.context_over_tokens,
+        "is_context_assumed": found.is_context_assumed,
     }
-    found: dict[str, int] = {}
-    for side, classes in sides.items():
-        exceeds = min(classes.values()) < 0
-        whole = event.input_tokens if side == "input" else event.output_tokens
-        for name, tokens in classes.items():
-            found[f"class_{name}_tokens"] = 0 if exceeds else tokens
-        found[f"unclassed_{side}_tokens"] = whole if exceeds else 0
-        found["token_classes_exceed_total"] = max(
-            found.get("token_classes_exceed_total", 0), int(exceeds)
-        )
-    return found
 
 
-def _usage(event: UsageEvent) -> dict[str, int]:
+def _of_class(part: OfClass) -> dict[str, Any]:
+    return {
+        "token_class": part.token_class,
+        "usd_per_token": None if part.price is None else usd(part.price),
+        "is_price_assumed": part.is_price_assumed,
+    }
+
+
+def _cost_of_class(part: OfClass) -> dict[str, Any]:
+    has_price = part.price is not None
+    return {
+        "tokens": part.tokens,
+        "cost_usd": usd((part.price or 0) * part.tokens),
+        "unpriced_tokens": 0 if has_price else part.tokens,
+        "assumed_price_tokens": part.tokens if has_price and part.is_price_assumed else 0,
+    }
+
+
+def usd(amount: Fraction | int) -> Decimal:
+    """An amount as marts have it: 12 decimals, which it must have at most."""
+    units = Fraction(amount) * 10**12
+    assert units.denominator == 1, f"{amount} has more than 12 decimals"
+    return Decimal(units.numerator).scaleb(-12)
+
+
+def _costs(event: UsageEvent) -> dict[str, Any]:
+    found = cost(event)
+    return {
+        "cost_usd": usd(found.usd),
+        "unpriced_tokens": found.unpriced_tokens,
+        "assumed_price_tokens": found.assumed_price_tokens,
+        "left_out_fee_events": int(found.has_left_out_fee),
+    }
+
+
+def _usage(event: UsageEvent) -> dict[str, Any]:
     tokens = event.input_tokens + event.output_tokens
     time = event.response_time_ms if event.is_message else None
     cached = [event.parts.get(name, 0) for name in ("cache_read_input", "cache_write_input")]
@@ -162,6 +175,9 @@ def _usage(event: UsageEvent) -> dict[str, int]:
         else 0,
         "tool_calls": event.tool_calls or 0,
         **token_classes(event),
+        **_costs(event),
+        "reported_cost_usd": usd(event.reported_cost_usd or 0),
+        "reported_cost_events": int(event.reported_cost_usd is not None),
     }
 
 
@@ -176,13 +192,14 @@ def _times(event: UsageEvent) -> dict[str, list[int]]:
     }
 
 
-def _error(event: UsageEvent) -> dict[str, int]:
+def _error(event: UsageEvent) -> dict[str, Any]:
     tokens = event.input_tokens + event.output_tokens
     return {
         "error_count": 1,
         "input_tokens": event.input_tokens,
         "output_tokens": event.output_tokens,
         "total_tokens": tokens,
+        **_costs(event),
     }
 
 

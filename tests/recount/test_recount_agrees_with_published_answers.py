@@ -17,6 +17,7 @@ from .deliveries import Truth, recount
 pytestmark = pytest.mark.traces
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+LATER_FIELDS = ("rating_degrades_at_load", "scanned_messages", "cost_usd", "unpriced_tokens")
 
 
 def traces() -> Path:
@@ -49,7 +50,7 @@ def _without_later_fields(body: Any) -> Any:
         return {
             name: _without_later_fields(value)
             for name, value in body.items()
-            if name not in ("rating_degrades_at_load", "scanned_messages")
+            if name not in LATER_FIELDS
         }
     return [_without_later_fields(part) for part in body] if isinstance(body, list) else body
 

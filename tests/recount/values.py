@@ -15,6 +15,7 @@ from uuid import UUID
 LARGEST_ID = 2**63 - 1
 LARGEST_COUNT = 10**12
 LARGEST_COST = 10**9
+LARGEST_PRICE = 10**6
 LONGEST_IDENTITY = 128
 LONGEST_TEXT = 256
 LONGEST_RESPONSE_MS = 86_400_000
@@ -32,6 +33,14 @@ _TIMESTAMP = re.compile(
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
     r" ?([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+
+
+_QUARTER_OF_DAY = re.compile(r"((?:[01][0-9]|2[0-3]):(?:00|15|30|45))(?::00(?:\.0+)?)?")
+TOKEN_CLASSES = {
+    *("cache_read_audio_input", "cache_read_image_input", "cache_read_input"),
+    *("cache_write_1h_input", "cache_write_input", "audio_input", "image_input", "input"),
+    *("reasoning_output", "audio_output", "image_output", "output"),
+}
 
 
 class Invalid(Exception):
@@ -56,8 +65,9 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        texts = (identity, label, model, time_zone, provider, processing)
-        return self.read not in (*texts, boolean, counts_by_type, attributes, timestamp, day)
+        texts = (identity, label, model, time_zone, provider, processing, token_class)
+        times = (timestamp, day, whole_quarter_hour, quarter_of_day)
+        return self.read not in (*texts, *times, boolean, counts_by_type, attributes)
 
     def parsed(self, cell: object) -> object:
         """The value; None where nothing is given. Raises `Invalid`."""
@@ -245,6 +255,38 @@ def cost_usd(cell: object) -> Decimal:
     return Decimal(int(value * 10**12 + Fraction(1, 2))).scaleb(-12)
 
 
+def price(cell: object) -> Decimal:
+    """An amount from 0 to 10^6 with at most 6 decimals."""
+    value = number(cell)
+    if not 0 <= value <= LARGEST_PRICE or (value * 10**6).denominator != 1:
+        raise Invalid
+    return Decimal(int(value * 10**6)).scaleb(-6)
+
+
+def token_class(cell: object) -> str:
+    """One of the names, without white space around it."""
+    word = label(cell)
+    if word not in TOKEN_CLASSES:
+        raise Invalid
+    return word
+
+
+def whole_quarter_hour(cell: object) -> datetime:
+    """An instant at a whole quarter hour."""
+    moment = timestamp(cell)
+    if moment != moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0):
+        raise Invalid
+    return moment
+
+
+def quarter_of_day(cell: object) -> str:
+    """A time of day at a whole quarter hour, as HH:MM."""
+    match = _QUARTER_OF_DAY.fullmatch(text(_plain(cell)).strip())
+    if match is None:
+        raise Invalid
+    return match[1]
+
+
 def score(cell: object) -> Fraction:
     """A number from 0 to 1."""
     value = number(cell)
@@ -417,6 +459,26 @@ STREAMS: dict[str, tuple[Column, ...]] = {
         Column("model", False, label),
         Column("updated_at", False, timestamp),
     ),
+    "prices": (
+        Column("customer_id", False, positive_id),
+        Column("provider", False, provider),
+        Column("model", True, label),
+        Column("token_class", True, token_class),
+        Column("processing", False, processing),
+        Column("context_over_tokens", False, token_count),
+        Column("usd_per_million", False, price),
+        Column("valid_from", False, whole_quarter_hour),
+        Column("valid_to", False, whole_quarter_hour),
+        Column("utc_from", False, quarter_of_day),
+        Column("utc_to", False, quarter_of_day),
+        Column("updated_at", False, timestamp),
+    ),
+    "model_aliases": (
+        Column("model", True, label),
+        Column("provider", False, provider),
+        Column("priced_as", False, label),
+        Column("updated_at", False, timestamp),
+    ),
     "agent_usage_events": (
         Column("event_id", True, identity),
         Column("customer_id", True, positive_id),
@@ -482,4 +544,7 @@ STREAMS: dict[str, tuple[Column, ...]] = {
 }
 """The columns of each stream in the contract's order; reference streams come first."""
 
-REFERENCE_STREAMS = ("legal_holds", "tiers", "customers", "agents", "agent_types")
+REFERENCE_STREAMS = (
+    *("legal_holds", "tiers", "customers", "agents", "agent_types"),
+    *("prices", "model_aliases"),
+)

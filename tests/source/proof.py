@@ -13,7 +13,7 @@ import duckdb
 from orchestration.contract.streams import STREAMS
 from orchestration.publication.publish import current_snapshot
 from recount.deliveries import recount
-from recount.marts import marts
+from recount.marts import COUNTED, marts
 from source.server import Server
 
 
@@ -31,7 +31,7 @@ def differences(server: Server, home: Path, now: datetime, folder: Path) -> list
     found: list[str] = []
     with duckdb.connect(str(snapshot), read_only=True) as connection:
         for name, expected in marts(recount(folder, now)).items():
-            rows = connection.execute(f"select * from marts.{name}").fetchall()
+            rows = connection.execute(f"select {COUNTED} from marts.{name}").fetchall()
             names = [column[0] for column in connection.description or ()]
             published = [dict(zip(names, row, strict=True)) for row in rows]
             counted, there = Counter(map(_text, expected)), Counter(map(_text, published))

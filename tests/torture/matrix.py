@@ -47,6 +47,11 @@ _GOOD: Mapping[str, Mapping[str, object]] = {
     "legal_holds": {"released": True},
     "agents": {"agent_id": 11, "agent_type_id": 5, "agent_name": "Ada"},
     "agent_types": {"agent_type_id": 5, "agent_type_name": "Support", "model": "gpt-4o"},
+    "prices": {
+        "provider": "openai", "model": "gpt-4o", "token_class": "input", "processing": "standard",
+        "context_over_tokens": 1000, "usd_per_million": 2.5, "valid_from": "2026-01-01 00:00:00",
+        "valid_to": "2026-02-01 00:15:00", "utc_from": "22:00", "utc_to": "06:15",
+    },
     "agent_usage_events": {
         "agent_id": 11, "agent_type_id": 5, "model_used": "gpt-4o", "input_tokens": 100,
         "output_tokens": 10, "total_tokens": 110, "response_time_ms": 1500,
@@ -325,6 +330,7 @@ def _keys(stream: str, row: Mapping[str, Any]) -> Iterator[str]:
         yield f"row {(row['hold_from'] - _FIRST_DAY).days}"
         return
     names = {"customers": "customer_name", "agents": "agent_name", "agent_types": "agent_type_name"}
+    names["prices"] = "model"
     name = IDENTITIES.get(stream) or names[stream]
     yield f"row {number_of_row(str(row[name]))}"
 
@@ -393,7 +399,7 @@ def good_cells(trial: Trial) -> dict[str, object]:
         cells["hold_from"] = str(_FIRST_DAY + timedelta(number_of_row(trial.row_id)))
         cells["updated_at"] = _AT
     else:
-        name = {"customers": "customer_name", "agents": "agent_name"}
+        name = {"customers": "customer_name", "agents": "agent_name", "prices": "model"}
         cells[name.get(trial.stream, "agent_type_name")] = trial.row_id
         cells["updated_at"] = _AT
     return cells

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from api.auth.keys import KeyStore
 from fuzz.outcome import Outcome
@@ -132,7 +132,7 @@ def _stopped_while_serving(outcome: Outcome, home: Path) -> None:
     answers = []
     with (
         serving(home, now=NOW.isoformat()) as served,
-        httpx.Client(headers={"X-API-Key": key}, base_url=served.url) as client,
+        httpx2.Client(headers={"X-API-Key": key}, base_url=served.url) as client,
     ):
         run = _start(home, "command")
         os.kill(writer := _holder(home), signal.SIGSTOP)

@@ -33,6 +33,7 @@ from recount.values import (
     time_zone,
     timestamp,
     untrusted_total,
+    whole_quarter_hour,
 )
 from torture.nasty import FAR
 
@@ -128,7 +129,8 @@ def _of_value(stream: str, column: Column, cell: object, now: datetime) -> Resul
     except Invalid:
         return Result(reasons=frozenset({f"invalid_{column.name}"}))
     latest = now + FUTURE_TOLERANCE
-    if isinstance(value, datetime) and value > latest and column.name != "created_at":
+    of_the_past = column.name not in ("created_at", "valid_from", "valid_to")
+    if isinstance(value, datetime) and value > latest and of_the_past:
         if column.name == "received_at":
             return Result(None, is_acceptable=True)
         kind = "updated" if column.name == "updated_at" else "occurred"
@@ -157,7 +159,11 @@ def _open_ends(column: Column, cell: object, found: Result, invalid: str) -> Res
         return _open_ends_of_counts(cell, found, invalid)
     if column.read is attributes:
         return _open_ends_of_attributes(cell, found, invalid)
-    if column.read in (timestamp, day) and isinstance(cell, str) and _TIMES_OF_ISO.fullmatch(cell):
+    if (
+        column.read in (timestamp, day, whole_quarter_hour)
+        and isinstance(cell, str)
+        and _TIMES_OF_ISO.fullmatch(cell)
+    ):
         return found.or_accepted().or_rejected(invalid)
     if (
         column.name == "running_instances"

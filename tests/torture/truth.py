@@ -14,7 +14,7 @@ from typing import Any
 
 from installation import rows_of_snapshot
 from recount.deliveries import Truth
-from recount.marts import marts
+from recount.marts import COUNTED, marts
 from torture.generated import TIES
 
 # One mart of each stream at its coarsest, with the measure that counts rows.
@@ -87,7 +87,7 @@ class Expected:
         other: list[str] = []
         lost = doubled = events = 0
         for name, expected in self.rows.items():
-            columns = ", ".join(_NAMES[name]) if name in _NAMES else "*"
+            columns = ", ".join(_NAMES[name]) if name in _NAMES else COUNTED
             found = _own(rows_of_snapshot(snapshot, f"select {columns} from marts.{name}"))
             if Counter(map(_as_text, found)) != expected:
                 other.append(name)
@@ -110,6 +110,7 @@ def _as_text(row: Mapping[str, Any]) -> str:
         {name: value.isoformat() if hasattr(value, "isoformat") else value
          for name, value in row.items()},
         sort_keys=True,
+        default=str,
     )  # fmt: skip
 
 

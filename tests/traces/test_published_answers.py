@@ -27,7 +27,7 @@ TRACES = Path(
 
 pytestmark = pytest.mark.traces
 
-ADDED_SINCE = {"rating_degrades_at_load", "scanned_messages"}
+ADDED_SINCE = {"rating_degrades_at_load", "scanned_messages", "cost_usd", "unpriced_tokens"}
 
 
 def without_later_fields(body: Any) -> Any:

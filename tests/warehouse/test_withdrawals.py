@@ -213,7 +213,7 @@ def test_receipt_and_status_say_how_many_are_withdrawn(installation: Installatio
     installation.run("nightly")
     installation.run()
     with installation.client() as client:
-        asked = {"metric": "total_messages", "days": 7}
+        asked: dict[str, str | int] = {"metric": "total_messages", "days": 7}
         key = {"X-API-Key": installation.key(1)}
         receipt = client.get("/api/stats/receipt", params=asked, headers=key).json()
         quality = client.get("/api/stats/data-quality", headers=key).json()

@@ -3,7 +3,7 @@
 import { cards, changeOf } from "../cards.js";
 import { axisName, endTexts, horizontal } from "../charts.js";
 import { element, unseen } from "../elements.js";
-import { axisDate, counted, fixed, integer, longDate, duration, short } from "../format.js";
+import { axisDate, counted, duration, fixed, integer, longDate, money, short } from "../format.js";
 import { parametersOf } from "../frame.js";
 import { emptyPanel, notLoaded, panel } from "../panels.js";
 
@@ -64,6 +64,16 @@ function summaryCards(summary) {
       value: duration(summary.avg_response_time_ms),
       change: change("avg_response_time_ms", duration),
     },
+    {
+      metric: "cost_usd",
+      label: "Cost",
+      value: money(summary.cost_usd),
+      change: change("cost_usd", money),
+      note:
+        summary.unpriced_tokens > 0
+          ? `without ${short(summary.unpriced_tokens)} tokens that have no price`
+          : null,
+    },
   ]);
 }
 
@@ -74,7 +84,7 @@ const MEASURES = {
 
 function volumePanel(frame, measure) {
   const { title, noun, other, switch: otherLabel } = MEASURES[measure];
-  const { labels, messages, tokens } = frame.timeline;
+  const { labels, messages, tokens, cost_usd: costs } = frame.timeline;
   const values = frame.timeline[measure];
   const shared = { id: "volume", title, frame, look: "wide" };
   if (sum(messages) === 0) {
@@ -86,6 +96,7 @@ function volumePanel(frame, measure) {
     label,
     messages: messages[index],
     tokens: tokens[index],
+    cost_usd: costs[index],
   }));
   const change = (event) => {
     const next = volumePanel(frame, other);
@@ -166,7 +177,7 @@ function volumePanel(frame, measure) {
       rows,
       total: ["All", integer(sum(messages)), integer(sum(tokens))],
     },
-    csv: { name: "usage-timeline", columns: ["label", "messages", "tokens"], rows },
+    csv: { name: "usage-timeline", columns: ["label", "messages", "tokens", "cost_usd"], rows },
   });
 }
 
@@ -184,6 +195,12 @@ const TOKEN_COLUMNS = [
   numberColumn("Total Tokens", "total_tokens"),
   numberColumn("Avg Response Time", "avg_response_time_ms", duration),
 ];
+const COST_COLUMN = {
+  label: "Cost",
+  isNumber: true,
+  value: (row) => (row.cost_usd === null ? null : Number(row.cost_usd)),
+  text: (row) => money(row.cost_usd),
+};
 const totalsOf = (rows) =>
   TOKEN_COLUMNS.slice(0, -1).map((column) => integer(sum(rows.map(column.value))));
 
@@ -201,9 +218,10 @@ function agentsPanel(frame, agents) {
       columns: [
         { label: "Agent", isName: true, value: (row) => row.name, text: (row) => row.name },
         ...TOKEN_COLUMNS,
+        COST_COLUMN,
       ],
       rows,
-      total: ["All", ...totalsOf(rows), ""],
+      total: ["All", ...totalsOf(rows), "", ""],
     },
     csv: {
       name: "usage-by-agent",
@@ -215,6 +233,8 @@ function agentsPanel(frame, agents) {
         "total_input_tokens",
         "total_output_tokens",
         "avg_response_time_ms",
+        "cost_usd",
+        "unpriced_tokens",
       ],
       rows,
     },
@@ -310,9 +330,10 @@ const modelsTable = (rows) => ({
       { label: "Model", isName: true, value: (row) => row.name, text: (row) => row.name },
       ...TOKEN_COLUMNS,
       numberColumn("Tokens per Second", "tokens_per_second", fixed(1)),
+      COST_COLUMN,
     ],
     rows,
-    total: ["All", ...totalsOf(rows), "", ""],
+    total: ["All", ...totalsOf(rows), "", "", ""],
   },
   csv: {
     name: "usage-by-model",
@@ -324,6 +345,8 @@ const modelsTable = (rows) => ({
       "total_output_tokens",
       "avg_response_time_ms",
       "tokens_per_second",
+      "cost_usd",
+      "unpriced_tokens",
     ],
     rows,
   },

@@ -34,6 +34,10 @@ class Rows:
 USAGE = declared().families["usage"].measures
 
 
+# Sums that the fields of money are made of.
+COSTS = ("cost_usd", "unpriced_tokens")
+
+
 COMPLIANCE = declared().families["compliance"].measures
 
 

@@ -7,7 +7,18 @@ from api.questions.buckets import Granularity
 from api.questions.engine import Engine, value_of
 from api.questions.question import Figures, Question
 from api.snapshots import Row
-from api.stats.shapes.rows import USAGE, Page, Rows, by, by_date, listed, metrics_of, named_by
+from api.stats.shapes.rows import (
+    COSTS,
+    USAGE,
+    Page,
+    Rows,
+    by,
+    by_date,
+    listed,
+    metric_of,
+    metrics_of,
+    named_by,
+)
 from api.windows import Window
 
 TOKENS_AND_TIME = (
@@ -40,7 +51,7 @@ def usage_summary(engine: Engine, window: Window, _page: Page) -> Rows:
         Question(
             window,
             metrics=(declared().metrics["active_agents"],),
-            measures=USAGE,
+            measures=(*USAGE, *COSTS),
             order_by="message_count",
             with_totals=False,
         )
@@ -52,6 +63,8 @@ def usage_summary(engine: Engine, window: Window, _page: Page) -> Rows:
         **metrics_of(figures, TOKENS_AND_TIME),
         "response_time_ms_sum": figures["response_time_ms_sum"],
         "response_time_count": figures["response_time_count"],
+        **metrics_of(figures, COSTS),
+        "cost_units": None if metric_of(figures, "cost_usd") is None else figures["cost_usd"],
     }
     return Rows([row], 1)
 
@@ -76,8 +89,12 @@ def usage_timeline(engine: Engine, window: Window, _page: Page) -> Rows:
     return by_date(
         engine,
         window,
-        ("message_count", "total_tokens"),
-        lambda figures: {"messages": figures["message_count"], "tokens": figures["total_tokens"]},
+        ("message_count", "total_tokens", *COSTS),
+        lambda figures: {
+            "messages": figures["message_count"],
+            "tokens": figures["total_tokens"],
+            "cost_usd": metric_of(figures, "cost_usd"),
+        },
     )
 
 
@@ -120,14 +137,14 @@ def _usage_by(
     engine: Engine, window: Window, page: Page, dimension: str, metrics: Sequence[str]
 ) -> Rows:
     """A row for each value of a dimension with a usage event, most tokens first."""
-    answer = by(engine, window, page, dimension, USAGE, "total_tokens")
+    answer = by(engine, window, page, dimension, (*USAGE, *COSTS), "total_tokens")
     named = named_by(engine, dimension, answer.groups)
     return listed(
         answer,
         lambda group, figures: {
             **named(group[0]),
             "message_count": figures["message_count"],
-            **metrics_of(figures, metrics),
+            **metrics_of(figures, (*metrics, *COSTS)),
         },
     )
 

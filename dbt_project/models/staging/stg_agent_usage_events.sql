@@ -65,6 +65,8 @@ renamed as (
         response_time_ms,
         time_to_first_token_ms,
         tool_calls,
+        model_requests,
+        reported_cost_usd,
 
         -- booleans
         is_total_mismatch,

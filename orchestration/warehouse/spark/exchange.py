@@ -19,7 +19,14 @@ from orchestration.storage.sql import literal, quoted
 
 # The folder of marts that come back whole; the other folders are named after a stream.
 WHOLE = "whole"
-HANDED_OVER = ("run_context", "touched_dates", "lake_files", "lake_losses")
+HANDED_OVER = (
+    "run_context",
+    "touched_dates",
+    "lake_files",
+    "lake_losses",
+    "rates",
+    "price_contexts",
+)
 
 log = structlog.get_logger()
 

@@ -97,7 +97,7 @@ def test_signatures_that_are_not_the_platforms_open_nothing(
 ) -> None:
     """Nor do parts that no token has; all of it is the one 401, and nothing gets into the log."""
     for name, wrong in wrongly_signed(private_keys["RS256"]).items():
-        headers = {"Authorization": f"Bearer {wrong}".encode()}
+        headers = {b"Authorization": f"Bearer {wrong}".encode()}
         answer = with_secret.client.get(SUMMARY, headers=headers)
         assert (answer.status_code, answer.json()) == (401, WRONG_KEY), name
     log = with_secret.log.getvalue()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.middleware import cached_answers
@@ -36,9 +36,11 @@ def routed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def get(
     service: Service, key: str, path: str, headers: dict[str, str] | None = None
-) -> httpx.Response:
+) -> httpx2.Response:
     """GET with this very key."""
-    answer: httpx.Response = service.client.get(path, headers={"X-API-Key": key, **(headers or {})})
+    answer: httpx2.Response = service.client.get(
+        path, headers={"X-API-Key": key, **(headers or {})}
+    )
     return answer
 
 

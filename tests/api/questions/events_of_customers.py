@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from snapshot_fixture import Marts, ratings, usage
+from snapshot_fixture import USD_PER_TOKEN, Marts, ratings, usage
 
 Key = tuple[Any, ...]
 QUARTER_HOUR = timedelta(minutes=15)
@@ -133,7 +133,8 @@ def marts_of(events: list[Event]) -> Marts:
             )
             if given:
                 of_provider = (keys["provider"], keys["processing"], keys["error_type"])
-                sums = (total(found, "input"), total(found, "output"), tokens(found))
+                sums: Key = (total(found, "input"), total(found, "output"), tokens(found))
+                sums += (cost(found), unpriced(found), 0, 0)
                 marts.errors.append(
                     (customer, agent, agent_type, model, *of_provider, len(given), *sums, bucket)
                 )
@@ -265,6 +266,49 @@ def classes(event: Event) -> dict[str, int]:
     return found
 
 
+def priced_tokens(event: Event) -> Iterator[tuple[int, Decimal | None]]:
+    """Tokens of each side, and what one of them costs; tokens of no class have no price."""
+    for side, price in zip(
+        ("input", "output"), USD_PER_TOKEN.get(event.keys["model"], (None, None)), strict=True
+    ):
+        of_none = event.numbers.get(f"no {side}") or 0
+        if "token_class" not in event.keys:
+            of_none = classes(event).get(f"no {side}", 0)
+        yield of_none, None
+        yield (event.numbers.get(side) or 0) - of_none, None if price is None else Decimal(price)
+
+
+def cost(events: list[Event]) -> Decimal:
+    """US dollars."""
+    parts = [part for event in attempts(events) for part in priced_tokens(event)]
+    return sum((tokens * (price or Decimal(0)) for tokens, price in parts), Decimal(0))
+
+
+def unpriced(events: list[Event]) -> int:
+    """Tokens without a price."""
+    parts = [part for event in attempts(events) for part in priced_tokens(event)]
+    return sum(tokens for tokens, price in parts if price is None)
+
+
+def as_money(usd: Decimal | Fraction) -> str:
+    """6 decimals, half away from zero."""
+    millionths = int(Fraction(usd) * 10**6 + Fraction(1, 2))
+    return f"{Decimal(millionths).scaleb(-6):.6f}"
+
+
+def shown_cost(events: list[Event]) -> str | None:
+    """None where there are tokens and none has a price."""
+    is_unknown = 0 < unpriced(events) == tokens(events)
+    return None if is_unknown else as_money(cost(events))
+
+
+def cost_per(events: list[Event], count: int) -> str | None:
+    """None unless all has a price."""
+    if unpriced(events) or not count:
+        return None
+    return as_money(Fraction(cost(events)) / count)
+
+
 def misfits(events: list[Event]) -> int:
     """Events of which some tokens are of no class."""
     return sum(any(name.startswith("no ") for name in classes(each)) for each in attempts(events))
@@ -319,6 +363,11 @@ METRICS: dict[str, Callable[[list[Event]], Any]] = {
     "cache_hit_percent": lambda found: ratio(total(found, "read"), reported_input(found), 2, 100),
     "token_classes_exceed_total": misfits,
     "tool_calls": lambda found: total(found, "tools"),
+    "cost_usd": shown_cost,
+    "unpriced_tokens": unpriced,
+    "assumed_price_tokens": lambda _: 0,
+    "cost_per_message_usd": lambda found: cost_per(found, messages(found)),
+    "cost_per_good_rating_usd": lambda found: cost_per(found, sum(n >= 4 for n in stars(found))),
     "error_count": failed,
     "error_rate_percent": error_rate,
     "active_agents": lambda found: len({e.keys["agent_id"] for e in responses(found)}),
@@ -353,6 +402,7 @@ KINDS = {
     **dict.fromkeys(("toxic_rate_percent", "scan_coverage_percent"), ("usage", "scan")),
     **dict.fromkeys(("pii_rate_percent", "pii_per_message"), ("usage", "scan")),
     **dict.fromkeys(("ratings", "average_rating"), ("rating",)),
+    "cost_per_good_rating_usd": ("usage", "rating"),
 }
 """Of which events a metric is; those make the groups that there are."""
 OF_ERRORS = {"error_count", "error_rate_percent"}
@@ -400,7 +450,12 @@ def classes_of(event: Event) -> Iterator[Event]:
             token_class = name.removeprefix("no ")
             side = "input" if "input" in name else "output"
             keys = {**event.keys, "token_class": token_class}
-            yield Event(event.kind, event.customer, event.at, keys, {side: count})
+            numbers = {side: count, f"no {side}": count if name.startswith("no ") else 0}
+            yield Event(event.kind, event.customer, event.at, keys, numbers)
+
+
+def _number(figure: Any) -> Any:
+    return Decimal(figure) if isinstance(figure, str) else figure
 
 
 @dataclass(frozen=True)
@@ -495,7 +550,7 @@ def recount(
         number = group_by.index(order_by)
         ordered = sorted(all_keys, key=lambda key: key[number], reverse=descending)
     else:
-        values = {key: figures({key})[order_by] for key in all_keys}
+        values = {key: _number(figures({key})[order_by]) for key in all_keys}
         having = [key for key in all_keys if values[key] is not None]
         ordered = sorted(having, key=lambda key: -values[key] if descending else values[key])
         ordered += [key for key in all_keys if values[key] is None]

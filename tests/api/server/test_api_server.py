@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api.auth.keys import KeyStore
@@ -57,9 +57,9 @@ def server(
         deadline = time.monotonic() + 30
         while True:
             try:
-                httpx.get(f"http://127.0.0.1:{port}/healthz")
+                httpx2.get(f"http://127.0.0.1:{port}/healthz")
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 assert process.poll() is None, process.communicate()[0]
                 assert time.monotonic() < deadline, "the server did not start in 30 s"
                 time.sleep(0.1)
@@ -76,22 +76,22 @@ def test_a_real_server_answers_cuts_slow_clients_and_stops(
     """One life of a server: an answer, a client that trickles its header, a clean stop."""
     process, port, key = server
     base = f"http://127.0.0.1:{port}"
-    answer = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": key})
+    answer = httpx2.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": key})
     assert answer.status_code == 200
     assert answer.json()["total_messages"] == 9
     assert answer.headers["X-Snapshot-Id"] == "20260310T110500Z-00000001"
-    assert httpx.get(f"{base}/readyz").status_code == 200
+    assert httpx2.get(f"{base}/readyz").status_code == 200
     timeline = f"{base}/api/stats/usage/timeline?days=90"
     for accepted, start in (("gzip, br", b"\x1f\x8b"), ("gzip;q=0", b'{"labels"')):
         headers = {"X-API-Key": key, "Accept-Encoding": accepted}
-        with httpx.stream("GET", timeline, headers=headers) as streamed:
+        with httpx2.stream("GET", timeline, headers=headers) as streamed:
             body = b"".join(streamed.iter_raw())
         assert body.startswith(start)
         assert streamed.headers["Content-Length"] == str(len(body))
-        again = httpx.get(timeline, headers={**headers, "If-None-Match": streamed.headers["ETag"]})
+        again = httpx2.get(timeline, headers={**headers, "If-None-Match": streamed.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["ETag"] == streamed.headers["ETag"]
-    refused = httpx.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": "cust_no"})
+    refused = httpx2.get(f"{base}/api/stats/usage/summary", headers={"X-API-Key": "cust_no"})
     assert refused.json()["error_code"] == "INVALID_API_KEY"
 
     for sent in (
@@ -177,7 +177,7 @@ def test_several_workers_count_a_customers_requests_together(
     _, port, key = server
     answers = [
         # A new connection each time, so that both workers get some.
-        httpx.get(
+        httpx2.get(
             f"http://127.0.0.1:{port}/api/stats/usage/summary",
             headers={"X-API-Key": key, "Connection": "close"},
         )
@@ -195,7 +195,7 @@ def test_several_workers_count_the_wrong_keys_of_an_address_together(
     """Whichever worker answers, the limit of wrong keys is the address's."""
     _, port, _ = server
     statuses = [
-        httpx.get(
+        httpx2.get(
             f"http://127.0.0.1:{port}/api/stats/usage/summary",
             headers={"X-API-Key": f"cust_{number}", "Connection": "close"},
         ).status_code
@@ -257,8 +257,8 @@ def test_a_port_is_one_servers_until_it_ends_and_its_workers_with_it(
                 break
         assert time.monotonic() < deadline, "a worker still listens"
         time.sleep(0.1)
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"http://127.0.0.1:{port}/api/stats/usage/summary", headers={"X-API-Key": key})
+    with pytest.raises(httpx2.TransportError):
+        httpx2.get(f"http://127.0.0.1:{port}/api/stats/usage/summary", headers={"X-API-Key": key})
 
 
 @pytest.mark.parametrize("option", [None, socket.SO_REUSEADDR, socket.SO_REUSEPORT])

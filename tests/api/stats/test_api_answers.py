@@ -14,13 +14,19 @@ ZERO_USAGE = {
     "total_output_tokens": 0,
     "active_agents": 0,
     "avg_response_time_ms": None,
+    "cost_usd": "0.000000",
+    "unpriced_tokens": 0,
 }
 ASKED_FOR = set(Change.model_fields)
 NO_RATINGS = {"1": 0, "2": 0, "3": 0, "4": 0, "5": 0}
 
 
 def test_usage_summary_adds_up_the_last_seven_utc_dates(service: Service) -> None:
-    """3 + 1 + 1 + 2 + 2 messages, and (2500 + 1000 + 5) ms over 5 timed messages."""
+    """3 + 1 + 1 + 2 + 2 messages, and (2500 + 1000 + 5) ms over 5 timed messages.
+
+    In millionths of a dollar 300 · 3 + 100 · 15, and 310 · 2.5 + 100 · 10; the model `unknown` has
+    no price.
+    """
     assert service.get("/api/stats/usage/summary").json() == {
         "period_days": 7,
         "total_messages": 9,
@@ -29,6 +35,8 @@ def test_usage_summary_adds_up_the_last_seven_utc_dates(service: Service) -> Non
         "total_output_tokens": 210,
         "active_agents": 3,
         "avg_response_time_ms": 701,
+        "cost_usd": "0.004175",
+        "unpriced_tokens": 200,
     }
 
 
@@ -79,6 +87,8 @@ def test_agents_with_equal_tokens_come_by_id(service: Service) -> None:
         "total_input_tokens": 190,
         "total_output_tokens": 10,
         "avg_response_time_ms": 3,  # 5 ms over 2 messages is 2.5, and half goes away from zero
+        "cost_usd": None,  # its model has no price
+        "unpriced_tokens": 200,
     }
 
 
@@ -98,6 +108,8 @@ def test_models_come_with_their_speed(service: Service) -> None:
         "total_output_tokens": 100,
         "avg_response_time_ms": 1250,
         "tokens_per_second": 28.0,
+        "cost_usd": "0.002400",
+        "unpriced_tokens": 0,
     }
 
 
@@ -107,6 +119,7 @@ def test_timeline_has_a_label_for_each_date(service: Service) -> None:
         "labels": [f"2026-03-{day:02}" for day in range(5, 11)],
         "messages": [2, 0, 0, 0, 3, 4],
         "tokens": [200, 0, 0, 0, 210, 600],
+        "cost_usd": [None, "0.000000", "0.000000", "0.000000", "0.000900", "0.003275"],
     }
 
 
@@ -240,6 +253,7 @@ def test_a_customer_without_events_gets_zeros_and_nulls(service: Service) -> Non
             "labels": ["2026-03-09", "2026-03-10"],
             "messages": [0, 0],
             "tokens": [0, 0],
+            "cost_usd": ["0.000000", "0.000000"],
         },
         "usage/by-model": [],
         "compliance/summary": {
@@ -303,7 +317,12 @@ def test_a_customer_without_a_policy_sees_everything(service: Service) -> None:
 def test_end_moves_the_period_back(service: Service) -> None:
     """One day that ends on 2026-03-09 is that date alone."""
     body = service.get("/api/stats/usage/timeline?days=1&end=2026-03-09").json()
-    assert body == {"labels": ["2026-03-09"], "messages": [3], "tokens": [210]}
+    assert body == {
+        "labels": ["2026-03-09"],
+        "messages": [3],
+        "tokens": [210],
+        "cost_usd": ["0.000900"],
+    }
 
 
 def test_a_window_wholly_before_retention_is_empty_but_labelled(service: Service) -> None:
@@ -313,6 +332,7 @@ def test_a_window_wholly_before_retention_is_empty_but_labelled(service: Service
         "labels": ["2020-01-01", "2020-01-02", "2020-01-03"],
         "messages": [0, 0, 0],
         "tokens": [0, 0, 0],
+        "cost_usd": ["0.000000", "0.000000", "0.000000"],
     }
     assert service.get("/api/stats/usage/summary?days=3&end=2020-01-03").json() == {
         "period_days": 3,
@@ -326,10 +346,10 @@ def test_csv_is_flat_and_safe_in_a_spreadsheet(service: Service) -> None:
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.text.splitlines() == [
         "agent_id,agent_name,message_count,total_tokens,total_input_tokens,total_output_tokens,"
-        "avg_response_time_ms",
-        "42,Support Bot,6,610,460,150,1250",
-        "43,'=1+1,1,200,150,50,1000",
-        "44,Agent 44,2,200,190,10,3",
+        "avg_response_time_ms,cost_usd,unpriced_tokens",
+        "42,Support Bot,6,610,460,150,1250,0.003300,0",
+        "43,'=1+1,1,200,150,50,1000,0.000875,0",
+        "44,Agent 44,2,200,190,10,3,,200",
     ]
     feedback = service.get("/api/stats/feedback/by-agent-type?format=csv").text.splitlines()
     assert feedback[0] == (
@@ -342,9 +362,13 @@ def test_csv_is_flat_and_safe_in_a_spreadsheet(service: Service) -> None:
     compliance = service.get("/api/stats/compliance/by-agent-type?format=csv").text.splitlines()
     assert compliance[3] == "7,Agent type 7,0,1,,0,,1"
     timeline = service.get("/api/stats/usage/timeline?days=2&format=csv").text.splitlines()
-    assert timeline == ["label,messages,tokens", "2026-03-09,3,210", "2026-03-10,4,600"]
+    assert timeline == [
+        "label,messages,tokens,cost_usd",
+        "2026-03-09,3,210,0.000900",
+        "2026-03-10,4,600,0.003275",
+    ]
     models = service.get("/api/stats/usage/by-model?format=csv").text.splitlines()
-    assert models[1] == "gpt-4o,4,410,310,100,1000,50.0"
+    assert models[1] == "gpt-4o,4,410,310,100,1000,50.0,0.001775,0"
 
 
 def test_the_schema_says_that_every_field_is_always_there(service: Service) -> None:

@@ -64,7 +64,7 @@ def by_every_order(metric: str, before: Span, after: Span) -> dict[str, Fraction
     return {name: total / len(orders) for name, total in sums.items()}
 
 
-@pytest.mark.parametrize("metric", CAUSES)
+@pytest.mark.parametrize("metric", COUNTED)
 @settings(max_examples=100, deadline=None)
 @given(before=spans, after=spans)
 def test_causes_are_the_mean_over_all_orders_and_add_up(
@@ -85,6 +85,148 @@ def test_causes_are_the_mean_over_all_orders_and_add_up(
     shown = in_whole_numbers(found)
     assert sum(shown.values()) == later - earlier
     assert all(abs(shown[name] - found[name]) < 1 for name in found)
+
+
+def priced_uses() -> st.SearchStrategy[ModelUse]:
+    """Uses of a model of which some tokens, or all, or none have a price."""
+
+    def use(numbers: list[int], prices: tuple[int, int], share: tuple[int, int]) -> ModelUse:
+        messages, *tokens = numbers
+        messages = max(messages, int(tokens[0] + tokens[1] > 0))
+        sides = (tokens[0] + tokens[2], tokens[1] + tokens[3])
+        unpriced = [side * part // 4 for side, part in zip(sides, share, strict=True)]
+        costs = [
+            (side - left) * price for side, left, price in zip(sides, unpriced, prices, strict=True)
+        ]
+        return ModelUse(messages, *tokens, *costs, *unpriced)
+
+    return st.builds(
+        use,
+        st.lists(st.integers(0, 1000), min_size=5, max_size=5),
+        st.tuples(st.integers(0, 9), st.integers(0, 9)),
+        st.tuples(st.sampled_from([0, 0, 1, 4]), st.sampled_from([0, 0, 1, 4])),
+    )
+
+
+def cost_by_every_order(
+    before: dict[str, ModelUse], after: dict[str, ModelUse]
+) -> dict[str, Fraction]:
+    """The same as `by_every_order`, of what messages cost; then the parts of their own."""
+    models = sorted({*before, *after})
+    sides = [before, after]
+    totals = [sum(use.messages for use in side.values()) for side in sides]
+
+    def first_of(span: int, found: list[Fraction | None]) -> Fraction:
+        return next((each for each in (found[span], found[1 - span]) if each is not None), ZERO)
+
+    def uses(model: str) -> list[ModelUse]:
+        return [side.get(model, ModelUse()) for side in sides]
+
+    def mean_price(span: int, model: str, side: str) -> Fraction:
+        found: list[Fraction | None] = []
+        for use in uses(model):
+            tokens = getattr(use, f"{side}_tokens") + getattr(use, f"failed_{side}_tokens")
+            tokens -= getattr(use, f"unpriced_{side}_tokens")
+            found.append(Fraction(getattr(use, f"{side}_cost"), tokens) if tokens else None)
+        return first_of(span, found)
+
+    def value(states: dict[str, int]) -> Fraction:
+        mix = states["model_mix"] if totals[states["model_mix"]] else 1 - states["model_mix"]
+        found = ZERO
+        for model in models if totals[mix] else ():
+            share = Fraction(uses(model)[mix].messages, totals[mix])
+            for side in ("input", "output"):
+                each: list[Fraction | None] = [
+                    Fraction(getattr(use, f"{side}_tokens"), use.messages) if use.messages else None
+                    for use in uses(model)
+                ]
+                tokens = first_of(states[f"{side}_tokens_per_message"], each)
+                price = mean_price(states["price"], model, side)
+                found += totals[states["messages"]] * share * tokens * price
+        return found
+
+    names = [name for name in CAUSES["cost_usd"] if name not in OF_THEIR_OWN]
+    sums = dict.fromkeys(names, ZERO)
+    orders = list(permutations(names))
+    for order in orders:
+        states = dict.fromkeys(names, 0)
+        for cause in order:
+            here = value(states)
+            states[cause] = 1
+            sums[cause] += value(states) - here
+    found = {name: total / len(orders) for name, total in sums.items()}
+    for name, prefix, sign in (
+        ("failed_attempts", "failed", 1),
+        ("unpriced_tokens", "unpriced", -1),
+    ):
+        parts = [
+            sum(
+                (
+                    getattr(use, f"{prefix}_{side}_tokens") * mean_price(span, model, side)
+                    for model, use in sides[span].items()
+                    for side in ("input", "output")
+                ),
+                ZERO,
+            )
+            for span in (0, 1)
+        ]
+        found[name] = sign * (parts[1] - parts[0])
+    return found
+
+
+ZERO = Fraction(0)
+OF_THEIR_OWN = ("failed_attempts", "unpriced_tokens")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    before=st.dictionaries(st.sampled_from("abc"), priced_uses(), max_size=3),
+    after=st.dictionaries(st.sampled_from("abc"), priced_uses(), max_size=3),
+)
+def test_causes_of_a_cost_are_exact(
+    before: dict[str, ModelUse], after: dict[str, ModelUse]
+) -> None:
+    """The mean over all orders; failed attempts and unpriced tokens are parts of their own."""
+    found = causes_of("cost_usd", before, after)
+    assert found == cost_by_every_order(before, after)
+    costs = [
+        sum(use.input_cost + use.output_cost for use in span.values()) for span in (before, after)
+    ]
+    assert sum(found.values()) == costs[1] - costs[0]
+
+
+def test_a_dearer_model_is_a_change_of_price_and_mix(start: StartService, tmp_path: Path) -> None:
+    """10 messages of gpt-4o of 100 tokens in; then 10 of claude-sonnet-4: 3 instead of 2.5."""
+    publish(
+        tmp_path,
+        Marts(
+            customers=[(ACME, "Acme", "pro", 90)],
+            usage=[
+                usage(ACME, 1, 5, "gpt-4o", "2026-02-01 00:00", message_count=1),
+                usage(ACME, 1, 5, "gpt-4o", "2026-02-25 09:00", message_count=10,
+                      input_tokens=1000),
+                usage(ACME, 1, 5, "claude-sonnet-4", "2026-03-04 09:00", message_count=10,
+                      input_tokens=1000),
+            ],
+        ),
+    )  # fmt: skip
+    body = start().get(f"{PATH}?metric=cost_usd&days=7").json()
+    assert {each["cause"]: each["change"] for each in body.pop("causes")} == {
+        "messages": "0.000000",
+        "model_mix": "0.000500",
+        "input_tokens_per_message": "0.000000",
+        "output_tokens_per_message": "0.000000",
+        "price": "0.000000",
+        "failed_attempts": "0.000000",
+        "unpriced_tokens": "0.000000",
+    }
+    assert body == {
+        "metric": "cost_usd",
+        "from": "0.002500",
+        "to": "0.003000",
+        "change": "0.000500",
+        "reason": None,
+    }
 
 
 def test_the_example_of_the_docs() -> None:

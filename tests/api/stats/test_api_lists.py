@@ -49,7 +49,8 @@ def test_usage_by_agent_type_is_the_comparisons(service: Service) -> None:
     rows = service.get("/api/stats/usage/by-agent-type?days=30").json()
     assert list(rows[0]) == [
         "agent_type_id", "agent_type_name", "message_count", "total_tokens",
-        "total_input_tokens", "total_output_tokens", "avg_response_time_ms",
+        "total_input_tokens", "total_output_tokens", "avg_response_time_ms", "cost_usd",
+        "unpriced_tokens",
     ]  # fmt: skip
     comparison = service.get("/api/stats/agent-types/comparison?days=30").json()["agent_types"]
     tokens = {

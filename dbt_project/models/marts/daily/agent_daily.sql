@@ -10,6 +10,7 @@ summed_per_date as (
         customer_id,
         agent_id,
         {{ summed(usage_measures()) }},
+        {{ summed_costs(cost_measures()) }},
         occurred_date
     from quarter_hours
     group by customer_id, agent_id, occurred_date

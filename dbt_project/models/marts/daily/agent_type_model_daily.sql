@@ -11,6 +11,7 @@ summed_per_date as (
         agent_type_id,
         model,
         {{ summed(usage_measures()) }},
+        {{ summed_costs(cost_measures()) }},
         occurred_date
     from quarter_hours
     group by customer_id, agent_type_id, model, occurred_date

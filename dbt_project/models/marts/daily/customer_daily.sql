@@ -9,6 +9,7 @@ summed_per_date as (
     select
         customer_id,
         {{ summed(usage_measures()) }},
+        {{ summed_costs(cost_measures()) }},
         occurred_date
     from quarter_hours
     group by customer_id, occurred_date

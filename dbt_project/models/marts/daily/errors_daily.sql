@@ -15,6 +15,7 @@ summed_per_date as (
         processing,
         error_type,
         {{ summed(error_measures()) }},
+        {{ summed_costs(error_cost_measures()) }},
         occurred_date
     from quarter_hours
     group by

@@ -10,6 +10,7 @@ summed_per_date as (
         customer_id,
         model,
         {{ summed(usage_measures()) }},
+        {{ summed_costs(cost_measures()) }},
         occurred_date
     from quarter_hours
     group by customer_id, model, occurred_date

@@ -13,6 +13,7 @@ summed_per_date as (
         provider,
         processing,
         {{ summed(usage_measures()) }},
+        {{ summed_costs(cost_measures()) }},
         occurred_date
     from quarter_hours
     group by customer_id, agent_type_id, model, provider, processing, occurred_date

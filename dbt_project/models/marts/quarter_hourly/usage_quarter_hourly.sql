@@ -4,6 +4,11 @@ events as (
     select * from {{ ref('stg_agent_usage_events') }}
 ),
 
+-- Prices may depend on how much is read at once.
+in_contexts as (
+    {{ with_contexts('events') }}
+),
+
 -- A failed attempt has tokens, and is no message: its times are averaged nowhere.
 of_messages as (
     select
@@ -12,7 +17,7 @@ of_messages as (
         case when is_message then input_tokens else 0 end as message_input_tokens,
         case when is_message then response_time_ms end as message_time_ms,
         case when is_message then time_to_first_token_ms end as first_token_time_ms
-    from events
+    from in_contexts
 ),
 
 with_buckets_of_times as (
@@ -31,6 +36,8 @@ summed_per_bucket as (
         model,
         provider,
         processing,
+        context_over_tokens,
+        is_context_assumed,
         count(*) as event_count,
         count(case when is_message then 1 end) as message_count,
         count(error_type) as error_count,
@@ -49,13 +56,21 @@ summed_per_bucket as (
         {{ sum_of('tool_calls') }} as tool_calls,
         {{ summed_token_classes() }},
         count(case when token_classes_exceed_total then 1 end) as token_classes_exceed_total,
+        {{ sum_of_usd('reported_cost_usd') }} as reported_cost_usd,
+        count(reported_cost_usd) as reported_cost_events,
         {{ ascending_list('response_time_bucket') }} as response_time_buckets,
         {{ ascending_list('time_to_first_token_bucket') }} as time_to_first_token_buckets,
         bucket_start,
         -- A quarter hour is of one date, so the group needs no date.
         cast(bucket_start as date) as occurred_date
     from with_buckets_of_times
-    group by customer_id, agent_id, agent_type_id, model, provider, processing, bucket_start
+    group by
+        customer_id, agent_id, agent_type_id, model, provider, processing, context_over_tokens,
+        is_context_assumed, bucket_start
+),
+
+priced as (
+    {{ with_costs('summed_per_bucket') }}
 )
 
-select * from summed_per_bucket
+select * from priced
