@@ -37,6 +37,10 @@ test-fast: $(READY) ## Those of them that take no whole job, for the hands while
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
 	$(BIN)/pytest -m traces $(TEST_ARGS)
 
+.PHONY: test-prices
+test-prices: $(READY) ## 100,000 random events against the package that the price list is made from
+	AGENTSTATS_PRICED_EVENTS=100000 $(BIN)/pytest tests/money/test_against_genai_prices.py $(TEST_ARGS)
+
 .PHONY: test-dashboard
 test-dashboard: $(READY) ## The dashboard in Chromium, which is installed by apt-get if it is missing
 	tests/dashboard/install_chromium.sh

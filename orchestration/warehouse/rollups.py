@@ -281,7 +281,9 @@ def hand_over(
     read = files_of(ledger, scope)
     price_book = read_price_book(settings, ledger)
     usage = [
-        str(settings.lake / file.path) for file in read if file.folder == AGENT_USAGE_EVENTS.name
+        pattern_of(settings.lake / file.path)
+        for file in read
+        if file.folder == AGENT_USAGE_EVENTS.name
     ]
     rebuilt = scope.touched.get(AGENT_USAGE_EVENTS.name, [])
     # Spark does not read by these names, it compares them.

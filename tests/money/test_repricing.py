@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from installation import Installation, installation_in, usage_event
+from orchestration.cli import app
 from orchestration.warehouse import rollups
 
 NOW = "2026-11-28T12:00:00Z"
@@ -178,6 +180,28 @@ def test_a_run_that_is_cut_off_leaves_its_prices_to_the_next(
     installation.run(full_refresh=True)
     assert installation.fingerprints() == found
     assert costs(installation)[1, "gpt-5-2025-08-07", "2026-11-21 09:00:00"] == "0.010050000000"
+
+
+def test_a_home_folder_may_be_called_anything(tmp_path: Path) -> None:
+    """Its name is no pattern where the names of models are looked up."""
+    with installation_in(tmp_path / "home [1]*", NOW) as installed:
+        event = usage_event(1, model_used="gpt-5", occurred_at="2026-11-20T09:00:00Z")
+        installed.drop("agent_usage_events", "a.ndjson", [event | {"received_at": None}])
+        installed.run()
+        assert set(costs(installed).values()) == {"0.000225000000"}
+
+
+def test_an_erased_customers_prices_are_gone(installation: Installation) -> None:
+    """Everybody's stay; the price book is another one then."""
+    own = {"model": "gpt-5", "token_class": "input", "usd_per_million": 7}
+    installation.drop("prices", "a.ndjson", [own, own | {"customer_id": 2}])
+    installation.run()
+    count = "select count(*) as n from marts.price_book where source = 'delivered'"
+    assert installation.marts(count) == [{"n": 2}]
+    erased = CliRunner().invoke(app, ["erase", "--customer", "2"])
+    assert erased.exit_code == 0, erased.output
+    assert installation.marts(count) == [{"n": 1}]
+    assert {key[0] for key in costs(installation)} == {1}
 
 
 def test_a_price_that_breaks_a_rule_is_rejected_and_the_others_hold(
