@@ -27,12 +27,15 @@ NOTHING_AT_ONCE = "/nothing-at-once"
 Asked = Annotated[Period, Depends(period(default_days=90))]
 Answer = Callable[[Answering, Period, list[dict[str, Any]]], Response]
 
+NO_COSTS: dict[str, Any] = {"cost_usd": None, "unpriced_tokens": 0}
+"""What stands for the fields of money in the peers' answers: they price nothing."""
+
 QUESTIONS: dict[str, tuple[str, str, Answer]] = {
     "summary": (
         "/api/stats/usage/summary?days=90",
         "usage_summary",
         lambda answer, asked, rows: answer.json(
-            usage.UsageSummary(period_days=asked.days, **rows[0])
+            usage.UsageSummary(period_days=asked.days, **(NO_COSTS | rows[0]))
         ),
     ),
     "timeline": (
@@ -43,7 +46,7 @@ QUESTIONS: dict[str, tuple[str, str, Answer]] = {
                 labels=[row["label"] for row in rows],
                 messages=[row["messages"] for row in rows],
                 tokens=[row["tokens"] for row in rows],
-                cost_usd=[row["cost_usd"] for row in rows],
+                cost_usd=[(NO_COSTS | row)["cost_usd"] for row in rows],
             )
         ),
     ),
@@ -51,7 +54,7 @@ QUESTIONS: dict[str, tuple[str, str, Answer]] = {
         "/api/stats/usage/by-agent?days=90",
         "usage_by_agent",
         lambda answer, _asked, rows: answer.json_list(
-            usage.AGENTS, [usage.AgentUsage(**row) for row in rows]
+            usage.AGENTS, [usage.AgentUsage(**(NO_COSTS | row)) for row in rows]
         ),
     ),
     "comparison": (

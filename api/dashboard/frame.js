@@ -34,10 +34,10 @@ export function firstWholeDate(coveredFrom, tz) {
  * - asked: the days asked for; isCut: whether they are more than those shown
  * - kept: how many days there are at most
  * - tz, coveredFrom, snapshotId, dataAsOf
- * - timeline: `{labels, messages, tokens}` of the period
+ * - timeline: `{labels, messages, tokens, cost_usd}` of the period
  */
 export function frameOf({ days: asked, tz }, answer) {
-  const { labels, messages, tokens } = answer.body;
+  const { labels, messages, tokens, cost_usd: costs } = answer.body;
   const end = labels.at(-1);
   const firstWhole = firstWholeDate(answer.coveredFrom, tz);
   const kept = Math.max(1, daysBetween(firstWhole, end) + 1);
@@ -58,6 +58,7 @@ export function frameOf({ days: asked, tz }, answer) {
       labels: labels.slice(-days),
       messages: messages.slice(-days),
       tokens: tokens.slice(-days),
+      cost_usd: costs.slice(-days),
     },
   };
 }

@@ -126,7 +126,8 @@ def _parts_of_others(
     words: set[str],
 ) -> set[str]:
     """Those of the words that are in a value of another customer's column."""
-    of_others = f"(select {column} as value from {rows} where customer_id is distinct from $customer_id)"
+    is_others = "customer_id is distinct from $customer_id"
+    of_others = f"(select {column} as value from {rows} where {is_others})"
     given = {"paths": paths, "customer_id": customer_id}
     long = [word for word in words if len(word) > _MOST_CHARACTERS_OF_A_PATTERN]
     found: set[str] = set()

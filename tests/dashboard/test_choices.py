@@ -141,7 +141,8 @@ DATES = """
 async () => {
   const { firstWholeDate, frameOf, addDays } = await import("/dashboard/frame.js");
   const frame = frameOf({ days: 30, tz: "UTC" }, { coveredFrom: "2026-02-20", body: {
-    labels: ["2026-02-28", "2026-03-01"], messages: [1, 2], tokens: [3, 4] } });
+    labels: ["2026-02-28", "2026-03-01"], messages: [1, 2], tokens: [3, 4],
+    cost_usd: ["0.000000", null] } });
   return {
     utc: firstWholeDate("2026-03-29", "UTC"),
     east: firstWholeDate("2026-03-29", "Asia/Kathmandu"),

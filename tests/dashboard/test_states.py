@@ -297,7 +297,7 @@ def test_a_server_that_cannot_be_reached_is_reported(tab: Tab) -> None:
     tab.page.context.set_offline(False)
     tab.page.get_by_role("button", name="Retry").click()
     tab.wait()
-    assert tab.page.locator(".card").count() == 4
+    assert tab.page.locator(".card").count() == 5
 
 
 def test_before_the_first_snapshot_it_says_so(browser: Browser, tmp_path: Path) -> None:
