@@ -2,7 +2,7 @@
 
 All that comes after the sums is the product's own, so what differs is only how rows are kept and
 found. Names are free for them. A day of a zone without a change of the clocks is a group, which is
-less than what the product can do, and in their favour.
+less than what the product can do, and in their favour; so is that they price nothing.
 """
 
 import sqlite3
@@ -51,6 +51,8 @@ class RowsOfStore:
 
     def sums_of(self, source: SeriesSource, asked: Window) -> Sums:
         """Sums over a window of whole UTC days."""
+        if _is_of_money(source):
+            return {}
         whole = asked.whole_days
         return self._store.daily(source, self._customer_id, whole.start.date(), whole.end.date())
 
@@ -62,6 +64,8 @@ class RowsOfStore:
         self, source: SeriesSource, asked: Window, measures: Sequence[int]
     ) -> dict[tuple[Any, ...], list[list[int]]]:
         """Messages and tokens of each date of a zone whose clocks do not change; nothing failed."""
+        if _is_of_money(source):
+            return {}
         start = int(asked.from_instant.timestamp())
         end = int(asked.to_instant.timestamp())
         offset = start % 86400
@@ -80,6 +84,11 @@ class RowsOfStore:
     def rows(self, query: str) -> Sequence[tuple[Any, ...]]:
         """Names, which cost nothing."""
         return self._names[query]
+
+
+def _is_of_money(source: SeriesSource) -> bool:
+    """Whether it is what costs are made of: the stores price nothing, and are not asked for it."""
+    return "cost_usd" in source.measures
 
 
 class SqlStore:
