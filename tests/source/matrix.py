@@ -78,9 +78,11 @@ class PostgresMatrix(Matrix):
 
     def pull_all(self, server: Server, installation: Installation) -> None:
         """As many rounds as the column that may have most types; no value of a type comes twice."""
+        # Optional streams are read from a source only where a setting names their tables.
         types = {
             stream: {name: _types_of(stream, name) for name in COLUMNS[stream]}
             for stream in COLUMNS
+            if not STREAMS_BY_NAME[stream].is_optional
         }
         rounds = max(len(names) for of_stream in types.values() for names in of_stream.values())
         for number in range(rounds):
