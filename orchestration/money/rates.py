@@ -8,7 +8,9 @@ have, so that the models only look up what holds in a quarter hour.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -93,8 +95,9 @@ def spans(prices: Sequence[Price], processing: str, context_over_tokens: int) ->
         }
     )
     found: list[list[Span]] = []
+    holding_by_span = _holding(prices, instants)
     for start, end in pairwise(instants):
-        holding = [price for price in prices if _holds(price, start)]
+        holding = next(holding_by_span)
         of_span: list[Span] = []
         for first, last in pairwise(quarters):
             now = [price for price in holding if _holds_at(price, first)]
@@ -113,9 +116,34 @@ def _of_day(span: Span) -> tuple[int, int, Rate]:
     return span.quarter_from, span.quarter_to, span.rate
 
 
-def _holds(price: Price, instant: datetime) -> bool:
-    return (price.valid_from is None or price.valid_from <= instant) and (
-        price.valid_to is None or instant < price.valid_to
+def _holding(prices: Sequence[Price], instants: Sequence[datetime]) -> Iterator[list[Price]]:
+    """From each instant on, in order: the prices that hold, of those that are about the same the
+    one that comes before the others. A price may change daily for years, so that none is looked at
+    but where it begins and ends."""
+    begins: dict[datetime, list[Price]] = defaultdict(list)
+    ends: dict[datetime, list[Price]] = defaultdict(list)
+    for price in prices:
+        begin, end = price.valid_from or FIRST_INSTANT, price.valid_to or LAST_INSTANT
+        if begin < end:
+            begins[begin].append(price)
+            ends[end].append(price)
+    holding: dict[tuple[object, ...], list[Price]] = defaultdict(list)
+    for instant in instants:
+        for price in ends[instant]:
+            holding[_about(price)].remove(price)
+        for price in begins[instant]:
+            insort(holding[_about(price)], price, key=_precedence)
+        yield [of_one[-1] for of_one in holding.values() if of_one]
+
+
+def _about(price: Price) -> tuple[object, ...]:
+    """What a price is of, whoever says it and whenever."""
+    return (
+        price.token_class,
+        price.processing,
+        price.context_over_tokens,
+        price.utc_from,
+        price.utc_to,
     )
 
 

@@ -102,6 +102,29 @@ def test_a_threshold_is_that_of_its_class_and_processing() -> None:
     assert rate([price(2, context_over_tokens=100)]).usd is None
 
 
+def test_a_price_may_change_daily_for_years() -> None:
+    """Twelve classes, each with another price every day of seven years, none of which ends."""
+    first = datetime(2020, 1, 1)
+    prices = [
+        price(day, token_class=name, valid_from=first + timedelta(days=day))
+        for day in range(2557)
+        for name in FALLBACKS
+    ]
+    found = spans(prices, "standard", 0)
+    assert len(found) == 2558
+    assert [span.rate[0].usd for span in found] == [None, *range(2557)]
+
+
+def test_of_prices_that_hide_each_other_the_one_that_is_left_holds() -> None:
+    """The later one ends, and the earlier one that has no end holds again; one that ends before it
+    begins never does."""
+    later = price(2, valid_from=NOON, valid_to=NOON + timedelta(days=1))
+    never = price(9, valid_from=NOON + timedelta(days=2), valid_to=NOON)
+    prices = [never, later, price(1)]
+    days = [timedelta(days=n) for n in (-1, 0, 1, 2)]
+    assert [rate(prices, at=NOON + day).usd for day in days] == [1, 2, 1, 1]
+
+
 def test_equal_times_are_one_row() -> None:
     """Prices that come to the same are not kept apart, in dates and in hours."""
     prices = [price(1, valid_to=NOON), price(1, valid_from=NOON), price(1, utc_from=0, utc_to=8)]
