@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from api.installation import dbt_project
-from api.metrics.ratio import Ratio, exact_ratio, exact_usd
+from api.metrics.ratio import Shown, exact_ratio, exact_usd
 
 Sums = Mapping[str, int]
 """Sums of measures over the rows that a figure is about, by the names of the measures."""
@@ -134,7 +134,7 @@ class Metric:
             return None
         return sums[self.numerator], 1 if self.denominator is None else sums[self.denominator]
 
-    def of(self, sums: Sums) -> Ratio:
+    def of(self, sums: Sums) -> Shown:
         """Its value from sums, for a sum, a ratio or money: 0 or None where there is nothing."""
         if self.kind == "money":
             parts = self.exactly(sums)

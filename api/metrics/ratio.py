@@ -1,6 +1,7 @@
 """The one arithmetic of all ratios: exact, rounded half away from zero, once."""
 
-Ratio = int | float | str | None
+Ratio = int | float | None
+Shown = Ratio | str
 """A figure as it is shown: money is a text, all others are numbers."""
 
 USD_DIGITS = 6

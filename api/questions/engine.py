@@ -363,7 +363,7 @@ def _ordered_value(metric: Metric, figures: Figures) -> Any:
     """What a metric is ordered by: what is shown, of money without a denominator exactly."""
     if metric.kind != "money":
         return value_of(metric, figures)
-    parts = metric.exactly(figures)  # type: ignore[arg-type]  # likewise
+    parts = metric.exactly(figures)  # type: ignore[arg-type]  # sums are whole numbers
     if parts is None or parts[1] == 0:
         return None
     return parts[0] if metric.denominator is None else rounded_units(*parts)
@@ -371,4 +371,4 @@ def _ordered_value(metric: Metric, figures: Figures) -> Any:
 
 def _add(to: Figures, more: Figures, names: Iterable[str]) -> None:
     for name in names:
-        to[name] = (to[name] or 0) + (more[name] or 0)  # type: ignore[operator]  # sums are numbers
+        to[name] = (to[name] or 0) + (more[name] or 0)

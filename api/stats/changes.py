@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.metrics.ratio import Ratio, exact_ratio
+from api.metrics.ratio import Ratio, Shown, exact_ratio
 from api.snapshots import Row
 from api.windows import ComparedSpans, utc_midnight, zone
 
@@ -140,8 +140,8 @@ def change_percent(before: tuple[int, int], now: tuple[int, int]) -> Ratio:
     if before[1] == 0 or denominator == 0:
         return None
     size = exact_ratio(abs(numerator), denominator, DECIMALS, 100)
-    return -size if size and numerator < 0 else size  # type: ignore[operator]  # a number
+    return -size if size and numerator < 0 else size
 
 
-def _shown(figures: Figures, row: Row) -> dict[str, Ratio]:
+def _shown(figures: Figures, row: Row) -> dict[str, Shown]:
     return {name: row[figure.shown] for name, figure in figures.items()}

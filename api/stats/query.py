@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from api.errors import MOST_ROWS, TooLarge
 from api.metrics.declared import Metric, declared
-from api.metrics.ratio import Ratio
+from api.metrics.ratio import Ratio, Shown
 from api.parameters import AuthenticatedCustomer, Period, period
 from api.questions.buckets import Granularity
 from api.questions.engine import value_of
@@ -171,7 +171,7 @@ def _rows(question: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
             yield {"bucket": label, **dimensions, **_shown(question, figures)}
 
 
-def _shown(question: Asked, figures: Figures) -> dict[str, Ratio]:
+def _shown(question: Asked, figures: Figures) -> dict[str, Shown]:
     return {metric.name: value_of(metric, figures) for metric in question.metrics}
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 from orchestration.contract.streams import MODEL_ALIASES, PRICES
 from orchestration.lake.newest import newest_rows
@@ -216,24 +216,18 @@ def read_price_book(settings: Settings, ledger: Ledger) -> PriceBook:
     return PriceBook(price_list(), own, [Alias(*row) for row in named])
 
 
-def _price(row: dict[str, object]) -> Price:
-    usd = row["usd_per_million"]
-    assert isinstance(usd, Decimal)
+def _price(row: Mapping[str, Any]) -> Price:
+    """A price of a row of the lake."""
     return Price(
-        provider=row["provider"],  # type: ignore[arg-type]  # as the lake's types say
-        model=row["model"],  # type: ignore[arg-type]
-        token_class=row["token_class"],  # type: ignore[arg-type]
-        processing=row["processing"],  # type: ignore[arg-type]
-        context_over_tokens=row["context_over_tokens"] or 0,  # type: ignore[arg-type]
-        usd_per_million=int(usd.scaleb(6)),
-        valid_from=row["valid_from"],  # type: ignore[arg-type]
-        valid_to=row["valid_to"],  # type: ignore[arg-type]
-        utc_from=quarter_of_day(row["utc_from"]),  # type: ignore[arg-type]
-        utc_to=quarter_of_day(row["utc_to"]),  # type: ignore[arg-type]
-        customer_id=row["customer_id"],  # type: ignore[arg-type]
+        provider=row["provider"],
+        model=row["model"],
+        token_class=row["token_class"],
+        processing=row["processing"],
+        context_over_tokens=row["context_over_tokens"] or 0,
+        usd_per_million=int(row["usd_per_million"].scaleb(6)),
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+        utc_from=quarter_of_day(row["utc_from"]),
+        utc_to=quarter_of_day(row["utc_to"]),
+        customer_id=row["customer_id"],
     )
-
-
-def resolve_all(price_book: PriceBook, names: Sequence[tuple[str, str]]) -> list[Resolved]:
-    """What each provider and model means."""
-    return [price_book.resolve(provider, model) for provider, model in names]
