@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -64,6 +65,8 @@ def recounted(zone: ZoneInfo, end: date, days: int) -> dict[str, list[Any]]:
         "labels": [day.isoformat() for day in labels],
         "messages": [messages[day] for day in labels],
         "tokens": [tokens[day] for day in labels],
+        # Of claude-sonnet-4, at 3 US dollars a million tokens of input.
+        "cost_usd": [f"{Decimal(3 * tokens[day]).scaleb(-6):.6f}" for day in labels],
     }
 
 
@@ -112,4 +115,5 @@ def test_the_timeline_of_every_zone_is_the_calendar_of_that_zone(
         card = client.get("/api/stats/usage/summary", params=params, headers=headers).json()
         assert card["total_messages"] == sum(expected["messages"]), json.dumps(params)
         assert card["total_tokens"] == sum(expected["tokens"]), json.dumps(params)
+        assert Decimal(card["cost_usd"]) == sum(map(Decimal, expected["cost_usd"]))
     assert checked >= len(ZONES) // 8
