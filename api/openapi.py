@@ -18,6 +18,11 @@ STRING = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
 HEADERS: dict[str, Json] = {
     "X-Request-ID": {"description": "Echoes the request's if that is sane.", "schema": STRING},
+    "X-Scope": {
+        "description": "Families of endpoints that the access token opens, with spaces between; "
+        "absent where all are open.",
+        "schema": STRING,
+    },
     "X-Snapshot-Id": {"description": "The snapshot that was read.", "schema": STRING},
     "X-Data-As-Of": {
         "description": "Newest load in the snapshot, ISO 8601; absent before the first.",
@@ -52,8 +57,8 @@ HEADERS: dict[str, Json] = {
     "Retry-After": {"description": "Seconds to wait.", "schema": COUNT},
     "Allow": {"description": "Methods that work.", "schema": STRING},
 }
-SOMETIMES = {"X-Data-As-Of", "X-Truncated", "X-Total-Rows"}
-RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+SOMETIMES = {"X-Scope", "X-Data-As-Of", "X-Truncated", "X-Total-Rows"}
+RATE = ("X-Scope", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 SOURCE = ("X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From")
 PERIOD = ("X-Time-Zone", "X-Period-Start", "X-Period-End")
 ANSWER_HEADERS = ("X-Request-ID", "ETag", "Cache-Control", *SOURCE, *RATE)

@@ -31,6 +31,11 @@ class Access:
         narrowed = [self.agent_ids, None if self.scope is None else sorted(self.scope)]
         return self.customer_id, hashlib.sha256(json.dumps(narrowed).encode()).hexdigest()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer says of a token that does not open all families."""
+        return {} if self.scope is None else {"X-Scope": " ".join(sorted(self.scope))}
+
     def refusal_of(self, path: str) -> str | None:
         """Why the address `path` may not be asked with this access; None if it may."""
         family = family_of(path)

@@ -47,6 +47,8 @@ export class Refusal extends Error {
 export class Client {
   #credential;
   #answers = new Map();
+  /** @type {Set<string> | null} */
+  #scope = null;
 
   /** @param {Credential} credential */
   constructor(credential) {
@@ -56,6 +58,11 @@ export class Client {
   /** What it asks with: `key`, `token` or `cookie`. */
   get kind() {
     return this.#credential.kind;
+  }
+
+  /** The families of endpoints that a token opens, as the last answer said; null is all. */
+  get scope() {
+    return this.#scope;
   }
 
   /** Forget the answers of all snapshots but this one. */
@@ -104,6 +111,8 @@ export class Client {
       );
     }
     const headers = response.headers;
+    const scope = headers.get("X-Scope");
+    this.#scope = scope === null ? null : new Set(scope.split(" "));
     if (!response.ok) {
       throw new Refusal(body.error ?? `The server answered ${response.status}.`, {
         status: response.status,

@@ -8,6 +8,7 @@ import { isEmbedded, onToken, takeTokenOfFragment, takesCookie, title, undress, 
 import { ago, counted, dateAndTime, dateRange, mediumDate, timeRange } from "./format.js";
 import { frameOf, isSameFrame } from "./frame.js";
 import { isStale, notice, noticesAbout, refusalNotice } from "./notices.js";
+import { markTab, offerTabs, offeredTab, onTab } from "./tabs.js";
 import { agentTypes } from "./views/agent_types.js";
 import { compliance } from "./views/compliance.js";
 import { feedback } from "./views/feedback.js";
@@ -132,8 +133,13 @@ async function load({ quietly = false } = {}) {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     outcome = { refusals: [error] };
+    offerTabs(client.scope);
   }
   if (mine !== generation) return;
+  if (outcome.instead !== undefined) {
+    choose({ tab: outcome.instead }, { replace: true });
+    return;
+  }
   byId("view").removeAttribute("aria-busy");
   if (outcome.refusals.some((refusal) => refusal.status === 401)) {
     whenRefused();
@@ -157,12 +163,15 @@ async function load({ quietly = false } = {}) {
 
 /**
  * `{frame, answers, refusals}`, all of one snapshot; `unless` itself where that is the same and
- * whole. Rejects if not even the dates are known.
+ * whole; `{refusals, instead}` where another tab is to be asked for, since this one is not offered.
+ * Rejects if not even the dates are known.
  */
 async function answersTo({ days, tz, tab }, unless) {
   let found;
   for (let tries = 0; tries < NEW_SNAPSHOT_TRIES; tries += 1) {
     const timeline = await client.get("usage/timeline", { days, tz }, { cached: false });
+    offerTabs(client.scope);
+    if (offeredTab(tab) !== tab) return { refusals: [], instead: offeredTab(tab) };
     client.keepOnly(timeline.snapshotId);
     const frame = frameOf({ days, tz }, timeline);
     if (unless?.refusals.length === 0 && isSameFrame(unless.frame, frame)) return unless;
@@ -193,11 +202,7 @@ async function answersTo({ days, tz, tab }, unless) {
 // --- Showing -----------------------------------------------------------------------------------
 
 function showChoices() {
-  for (const tab of byId("tabs").children) {
-    const isChosen = tab.dataset.tab === address.tab;
-    tab.setAttribute("aria-selected", String(isChosen));
-    tab.tabIndex = isChosen ? 0 : -1;
-  }
+  markTab(address.tab);
   for (const choice of byId("periods").querySelectorAll("input")) {
     choice.checked = Number(choice.value) === address.days;
   }
@@ -326,28 +331,16 @@ function announce(frame) {
 
 // --- Choices -----------------------------------------------------------------------------------
 
-function choose(change) {
+/** @param {{replace?: boolean}} [how] */
+function choose(change, how) {
   address = { ...address, ...change, problems: [] };
-  writeAddress(address);
+  writeAddress(address, how);
   if (client !== null) load();
 }
 
 byId("periods").addEventListener("change", (event) => choose({ days: Number(event.target.value) }));
 byId("zone").addEventListener("change", (event) => choose({ tz: event.target.value }));
-byId("tabs").addEventListener("click", (event) => {
-  const tab = event.target.closest("[role=tab]");
-  if (tab !== null) choose({ tab: tab.dataset.tab });
-});
-byId("tabs").addEventListener("keydown", (event) => {
-  const tabs = [...byId("tabs").children];
-  const at = tabs.indexOf(document.activeElement);
-  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
-  if (to === undefined || at === -1) return;
-  event.preventDefault();
-  const next = tabs.at(to % tabs.length);
-  next.focus();
-  choose({ tab: next.dataset.tab });
-});
+onTab((tab) => choose({ tab }));
 byId("refresh").addEventListener("click", () => {
   client.clearCache();
   load();

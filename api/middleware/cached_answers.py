@@ -42,6 +42,8 @@ class CachedAnswers:
             self._services.settings.clock(),
         )
         access = caller.access
+        if access is not None:
+            state["answer_headers"].update(access.headers)
         answer = None
         if (
             access is not None

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 ALLOWED_HEADERS = ("X-API-Key", "Authorization", "If-None-Match", "X-Request-ID", "Content-Type")
 EXPOSED_HEADERS = (
-    *("X-Request-ID", "X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From"),
+    *("X-Request-ID", "X-Scope", "X-Snapshot-Id", "X-Data-As-Of", "X-Covered-From"),
     *("X-Time-Zone", "X-Period-Start", "X-Period-End", "X-Truncated", "X-Total-Rows"),
     *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After"),
     *("ETag", "Content-Disposition"),

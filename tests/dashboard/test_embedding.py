@@ -134,6 +134,39 @@ def test_a_token_that_ended_is_asked_for_again(page: Page, themed: Server) -> No
     assert page.evaluate("wanted.length") == 2
 
 
+def test_tabs_outside_the_scope_are_not_shown(page: Page, themed: Server) -> None:
+    """Not to the eye and not to the keys; an address that names one shows the first that is; and
+    nothing is asked that the token does not open."""
+    refused: list[str] = []
+    page.on(
+        "response",
+        lambda answer: refused.append(answer.url) if answer.status == 403 else None,
+    )
+    some = token_of(scope="usage feedback metrics")
+    frame = embed(page, PLATFORMS[themed.url], themed, some, query="&tz=UTC&tab=compliance")
+    expect(frame.locator("#view:not([aria-busy]) h2")).to_have_text("Usage")
+    expect(frame.get_by_role("tab")).to_have_text(["Usage", "Feedback"])
+    inside = next(each for each in page.frames if each.url.startswith(themed.url))
+    assert "compliance" not in inside.evaluate("location.search")
+    frame.get_by_role("tab", name="Usage").press("ArrowRight")
+    expect(frame.locator("#view:not([aria-busy]) h2")).to_have_text("Feedback")
+    frame.get_by_role("tab", name="Feedback").press("ArrowRight")
+    expect(frame.get_by_role("tab", name="Usage")).to_be_focused()
+    assert refused == []
+    # The next tokens open nothing that has the dates, and all.
+    page.evaluate(
+        "([token, to]) => frame.contentWindow.postMessage({type: 'agentstats.token', token}, to)",
+        [token_of(scope="feedback"), themed.url],
+    )
+    expect(frame.locator("[data-notice=error]")).to_contain_text("scope does not have usage")
+    expect(frame.get_by_role("tab")).to_have_count(0)
+    page.evaluate(
+        "([token, to]) => frame.contentWindow.postMessage({type: 'agentstats.token', token}, to)",
+        [token_of(), themed.url],
+    )
+    expect(frame.get_by_role("tab")).to_have_count(4)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_page_of_another_origin_may_not_embed_it(page: Page, themed: Server, host: str) -> None:
     """The browser shows nothing of it, with a token and without; the same where none is allowed."""

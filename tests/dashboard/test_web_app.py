@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from dashboard.conftest import NORTHWIND
+from dashboard.nginx import nginx
 from dashboard.platform_page import Platform, platform
 from dashboard.serving import NOW, Server, running
 from tokens_fixture import COOKIE, SECRET, token
@@ -103,6 +104,28 @@ def test_the_five_snippets_run_from_the_same_origin(
     page.context.clear_cookies()
     refused = "(await (await fetch('/api/stats/usage/summary')).json()).error_code"
     assert evaluated(page, "", refused) == "INVALID_API_KEY"
+
+
+def test_the_block_for_nginx_makes_it_the_same_origin(
+    page: Page, both: tuple[Server, Platform, Platform], tmp_path: Path
+) -> None:
+    """As the page has it, but for the port: the cookie goes through and the answers come back, and
+    what is elsewhere is not passed on."""
+    server, _, _ = both
+    block = example("nginx", "location")
+    assert block.count("http://127.0.0.1:8000;") == 1
+    with nginx(tmp_path, block.replace("http://127.0.0.1:8000", server.url)) as url:
+        signed_in(page, Platform(url))
+        for snippet, name in zip(SNIPPETS, RESULTS, strict=True):
+            found = evaluated(page, snippet, name)
+            is_number = name == "projectedMonthly"
+            wanted = expected(server)[name]
+            assert found == (pytest.approx(wanted) if is_number else wanted), name
+        again = "const first = await fetch('/api/stats/usage/summary?days=30');"
+        tag = "{headers: {'If-None-Match': first.headers.get('ETag')}, cache: 'no-store'}"
+        asked = f"(await fetch('/api/stats/usage/summary?days=30', {tag})).status"
+        assert evaluated(page, again, asked) == 304
+        assert evaluated(page, "", "(await fetch('/healthz')).status") == 404
 
 
 def test_the_five_snippets_run_from_another_origin(

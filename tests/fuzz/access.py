@@ -292,6 +292,8 @@ def _ask_once(
     if access is None:
         assert answer.status == 401, where
         return "401"
+    stated = None if access.scope is None else " ".join(sorted(access.scope))
+    assert answer.headers.get("X-Scope") == stated, where
     if access.refusal_of(path.partition("?")[0]) is not None:
         assert answer.status == 403, where
         return "403"

@@ -297,20 +297,21 @@ def test_a_token_counts_as_its_customer(start: StartService, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("scope", "families"),
+    ("scope", "families", "stated"),
     [
-        ("usage", {"usage"}),
-        ("usage  feedback openid", {"usage", "feedback"}),
-        (["query", "metrics"], {"query", "metrics"}),
-        ("", set()),
-        ([], set()),
-        ("usage/summary", set()),
+        ("usage", {"usage"}, "usage"),
+        ("usage  feedback openid", {"usage", "feedback"}, "feedback openid usage"),
+        (["query", "metrics"], {"query", "metrics"}, "metrics query"),
+        ("", set(), ""),
+        ([], set(), ""),
+        ("usage/summary", set(), "usage/summary"),
     ],
 )
 def test_a_scope_opens_its_families_alone(
-    with_secret: Service, scope: Any, families: set[str]
+    with_secret: Service, scope: Any, families: set[str], stated: str
 ) -> None:
-    """Any other endpoint is 403 FORBIDDEN, whatever was answered to others before."""
+    """Any other endpoint is 403 FORBIDDEN, whatever was answered to others before; every answer
+    says what the scope is."""
     asked = {
         "usage": SUMMARY,
         "feedback": "/api/stats/feedback/summary",
@@ -322,8 +323,10 @@ def test_a_scope_opens_its_families_alone(
     }
     narrowed = signed(claims() | {"scope": scope})
     for family, path in asked.items():
-        assert with_secret.get(path).status_code == 200
+        by_key = with_secret.get(path)
+        assert (by_key.status_code, "X-Scope" in by_key.headers) == (200, False)
         answer = with_secret.client.get(path, headers=bearer(narrowed))
+        assert answer.headers["X-Scope"] == stated
         if family in families:
             assert answer.status_code == 200
             continue
