@@ -17,6 +17,11 @@ from (
     select customer_id, occurred_date, -{{ measure }} as event_count
     from {{ ref(mart) }}
     where {{ is_touched(stream) }}
+    -- Of these nothing was read.
+    and not (
+        '{{ stream }}' = 'agent_usage_events'
+        and occurred_date in (select occurred_date from {{ source('raw', 'repriced_dates') }})
+    )
 ) as both_counts
 group by customer_id, occurred_date
 having sum(event_count) <> 0

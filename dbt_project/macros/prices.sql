@@ -33,8 +33,25 @@
     ) as found
 {%- endmacro %}
 
-{# Sums of quarter hours with the rate that holds for them, and what they cost by it. #}
-{% macro with_costs(quarter_hours) -%}
+{# Sums of this run's events, and those of the mart itself for the dates of which only prices changed:
+   what is counted is the same, and the lake need not be read for it. Spark drops a date before it
+   writes it, so there the dates are read from the lake. #}
+{% macro with_repriced(sums) -%}
+    {%- if is_incremental() and target.type == 'duckdb' -%}
+    (
+        select * from {{ sums }}
+        union all by name
+        select * exclude ({{ error_cost_measures() | join(', ') }}, rate_id) from {{ this }}
+        where occurred_date in (select occurred_date from {{ source('raw', 'repriced_dates') }})
+    )
+    {%- else -%}
+    {{ sums }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Sums of quarter hours, of so many `events` each, with the rate that holds for them and what they
+   cost by it. #}
+{% macro with_costs(quarter_hours, events) -%}
     {%- set joined -%}
         on {owner}
             and sums.provider = {name}.provider
@@ -51,7 +68,7 @@
         {{ cost_of_classes('rated', 'rates') }} as cost_usd,
         {{ unpriced_tokens_of_classes('rated', 'rates') }} as unpriced_tokens,
         {{ assumed_tokens_of_classes('rated', 'rates') }} as assumed_price_tokens,
-        cast(case when rates.has_left_out_fee then rated.event_count else 0 end as bigint)
+        cast(case when rates.has_left_out_fee then rated.{{ events }} else 0 end as bigint)
             as left_out_fee_events
     from (
         select

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -80,6 +81,7 @@ LEFT_OUT = {
     "usd": "varchar",
     "reason": "varchar",
 }
+REPRICING = {"occurred_date": "date", "is_in_lake": "boolean"}
 TABLES: Mapping[str, Mapping[str, str]] = {
     "rates": RATES,
     "price_contexts": CONTEXTS,
@@ -96,10 +98,34 @@ SCHEMA = "".join(
     "create table if not exists raw.price_book_id (id varchar, is_in_marts boolean);\n"
     "create table if not exists raw.rates_in_marts as from raw.rates;\n"
     "create table if not exists raw.contexts_in_marts as from raw.price_contexts;\n"
+    "create table if not exists raw.repricing (occurred_date date, is_in_lake boolean);\n"
 )
 
 Name = tuple[str, str, str]
 """Provider, model and processing, as marts have them."""
+
+
+@dataclass(frozen=True)
+class Repriced:
+    """UTC dates of usage events that have other prices now.
+
+    What was counted in `in_marts` has another price and is the same otherwise; `in_lake` other
+    thresholds of input tell events apart.
+    """
+
+    in_marts: frozenset[date] = frozenset()
+    in_lake: frozenset[date] = frozenset()
+
+    @property
+    def dates(self) -> frozenset[date]:
+        return self.in_marts | self.in_lake
+
+    def read_from_lake(self) -> Repriced:
+        """The same dates, for an engine that cannot rebuild a date of itself."""
+        return Repriced(in_lake=self.dates)
+
+
+NOT_REPRICED = Repriced()
 
 
 def names_in_use(
@@ -201,17 +227,41 @@ def settle(warehouse: duckdb.DuckDBPyConnection) -> None:
         warehouse.execute(f"insert into raw.{kept} from raw.{table}")
     warehouse.execute("delete from raw.price_book_id where is_in_marts")
     warehouse.execute("insert into raw.price_book_id select id, true from raw.price_book_id")
+    warehouse.execute("delete from raw.repricing")
+
+
+def note_repricing(warehouse: duckdb.DuckDBPyConnection, repriced: Repriced) -> None:
+    """Note, in the caller's transaction, that some marts may have new prices of these dates before
+    others do. Until they are settled each run rebuilds them, whatever the prices are by then."""
+    rows = [(day.isoformat(), False) for day in repriced.in_marts]
+    rows += [(day.isoformat(), True) for day in repriced.in_lake]
+    _insert(warehouse, "raw.repricing", REPRICING, rows)
 
 
 def repriced_dates(
     warehouse: duckdb.DuckDBPyConnection, price_book: PriceBook, rebuilt: Sequence[date]
-) -> list[date]:
-    """The dates on which marts have rows of other rates than the price book gives them now.
+) -> Repriced:
+    """The dates on which marts have rows of other rates than the price book gives them now, and
+    those that a run was about to reprice which did not come to its end.
 
     `rebuilt` dates are left out: they are rebuilt anyway.
     """
-    if not _has_marts(warehouse) or not is_new(warehouse, price_book):
-        return []
+    if not _has_marts(warehouse):
+        return NOT_REPRICED
+    in_marts, in_lake = set[date](), set[date]()
+    for day, is_in_lake in warehouse.execute("from raw.repricing").fetchall():
+        (in_lake if is_in_lake else in_marts).add(day)
+    if is_new(warehouse, price_book):
+        for day, is_in_lake in _with_other_rates(warehouse, price_book, rebuilt):
+            (in_lake if is_in_lake else in_marts).add(day)
+    in_lake -= set(rebuilt)
+    return Repriced(frozenset(in_marts - in_lake - set(rebuilt)), frozenset(in_lake))
+
+
+def _with_other_rates(
+    warehouse: duckdb.DuckDBPyConnection, price_book: PriceBook, rebuilt: Sequence[date]
+) -> list[tuple[date, bool]]:
+    """The dates, and whether thresholds differ."""
     names = names_in_use(warehouse, [], rebuilt)
     rates, contexts = _rates(price_book, _resolve(warehouse, price_book, names), names)
     warehouse.execute("create or replace temp table new_rates as from raw.rates limit 0")
@@ -220,7 +270,7 @@ def repriced_dates(
     )
     _insert(warehouse, "new_rates", RATES, rates)
     _insert(warehouse, "new_contexts", CONTEXTS, contexts)
-    rows = warehouse.execute(
+    return warehouse.execute(
         f"""
         with of_other_prices as (
             select distinct provider, model, processing from (
@@ -238,8 +288,8 @@ def repriced_dates(
             select * from marts.usage_quarter_hourly
             where not list_contains($rebuilt::date[], occurred_date)
         )
-        select distinct occurred_date from (
-            select staying.occurred_date
+        select distinct * from (
+            select staying.occurred_date, false
             from staying
             inner join of_other_prices using (provider, model, processing)
             left join new_rates as everybodys on everybodys.customer_id = {EVERYBODY}
@@ -248,16 +298,14 @@ def repriced_dates(
                 and {_holds_for("own")}
             where coalesce(own.rate_id, everybodys.rate_id, {NO_RATE}) <> staying.rate_id
             union all
-            select staying.occurred_date
+            select staying.occurred_date, true
             from staying
             inner join of_other_contexts as other using (provider, model)
             where other.customer_id in ({EVERYBODY}, staying.customer_id)
         )
-        order by 1
         """,
         {"rebuilt": list(rebuilt)},
     ).fetchall()
-    return [day for (day,) in rows]
 
 
 def _holds_for(rate: str) -> str:

@@ -23,6 +23,7 @@ from orchestration.errors import AgentstatsError
 from orchestration.lake.verified import verified_paths
 from orchestration.lake.writing import COUNTS_FOLDER
 from orchestration.money import handed_over as prices
+from orchestration.money.handed_over import NOT_REPRICED, Repriced
 from orchestration.money.price_book import read_price_book
 from orchestration.settings import Settings
 from orchestration.storage.database import connect, pattern_of
@@ -50,6 +51,7 @@ _SCHEMA = """
 create schema if not exists raw;
 create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
+create table if not exists raw.repriced_dates (occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
 create table if not exists raw.lake_losses (
     stream varchar, customer_id bigint, measure varchar, lost decimal(38, 0), occurred_date date
@@ -72,8 +74,9 @@ class WarehouseUnusable(AgentstatsError):
 class Scope:
     """What a run has to rebuild: UTC dates by stream, and of counts, up to change `touch_seq`.
 
-    `is_full` rebuilds every table from nothing, `reason` says why. Lake files of the paths in
-    `without` are left out: what is built then is a trial.
+    `repriced` are those of the usage events' dates that have new prices. `is_full` rebuilds every
+    table from nothing, `reason` says why. Lake files of the paths in `without` are left out: what
+    is built then is a trial.
     """
 
     touch_seq: int
@@ -81,6 +84,7 @@ class Scope:
     has_new_names: bool
     is_full: bool
     reason: str
+    repriced: Repriced = NOT_REPRICED
     without: frozenset[str] = frozenset()
     touch_id: str | None = None
 
@@ -180,20 +184,26 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     if reason:
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
-    touched = ledger.touched_since(since)
+    changed = ledger.touched_since(since)
+    touched = _together(
+        {stream: days for stream, days in changed.items() if stream not in _UNDATED}
+    )
     usage = AGENT_USAGE_EVENTS.name
     price_book = read_price_book(settings, ledger)
     with open_warehouse(settings) as warehouse:
         has_new_prices = prices.is_new(warehouse, price_book)
         repriced = prices.repriced_dates(warehouse, price_book, touched.get(usage, []))
-    if repriced:
-        log.info("prices_changed", dates=len(repriced))
-        touched = {**touched, usage: sorted({*touched.get(usage, []), *repriced})}
+    if settings.engine == "spark":
+        repriced = repriced.read_from_lake()
+    if repriced.dates:
+        log.info("prices_changed", dates=len(repriced.dates), dates_read=len(repriced.in_lake))
+        touched = {**touched, usage: sorted({*touched.get(usage, []), *repriced.dates})}
     return Scope(
         newest,
-        _together({stream: days for stream, days in touched.items() if stream not in _UNDATED}),
-        has_new_names=has_new_prices or any(stream in touched for stream in _UNDATED),
+        touched,
+        has_new_names=has_new_prices or any(stream in changed for stream in _UNDATED),
         is_full=False,
+        repriced=repriced,
         reason=f"changes {since + 1} to {newest}" if newest > since else "nothing new",
         touch_id=ledger.touch_id(newest),
     )
@@ -256,11 +266,19 @@ def files_of(ledger: Ledger, scope: Scope) -> list[LakeFile]:
     return [
         file
         for stream in (*_DATED, *_UNDATED)
-        for file in ledger.lake_files_of(
-            stream, None if stream in _UNDATED else scope.touched.get(stream, [])
-        )
+        for file in ledger.lake_files_of(stream, _dates_to_read(scope, stream))
         if file.path not in scope.without
     ]
+
+
+def _dates_to_read(scope: Scope, stream: str) -> list[date] | None:
+    """The dates of which a stream's files are read; None for files of no date."""
+    if stream in _UNDATED:
+        return None
+    days = scope.touched.get(stream, [])
+    if stream == AGENT_USAGE_EVENTS.name:
+        return [day for day in days if day not in scope.repriced.in_marts]
+    return list(days)
 
 
 def hand_over(
@@ -285,7 +303,7 @@ def hand_over(
         for file in read
         if file.folder == AGENT_USAGE_EVENTS.name
     ]
-    rebuilt = scope.touched.get(AGENT_USAGE_EVENTS.name, [])
+    rebuilt = _dates_to_read(scope, AGENT_USAGE_EVENTS.name)
     # Spark does not read by these names, it compares them.
     named = str if settings.engine == "spark" else pattern_of
     files = [{"stream": file.folder, "path": named(settings.lake / file.path)} for file in read]
@@ -298,6 +316,17 @@ def hand_over(
         _fill(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )
+        _fill(
+            warehouse,
+            "raw.repriced_dates",
+            {"occurred_date": "date"},
+            [
+                {"occurred_date": day.isoformat()}
+                for day in scope.touched.get(AGENT_USAGE_EVENTS.name, [])
+                if day in scope.repriced.in_marts
+            ],
+        )
+        prices.note_repricing(warehouse, scope.repriced)
         _fill(warehouse, "raw.lake_files", {"stream": "varchar", "path": "varchar"}, files)
         _fill(
             warehouse,

@@ -32,7 +32,7 @@ def installation(tmp_path: Path) -> Any:
         )
         events = [
             usage_event(
-                number, customer_id=customer, agent_id=number, model_used=model,
+                number, customer_id=customer, agent_id=number + 1, model_used=model,
                 occurred_at=f"{day}T{hour}:00:00Z", received_at=None,
             )
             for number, (customer, model, day, hour) in enumerate(
@@ -180,6 +180,61 @@ def test_a_run_that_is_cut_off_leaves_its_prices_to_the_next(
     installation.run(full_refresh=True)
     assert installation.fingerprints() == found
     assert costs(installation)[1, "gpt-5-2025-08-07", "2026-11-21 09:00:00"] == "0.010050000000"
+
+
+def test_dates_of_other_prices_are_rebuilt_without_the_lake(installation: Installation) -> None:
+    """Failed attempts among them: no file is read, and a full rebuild makes the same marts."""
+    failed = [
+        usage_event(
+            100 + number, customer_id=1, agent_id=1, model_used="gpt-5", input_tokens=20,
+            output_tokens=0, total_tokens=None, cache_read_input_tokens=5, error_type=error,
+            input_includes_cache=True, occurred_at="2026-11-21T15:00:00Z", received_at=None,
+        )
+        for number, error in enumerate(["timeout", "rate_limit", "timeout"])
+    ]  # fmt: skip
+    installation.drop("agent_usage_events", "failed.ndjson", failed)
+    installation.run()
+    installation.drop("prices", "a.ndjson", [CORRECTION])
+    installation.run()
+    # Two customers and a price.
+    assert installation.last_run()["lake_read"]["rows"] == 3
+    assert installation.last_run()["dates_rebuilt"] == {"agent_usage_events": 2}
+    by_type = "select error_type, sum(cost_usd) as usd from marts.errors_daily group by all"
+    # 15 tokens at 99.5 and 5 that are read from the cache at 0.125, each time.
+    assert {row["error_type"]: str(row["usd"]) for row in installation.marts(by_type)} == {
+        "timeout": "0.002986250000",
+        "rate_limit": "0.001493125000",
+    }
+    found = installation.fingerprints()
+    installation.run(full_refresh=True)
+    assert installation.fingerprints() == found
+
+
+@pytest.mark.parametrize("is_taken_back", [False, True])
+def test_marts_that_are_repriced_by_half_are_brought_to_one_price(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, is_taken_back: bool
+) -> None:
+    """A run ends after the quarter hours and before the days; then the price may be as it was."""
+    before = installation.fingerprints()
+    installation.drop("prices", "a.ndjson", [CORRECTION])
+    build = rollups.build
+
+    def by_half(settings: Any, scope: rollups.Scope, **rest: Any) -> Any:
+        build(settings, scope, **(rest | {"select": ["usage_quarter_hourly"]}))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rollups, "build", by_half)
+        with pytest.raises(KeyboardInterrupt):
+            installation.run()
+    if is_taken_back:
+        back = {"usd_per_million": None, "updated_at": "2026-11-28T12:00:01Z"}
+        installation.drop("prices", "b.ndjson", [CORRECTION | back])
+    installation.run()
+    found = installation.fingerprints()
+    assert (found == before) is is_taken_back
+    installation.run(full_refresh=True)
+    assert installation.fingerprints() == found
 
 
 def test_a_home_folder_may_be_called_anything(tmp_path: Path) -> None:

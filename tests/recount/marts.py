@@ -51,7 +51,12 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
         made[name] = _summed(truth.events, keys, vars, _usage)
     failed = [event for event in truth.events if not event.is_message]
     of_failed = (*of_event, "error_type")
-    made["errors_quarter_hourly"] = _summed(failed, (*of_failed, "bucket"), vars, _error)
+    made["errors_quarter_hourly"] = _summed(
+        failed,
+        (*of_failed, "context_over_tokens", "is_context_assumed", "bucket"),
+        _in_context,
+        lambda event: _error(event) | _classes(event),
+    )
     made["errors_daily"] = _summed(failed, of_failed, vars, _error)
     redactions = [
         vars(part.scan) | {"entity_type": entity_type, "pii_redactions": count}
@@ -201,6 +206,12 @@ def _error(event: UsageEvent) -> dict[str, Any]:
         "total_tokens": tokens,
         **_costs(event),
     }
+
+
+def _classes(event: UsageEvent) -> dict[str, int]:
+    found = token_classes(event)
+    del found["token_classes_exceed_total"]
+    return found
 
 
 def _compliance(part: Attributed) -> dict[str, int]:

@@ -1,7 +1,8 @@
 {# The lake as dbt sees it, for one run.
 
    The run writes tables before dbt starts: raw.run_context (one row of settings),
-   raw.touched_dates (stream, occurred_date), raw.lake_files (stream, path: the files of the touched
+   raw.touched_dates (stream, occurred_date), raw.repriced_dates (those of them that are not read),
+   raw.lake_files (stream, path: the files of the touched
    dates, and all files of reference streams) and raw.lake_losses (what was given up). From these
    come the views raw.<stream>, so that a model reads the dates it rebuilds and no others, without a
    word about it in its SQL.

@@ -22,6 +22,7 @@ WHOLE = "whole"
 HANDED_OVER = (
     "run_context",
     "touched_dates",
+    "repriced_dates",
     "lake_files",
     "lake_losses",
     "rates",

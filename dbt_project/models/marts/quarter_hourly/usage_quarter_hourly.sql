@@ -70,7 +70,7 @@ summed_per_bucket as (
 ),
 
 priced as (
-    {{ with_costs('summed_per_bucket') }}
+    {{ with_costs(with_repriced('summed_per_bucket'), 'event_count') }}
 )
 
 select * from priced
