@@ -169,6 +169,15 @@ class Window:
         boundaries = (min(max(each, span.start), span.end) for each in whole.boundaries)
         return replace(whole, boundaries=tuple(boundaries))
 
+    def of_numbered_dates(self, first: int, last: int) -> "Window":
+        """Some of its dates, by their numbers from 0, the last one included."""
+        return replace(
+            self,
+            days=last - first + 1,
+            end=self.end - ONE_DAY * (self.days - 1 - last),
+            boundaries=self.boundaries[first : last + 2],
+        )
+
     @cached_property
     def head(self) -> Span:
         """The part before the first UTC midnight of the window; the whole if it holds none."""

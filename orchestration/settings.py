@@ -262,6 +262,11 @@ class Settings(ServingSettings):
         return self.home / "ledger.db"
 
     @cached_property
+    def identity_key_path(self) -> Path:
+        """What ids of end users and sessions are hashed with."""
+        return self.home / "identities.key"
+
+    @cached_property
     def snapshots(self) -> Path:
         return self.home / "snapshots"
 

@@ -47,6 +47,13 @@ class Family:
     """SQL of which rows count, over the dimensions and measures; None for all."""
     rows: str | None = None
     """SQL of rows that the quarter-hourly mart does not have as they are; None if it has."""
+    counted: tuple[str, ...] = ()
+    """Columns whose distinct values are counted, and that nothing is grouped by."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All that its rows are by: what they can be grouped by, and what is counted."""
+        return (*self.dimensions, *self.counted)
 
     @property
     def quarter_hours(self) -> str:
@@ -157,7 +164,7 @@ class Declared:
         """The first family that has the measure by all of these dimensions; None if none has."""
         wanted = set(dimensions)
         for family in self.families.values():
-            if measure in (*family.measures, *family.lists) and wanted <= set(family.dimensions):
+            if measure in (*family.measures, *family.lists) and wanted <= set(family.keys):
                 return family
         return None
 
@@ -206,6 +213,7 @@ def _family(name: str, source: dict[str, Any]) -> Family:
         columns=source.get("columns", {}),
         where=source.get("where"),
         rows=source.get("rows"),
+        counted=tuple(source.get("counted", ())),
     )
 
 
@@ -242,10 +250,12 @@ def _metric(name: str, source: dict[str, Any]) -> Metric:
 
 def _check(found: Declared) -> None:
     for family in found.families.values():
-        for mart, kept in {family.quarter_hourly: family.dimensions, **family.daily}.items():
-            if unknown := set(kept) - set(found.dimensions):
+        if mistaken := set(family.counted) & set(found.dimensions):
+            raise WrongDeclaration(f"{family.name}: {mistaken} is grouped by, not just counted")
+        for mart, kept in {family.quarter_hourly: family.keys, **family.daily}.items():
+            if unknown := set(kept) - {*found.dimensions, *family.counted}:
                 raise WrongDeclaration(f"{family.name}: {mart} has unknown dimensions {unknown}")
-            if beyond := set(kept) - set(family.dimensions):
+            if beyond := set(kept) - set(family.keys):
                 raise WrongDeclaration(f"{family.name}: {mart} keeps {beyond} of no quarter hour")
     for metric in found.metrics.values():
         if not found.goes_with(metric, []):

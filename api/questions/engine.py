@@ -1,7 +1,7 @@
 """Answers questions: from memory where that has the rows, else by one statement."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from api.errors import MOST_ROWS, Forbidden, TooLarge
 from api.metrics.declared import Declared, Metric
 from api.metrics.ratio import rounded_units
 from api.queries.engine import Queries
+from api.questions.buckets import MADE_OF_DAYS, Granularity, dates_in_buckets
 from api.questions.from_memory import cells_from_memory, totals_from_memory
 from api.questions.question import (
     COMPUTED,
@@ -29,6 +30,8 @@ from api.windows import Window
 
 SHARED_REFERENCES = ("load_buckets", "names_of_agents", "names_of_agent_types")
 """Queries that may be read for some agents: of names, those of ids in the answer are shown."""
+MOST_COUNTED_AT_ONCE = 300_000
+"""Rows of people, of a date each, whose buckets one statement counts: it takes up to 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ class Engine:
         if not self.may_wait:
             raise NotCachedYet
         if not plan.whole_measures:
-            answer = self._queried(plan)
-            return _filled(plan, answer)
+            if self._counts_too_many_at_once(plan):
+                return _filled(plan, self._queried_by_parts(plan))
+            return _filled(plan, self._queried(plan))
         every = Plan(
             self.declared,
             replace(
@@ -210,6 +214,58 @@ class Engine:
         ordered = [group for _, group in sorted(groups, key=lambda each: each[0])]
         return Answer(plan.labels, ordered, group_count, cells, others, totals, no_figures(plan))
 
+    def _counts_too_many_at_once(self, plan: Plan) -> bool:
+        """Whether there are more people in the buckets of the question than one statement may count
+        in the memory that it has, and the question can be asked a part of the window at a time."""
+        question = plan.question
+        if plan.percentiles or question.granularity is Granularity.all:
+            return False
+        rows = 0
+        for mart in {mart for family in plan.counted_families() for mart in family.daily}:
+            [(count,)] = self.queries.tuples_of(
+                self.lease,
+                f"select count(*) from marts.{mart} where customer_id = $customer_id"
+                " and occurred_date >= $first_date and occurred_date <= $last_date",
+                customer_id=self.customer_id,
+                parameters={
+                    "first_date": question.window.from_instant.date(),
+                    "last_date": question.window.to_instant.date(),
+                },
+            )
+            rows += count
+        return rows > MOST_COUNTED_AT_ONCE
+
+    def _queried_by_parts(self, plan: Plan) -> Answer:
+        """The figures of a question by one statement for each bucket, or each date of shorter ones,
+        and one for the whole window."""
+        question = replace(
+            plan.question,
+            order_by=plan.question.ordered_by,
+            limit=None,
+            offset=0,
+            most_rows=MOST_ROWS,
+        )
+        whole = self._queried(Plan(self.declared, replace(question, granularity=Granularity.all)))
+        if whole.group_count > MOST_ROWS:
+            raise TooLarge(whole.group_count, "groups to compare", MOST_ROWS)
+        is_of_days = question.granularity in MADE_OF_DAYS
+        of_dates = dates_in_buckets(
+            question.window, question.granularity if is_of_days else Granularity.day
+        )[1]
+        numbers = {label: number for number, label in enumerate(plan.labels)}
+        cells: Cells = defaultdict(dict)
+        for first, last in _runs(of_dates):
+            part = replace(question, window=question.window.of_numbered_dates(first, last))
+            if is_of_days:
+                part = replace(part, granularity=Granularity.all)
+            answered = self._queried(Plan(self.declared, part))
+            for group, buckets in answered.cells.items():
+                for bucket, figures in buckets.items():
+                    label = answered.labels[bucket]
+                    cells[group][of_dates[first] if is_of_days else numbers[label]] = figures
+        of_window = {group: buckets[0] for group, buckets in whole.cells.items()}
+        return ranked(plan, cells, whole.totals, None, of_window)
+
     def _cut(self, plan: Plan, cells: Cells, totals: Figures) -> Answer:
         """The answer, from the figures of all groups."""
         wholes = self._wholes(plan) if plan.whole_measures else None
@@ -257,10 +313,26 @@ def _is_ranked_by_distinct(plan: Plan) -> bool:
     )
 
 
-def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> Answer:
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last index of each run of equal numbers."""
+    first = 0
+    for index, number in enumerate(numbers):
+        if index + 1 == len(numbers) or numbers[index + 1] != number:
+            yield first, index
+            first = index + 1
+
+
+def ranked(
+    plan: Plan,
+    cells: Cells,
+    totals: Figures,
+    wholes: Answer | None,
+    of_windows: Mapping[Group, Figures] | None = None,
+) -> Answer:
     """The greatest groups of all, and the sums of the others.
 
-    `wholes` has the denominators that are not split by `plan.whole_of`.
+    `wholes` has the denominators that are not split by `plan.whole_of`, `of_windows` the figures of
+    each group over the whole window, where they are not those of its buckets added up.
     """
     question = plan.question
     kept = [n for n, name in enumerate(question.group_by) if name not in plan.whole_of]
@@ -278,6 +350,8 @@ def ranked(plan: Plan, cells: Cells, totals: Figures, wholes: Answer | None) -> 
         return sums
 
     def of_window(group: Group) -> Figures:
+        if of_windows is not None:
+            return of_windows[group]
         if wholes is None and plan.is_one_span:
             return cells[group][0]
         sums = no_figures(plan)

@@ -25,7 +25,7 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
     Raises NotCached where memory can't give them, and NotCachedYet where something has to be read
     first, or they take long, and the caller may not wait.
     """
-    if not plan.is_of_days or plan.percentiles:
+    if not plan.is_of_days or plan.percentiles or plan.counted_families():
         raise NotCached
     found: Cells = defaultdict(dict)
     for family, measures in plan.families_of_sums():

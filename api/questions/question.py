@@ -158,6 +158,13 @@ class Plan:
             return dates_in_buckets(self.question.window, self.question.granularity)[0]
         return self.buckets.labels
 
+    def counted_families(self) -> tuple[Family, ...]:
+        """The families of what a customer has very many of, as end users, of those it counts."""
+        families = [
+            self.family_of(metric.numerator, str(metric.distinct)) for metric in self.distincts
+        ]
+        return tuple(family for family in families if family.counted)
+
     @property
     def is_of_days(self) -> bool:
         """Whether each part is one date in the zone of the question, or all of them."""

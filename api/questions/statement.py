@@ -105,7 +105,7 @@ class Statement:
         plan = self._plan
         dimensions = list(plan.dimensions)
         for metric in plan.distincts:
-            if metric.distinct in family.dimensions and metric.numerator in measures:
+            if metric.distinct in family.keys and metric.numerator in measures:
                 dimensions.append(str(metric.distinct))
         dimensions = list(dict.fromkeys(dimensions))
         rows = self._rows(family, dimensions, measures)
@@ -144,10 +144,17 @@ class Statement:
         def of_quarter_hours(name: str, start: datetime, end: datetime) -> str:
             self.parameters[f"{name}_from"] = without_offset(start)
             self.parameters[f"{name}_to"] = without_offset(end)
+            of_dates = ""
+            if family.counted:
+                # The mart is by date, and only then made into quarter hours.
+                of_dates = (
+                    f" and occurred_date >= ${name}_from::date"
+                    f" and occurred_date <= ${name}_to::date"
+                )
             return (
                 f"select {columns}, bucket_start as instant from {family.quarter_hours}"
                 f" where customer_id = $customer_id and bucket_start >= ${name}_from"
-                f" and bucket_start < ${name}_to"
+                f" and bucket_start < ${name}_to{of_dates}"
             )
 
         if daily is None:

@@ -158,7 +158,7 @@ def _open_to_others(settings: Settings) -> list[Path]:
     mode = settings.home.stat().st_mode
     # A file is out of reach of whoever may not enter its folder, whatever its own bits say.
     entered_by = (mode & 0o011) * 0o7
-    files = (settings.keys_path, settings.ledger_path)
+    files = (settings.identity_key_path, settings.keys_path, settings.ledger_path)
     return [settings.home] * bool(mode & 0o077) + [
         path for path in files if path.exists() and path.stat().st_mode & entered_by
     ]

@@ -27,6 +27,7 @@ from orchestration.money.handed_over import NOT_REPRICED, Repriced
 from orchestration.money.price_book import read_price_book
 from orchestration.settings import Settings
 from orchestration.storage.database import connect, pattern_of
+from orchestration.storage.identity_key import read_identity_key
 from orchestration.storage.ledger import LakeFile, Ledger
 from orchestration.warehouse import dbt, published
 from orchestration.warehouse.spark import connection, exchange
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 _SCHEMA = """
 create schema if not exists raw;
 create table if not exists raw.run_context (toxicity_threshold double);
+create table if not exists raw.identity_key (secret varchar);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.repriced_dates (occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
@@ -167,6 +169,7 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
             "select touch_seq, toxicity_threshold, project_fingerprint, touch_id from raw.rolled_up"
         ).fetchall()
         clusters = warehouse.execute("select cluster from raw.rolled_up_on").fetchall()
+        identity_keys = warehouse.execute("select secret from raw.identity_key").fetchall()
     newest = ledger.newest_touch_seq()
     reason = ""
     if full_refresh:
@@ -179,6 +182,8 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         reason = f"the toxicity threshold changed from {rows[0][1]}"
     elif rows[0][2] != dbt.project_fingerprint():
         reason = "the models changed"
+    elif identity_keys != [(read_identity_key(settings.identity_key_path),)]:
+        reason = "ids of end users and sessions are hashed with another key"
     elif settings.engine == "spark" and clusters != [(cluster_of(settings),)]:
         reason = f"{cluster_of(settings)} does not hold what was rolled up last"
     if reason:
@@ -313,6 +318,11 @@ def hand_over(
         warehouse.execute("begin")
         warehouse.execute("delete from raw.run_context")
         warehouse.execute("insert into raw.run_context values (?)", [settings.toxicity_threshold])
+        warehouse.execute("delete from raw.identity_key")
+        warehouse.execute(
+            "insert into raw.identity_key values (?)",
+            [read_identity_key(settings.identity_key_path)],
+        )
         _fill(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched
         )

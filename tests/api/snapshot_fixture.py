@@ -166,6 +166,10 @@ class Marts:
     feedback: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent type, load bucket, 7 feedback measures, bucket_start; then agent and model,
     if any"""
+    end_users: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent, agent type, end user's key, quarter hours of the date, date"""
+    sessions: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, agent, agent type, session's key, quarter hours of the date, date"""
     customers: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, name, tier, retention days"""
     time_zones: list[tuple[Any, ...]] = field(default_factory=list)
@@ -337,6 +341,14 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
                 " order by customer_id, occurred_date"
             )
         _write_costs_by_class(connection)
+        for name, counted in (("end_user", marts.end_users), ("session", marts.sessions)):
+            _table(
+                connection,
+                f"{name}_daily",
+                f"customer_id bigint, agent_id bigint, agent_type_id bigint, {name}_key bigint,"
+                " quarter_hours integer[], active_quarter_hours bigint, occurred_date date",
+                [(*row[:-1], len(row[-2]), row[-1]) for row in counted],
+            )
         _table(
             connection,
             "customers",

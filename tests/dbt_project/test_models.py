@@ -112,7 +112,10 @@ def test_a_row_that_comes_twice_and_a_null_are_found_in_every_mart_of_dates(
     installation: Installation,
 ) -> None:
     """The grain is tested together with nulls: either of them fails a build."""
-    events = [usage_event(1), usage_event(2, error_type="timeout")]
+    events = [
+        usage_event(1, end_user_id="u", session_id="s"),
+        usage_event(2, error_type="timeout"),
+    ]
     installation.drop("agent_usage_events", "a.ndjson", events)
     installation.drop("audit_events", "a.ndjson", [scan(1)])
     installation.drop("feedback_events", "a.ndjson", [rating(1)])
@@ -143,5 +146,5 @@ def test_a_row_that_comes_twice_and_a_null_are_found_in_every_mart_of_dates(
         for result in results
         if not result.is_ok and "reconciled_sums" not in result.unique_id
     ]
-    assert len(failed) == len(marts) == 19
+    assert len(failed) == len(marts) == 21
     assert all(any(name.startswith(f"one_row_per_{mart}_") for name in failed) for mart in marts)

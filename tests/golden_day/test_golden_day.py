@@ -184,4 +184,45 @@ def test_usage_events_of_each_date_are_those_of_the_table(golden_day: Installati
         (502, "2026-03-04", 1, 0, 0, 0, 0),  # e-09
         (503, "2026-03-03", 4, 0, 0, 0, 0),  # r-1 to r-4
         (503, "2026-03-04", 1, 0, 0, 0, 0),  # r-7
+        (504, "2026-03-02", 3, 0, 0, 0, 0),  # p-1, p-2, p-7
+        (504, "2026-03-03", 3, 0, 0, 0, 0),  # p-3, p-4, p-6
+        (504, "2026-03-04", 1, 0, 0, 0, 0),  # p-5
     ]
+
+
+# WORKED_OUT.md, section 10: by zone and date the end users and sessions; those of the three dates.
+PEOPLE = {
+    "UTC": ([(1, 1), (2, 1), (1, 0)], (2, 2)),
+    "Asia/Kathmandu": ([(1, 1), (1, 1), (2, 1)], (2, 2)),
+}
+
+
+@pytest.mark.parametrize("tz", PEOPLE)
+def test_end_users_and_sessions_are_those_worked_out_by_hand(
+    golden_day: Installation, tz: str
+) -> None:
+    """By date, in all, and by agent: the whole is less than its parts, and is not cut off."""
+    asked = {"metrics": "active_end_users,sessions", "days": "3", "tz": tz}
+    with golden_day.client() as client:
+        key = golden_day.key(504)
+
+        def answer(**more: str) -> dict[str, Any]:
+            response = client.get(
+                "/api/stats/query", params={**asked, **more}, headers={"X-API-Key": key}
+            )
+            assert response.status_code == 200, response.text
+            body: dict[str, Any] = response.json()
+            return body
+
+        by_day = answer(granularity="day")
+        by_agent = answer(group_by="agent_id", limit="1")
+        of_agent = answer(agent_id="42")
+
+    def figures(row: dict[str, Any]) -> tuple[Any, Any]:
+        return row["active_end_users"], row["sessions"]
+
+    assert (list(map(figures, by_day["rows"])), figures(by_day["totals"])) == PEOPLE[tz]
+    assert [(row["agent_id"], *figures(row)) for row in by_agent["rows"]] == [(41, 2, 1)]
+    assert figures(by_agent["other"][0]) == (None, None)
+    assert figures(by_agent["totals"]) == (2, 2)
+    assert figures(of_agent["totals"]) == (2, 1)

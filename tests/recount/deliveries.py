@@ -71,6 +71,8 @@ class UsageEvent:
     tool_calls: int | None = None
     model_requests: int | None = None
     reported_cost_usd: Fraction | None = None
+    session_id: str | None = None
+    end_user_id: str | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
     delivered: DeliveredPrices | None = None
     """The prices that hold beside the list's, and the aliases."""
@@ -599,6 +601,8 @@ def _event(row: Mapping[str, Any]) -> UsageEvent:
         tool_calls=row["tool_calls"],
         model_requests=row["model_requests"],
         reported_cost_usd=row["reported_cost_usd"],
+        session_id=row["session_id"],
+        end_user_id=row["end_user_id"],
         parts={
             name.removesuffix("_tokens"): value
             for name, value in {**row, "cache_write_input_tokens": _written_to_cache(row)}.items()

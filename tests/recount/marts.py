@@ -16,8 +16,9 @@ from .prices import OfClass, cost
 from .token_classes import PARTS, token_classes
 
 Row = dict[str, Any]
-COUNTED = "columns(lambda name: name <> 'rate_id')"
-"""SQL: the columns of a mart that are recounted. Where a price was looked up is no figure."""
+COUNTED = "columns(lambda name: name not in ('rate_id', 'end_user_key', 'session_key'))"
+"""SQL: the columns of a mart that are recounted. Where a price was looked up is no figure, nor is a
+hash of an id."""
 _Item = TypeVar("_Item")
 
 
@@ -58,6 +59,8 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
         lambda event: _error(event) | _classes(event),
     )
     made["errors_daily"] = _summed(failed, of_failed, vars, _error)
+    for name in ("end_user", "session"):
+        made[f"{name}_daily"] = _active_quarter_hours(truth.events, f"{name}_id")
     redactions = [
         vars(part.scan) | {"entity_type": entity_type, "pii_redactions": count}
         for part in scans
@@ -107,6 +110,28 @@ def _summed(
             if isinstance(value, list):
                 value.sort()
     return [dict(group) | sums for group, sums in groups.items()]
+
+
+def _active_quarter_hours(events: Iterable[UsageEvent], counted: str) -> list[Row]:
+    """In which quarter hours of each date an agent answered each of what is counted."""
+    found: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+    for event in events:
+        key = getattr(event, counted)
+        if key is not None and event.is_message:
+            at = event.occurred_at
+            of_agent = (event.customer_id, event.agent_id, event.agent_type_id)
+            found[*of_agent, key, at.date().isoformat()].add(at.hour * 4 + at.minute // 15)
+    return [
+        {
+            "customer_id": customer,
+            "agent_id": agent,
+            "agent_type_id": agent_type,
+            "quarter_hours": sorted(numbers),
+            "active_quarter_hours": len(numbers),
+            "occurred_date": day,
+        }
+        for (customer, agent, agent_type, _, day), numbers in found.items()
+    ]
 
 
 def _quarter_hour(moment: datetime) -> str:

@@ -26,3 +26,16 @@
 {% macro spark__length_of_list(expression) -%}
     size({{ expression }})
 {%- endmacro %}
+
+{# The distinct values of a group as a list of integers, least first. #}
+{% macro ascending_set(expression) %}
+    {{- return(adapter.dispatch('ascending_set')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__ascending_set(expression) -%}
+    list_sort(list(distinct cast({{ expression }} as integer)))
+{%- endmacro %}
+
+{% macro spark__ascending_set(expression) -%}
+    array_sort(collect_set(cast({{ expression }} as int)))
+{%- endmacro %}

@@ -54,6 +54,8 @@ renamed as (
         coalesce(provider, 'unknown') as provider,
         coalesce(processing, 'standard') as processing,
         error_type,
+        session_id,
+        end_user_id,
 
         -- numerics
         input_tokens,

@@ -21,6 +21,7 @@ from orchestration.storage.sql import literal, quoted
 WHOLE = "whole"
 HANDED_OVER = (
     "run_context",
+    "identity_key",
     "touched_dates",
     "repriced_dates",
     "lake_files",

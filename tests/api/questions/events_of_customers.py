@@ -19,6 +19,8 @@ from snapshot_fixture import USD_PER_TOKEN, Marts, ratings, usage
 
 Key = tuple[Any, ...]
 QUARTER_HOUR = timedelta(minutes=15)
+COUNTED = ("end_user", "session")
+"""What is counted, and grouped by in no mart."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def random_events(seed: int, *, first: date, days: int, count: int) -> list[Even
             keys["provider"] = draw.choice(["unknown", "openai", "a b"])
             keys["processing"] = draw.choice(["standard", "standard", "batch"])
             keys["error_type"] = draw.choice(["(none)"] * 6 + ["timeout", "Ünïcode"])
+            keys["end_user"] = draw.choice([None, None, *range(1, 12)])
+            keys["session"] = draw.choice([None, *range(1, 90)])
             numbers = {
                 "input": draw.choice([0, 1, 7, 10**9]),
                 "output": draw.choice([0, 2, 5, 300]),
@@ -81,10 +85,12 @@ def marts_of(events: list[Event]) -> Marts:
         bucket = event.at.replace(
             minute=event.at.minute // 15 * 15, second=0, microsecond=0, tzinfo=None
         )
-        kept = {name: value for name, value in event.keys.items() if name != "rating"}
+        kept = {n: value for n, value in event.keys.items() if n not in ("rating", *COUNTED)}
         rows[(event.kind, event.customer, str(bucket), *kept.items())].append(event)
     marts = Marts(
-        customers=[(customer, f"Customer {customer}", "enterprise", None) for customer in (1, 2, 3)]
+        customers=[(each, f"Customer {each}", "enterprise", None) for each in (1, 2, 3)],
+        end_users=active_quarter_hours(events, "end_user"),
+        sessions=active_quarter_hours(events, "session"),
     )
     for (kind, customer, bucket, *items), found in rows.items():
         keys = dict(items)
@@ -168,6 +174,17 @@ def marts_of(events: list[Event]) -> Marts:
                 (customer, agent_type, keys["load_bucket"], *counts, bucket, agent, model)
             )
     return marts
+
+
+def active_quarter_hours(events: list[Event], counted: str) -> list[Key]:
+    """In which quarter hours of each date an agent answered each of what is counted."""
+    found: dict[Key, set[int]] = defaultdict(set)
+    for event in responses(events):
+        if (counted_key := event.keys[counted]) is not None:
+            keys = (event.customer, event.keys["agent_id"], event.keys["agent_type_id"])
+            number = event.at.hour * 4 + event.at.minute // 15
+            found[*keys, counted_key, event.at.date().isoformat()].add(number)
+    return [(*key[:-1], sorted(numbers), key[-1]) for key, numbers in found.items()]
 
 
 def rounded(value: Fraction, digits: int) -> float | int:
@@ -334,6 +351,11 @@ def scans(events: list[Event]) -> int:
     return len(of_kind(events, "scan"))
 
 
+def distinct(events: list[Event], counted: str) -> int:
+    """How many there are of what is counted, of responses."""
+    return len({event.keys[counted] for event in responses(events)} - {None})
+
+
 def stars(events: list[Event]) -> list[int]:
     """The ratings."""
     return [event.keys["rating"] for event in of_kind(events, "rating")]
@@ -371,6 +393,8 @@ METRICS: dict[str, Callable[[list[Event]], Any]] = {
     "error_count": failed,
     "error_rate_percent": error_rate,
     "active_agents": lambda found: len({e.keys["agent_id"] for e in responses(found)}),
+    "sessions": lambda found: distinct(found, "session"),
+    "active_end_users": lambda found: distinct(found, "end_user"),
     "avg_response_time_ms": lambda found: ratio(sum(times_of(found)), len(times_of(found)), 0),
     "tokens_per_second": lambda found: ratio(timed_output(found), sum(times_of(found)), 1, 1000),
     "avg_tokens_per_message": lambda found: ratio(tokens(responses(found)), messages(found), 0),
@@ -403,6 +427,8 @@ KINDS = {
     **dict.fromkeys(("pii_rate_percent", "pii_per_message"), ("usage", "scan")),
     **dict.fromkeys(("ratings", "average_rating"), ("rating",)),
     "cost_per_good_rating_usd": ("usage", "rating"),
+    "sessions": ("session",),
+    "active_end_users": ("end_user",),
 }
 """Of which events a metric is; those make the groups that there are."""
 OF_ERRORS = {"error_count", "error_rate_percent"}
@@ -515,7 +541,8 @@ def recount(
     found: list[tuple[str | None, Key, Event]] = []
     wholes: list[tuple[str | None, Key, Event]] = []
     for event in events:
-        if event.customer != customer or event.kind not in kinds:
+        counted = {name for name in COUNTED if event.keys.get(name) and responses([event])}
+        if event.customer != customer or not kinds & {event.kind, *counted}:
             continue
         if not starts[0][1] <= event.at < starts[-1][1]:
             continue

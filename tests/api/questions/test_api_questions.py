@@ -201,6 +201,26 @@ def test_memory_statement_and_recount_agree(asked: Asked, part: int) -> None:
     assert from_memory > QUESTIONS // 16
 
 
+def test_people_of_many_are_counted_a_part_at_a_time(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same figures by one statement and by one for each bucket, whatever else is asked for."""
+    monkeypatch.setattr("api.questions.engine.MOST_COUNTED_AT_ONCE", 0)
+    draw = random.Random("people")
+    in_parts = 0
+    while in_parts < 40:
+        ask = random_question(draw)
+        if not {"sessions", "active_end_users"} & set(ask["metrics"]):
+            continue
+        question = question_of(ask)
+        engine = asked.engine(ask["customer"])
+        try:
+            is_same(engine.answer(question), recounted(asked.events, ask), ask)
+        except AssertionError as error:
+            raise AssertionError(f"{ask}: {error}") from error
+        in_parts += engine._counts_too_many_at_once(Plan(declared(), question))
+
+
 def test_additive_rows_add_up_to_the_totals(asked: Asked) -> None:
     """Rows and others: for each additive metric, in every zone, whatever is cut off."""
     draw = random.Random("additive")

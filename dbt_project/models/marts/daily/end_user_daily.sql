@@ -1,0 +1,33 @@
+with
+
+messages as (
+    select * from {{ ref('stg_agent_usage_events') }}
+    where is_message and end_user_id is not null
+),
+
+in_quarter_hours as (
+    select
+        customer_id,
+        agent_id,
+        agent_type_id,
+        end_user_id,
+        {{ ascending_set(quarter_of_day('bucket_start')) }} as quarter_hours,
+        occurred_date
+    from messages
+    group by customer_id, agent_id, agent_type_id, end_user_id, occurred_date
+),
+
+-- Hashed here and not before: an id with many messages a day is hashed once.
+without_ids as (
+    select
+        customer_id,
+        agent_id,
+        agent_type_id,
+        {{ keyed_number('end_user_id') }} as end_user_key,
+        quarter_hours,
+        {{ length_of_list('quarter_hours') }} as active_quarter_hours,
+        occurred_date
+    from in_quarter_hours
+)
+
+select * from without_ids
