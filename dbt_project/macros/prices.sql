@@ -49,6 +49,17 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Rows of this run's events, and those that the mart has of the dates of which only prices changed:
+   prices change nothing in them, and the lake is not read for those dates. #}
+{% macro with_rows_of_repriced_dates(rows) -%}
+    select * from {{ rows }}
+    {%- if is_incremental() and target.type == 'duckdb' %}
+    union all by name
+    select * from {{ this }}
+    where occurred_date in (select occurred_date from {{ source('raw', 'repriced_dates') }})
+    {%- endif -%}
+{%- endmacro %}
+
 {# Sums of quarter hours, of so many `events` each, with the rate that holds for them and what they
    cost by it. #}
 {% macro with_costs(quarter_hours, events) -%}

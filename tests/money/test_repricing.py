@@ -34,6 +34,7 @@ def installation(tmp_path: Path) -> Any:
             usage_event(
                 number, customer_id=customer, agent_id=number + 1, model_used=model,
                 occurred_at=f"{day}T{hour}:00:00Z", received_at=None,
+                end_user_id=f"user-{number % 3}", session_id=f"session-{number % 5}",
             )
             for number, (customer, model, day, hour) in enumerate(
                 (customer, model, day, hour)

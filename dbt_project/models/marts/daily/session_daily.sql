@@ -28,6 +28,10 @@ without_ids as (
         {{ length_of_list('quarter_hours') }} as active_quarter_hours,
         occurred_date
     from in_quarter_hours
+),
+
+of_all_dates as (
+    {{ with_rows_of_repriced_dates('without_ids') }}
 )
 
-select * from without_ids
+select * from of_all_dates
