@@ -36,6 +36,7 @@ from api.stats import (
     data_quality,
     explain,
     feedback,
+    forecast,
     latency,
     metrics,
     query,
@@ -131,6 +132,7 @@ def create_app(
         metrics,
         explain,
         receipt,
+        forecast,
         timelines,
     )
     for family in families:

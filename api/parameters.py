@@ -41,6 +41,7 @@ ALLOWED = {
     "format": "json or csv",
     "by": "agent, model, agent-type or day",
     "compare": "previous, week, month or none",
+    "until": "day, week or month",
     "metrics": "names of /api/stats/metrics, with commas between",
     "metric": "a name of /api/stats/metrics",
     "group_by": "names of dimensions of /api/stats/metrics, with commas between",

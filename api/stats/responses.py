@@ -93,6 +93,11 @@ class Answering:
         return own_time_zone(self._lease.snapshot, self._customer_id)
 
     @property
+    def data_as_of(self) -> datetime | None:
+        """The newest load in the snapshot, aware; None if nothing was ever loaded."""
+        return self._lease.snapshot.data_as_of
+
+    @property
     def price_book(self) -> str | None:
         """Which price book the costs are of; None where that is not known."""
         return self._lease.snapshot.price_book

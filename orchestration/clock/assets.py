@@ -29,11 +29,13 @@ from orchestration.monitoring.problems import (
 )
 from orchestration.retention.nightly import delete_expired
 from orchestration.warehouse import reconciliation, warehouse_file
+from orchestration.warehouse.backtests import backtest
 from orchestration.warehouse.dbt import NodeResult
 
 SNAPSHOT = dg.AssetKey("snapshot")
 RETENTION = dg.AssetKey("retention")
 WAREHOUSE_FILE = dg.AssetKey("warehouse_file")
+BACKTEST = dg.AssetKey("forecast_backtest")
 RECONCILIATION = dg.AssetKey(["marts", "reconciliation"])
 NOTHING_SET_ASIDE = "nothing_set_aside"
 RECONCILED_SUMS = dg.AssetKey(["marts", "reconciled_sums"])
@@ -342,10 +344,18 @@ def build_assets(manifest: Path) -> list[Any]:
 
     marts = [key for key in roll_up.keys if key.path[0] == "marts"]
 
+    @dg.asset(key=BACKTEST, group_name="forecasts", deps=[*marts, WAREHOUSE_FILE])
+    @retried_where_it_helps
+    def forecast_backtest(writer: Writer) -> dg.MaterializeResult[None]:
+        """Forecast the past and compare it with what came: how wide intervals have to be."""
+        forecasts = backtest(writer.settings, writer.ledger)
+        writer.note(forecasts_compared=forecasts)
+        return dg.MaterializeResult(metadata={"forecasts": forecasts})
+
     @dg.asset(
         key=SNAPSHOT,
         group_name="snapshots",
-        deps=[*marts, RECONCILIATION, WAREHOUSE_FILE],
+        deps=[*marts, RECONCILIATION, WAREHOUSE_FILE, BACKTEST],
         check_specs=[
             dg.AssetCheckSpec(
                 NOTHING_SET_ASIDE,
@@ -409,6 +419,7 @@ def build_assets(manifest: Path) -> list[Any]:
         roll_up,
         reconcile,
         landing_archive,
+        forecast_backtest,
         warehouse,
         snapshot,
     ]

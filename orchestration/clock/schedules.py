@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.clock.assets import (
+    BACKTEST,
     DELIVERY_COUNTS,
     LANDING_SPECS,
     RECONCILED_SUMS,
@@ -27,6 +28,7 @@ hourly = dg.define_asset_job(
         RECONCILED_SUMS,
         "landing_archive",
         WAREHOUSE_FILE,
+        BACKTEST,
         DAGSTER_HISTORY,
     ),
     tags=_RETRY_TAGS,
@@ -44,7 +46,8 @@ nightly = dg.define_asset_job(
     tags=_RETRY_TAGS,
     description=(
         "Delete what is past its retention, merge small files, rebuild the dates touched, recount "
-        "all that is there, clear the landing archive, publish, delete old runs of Dagster."
+        "all that is there, clear the landing archive, backtest forecasts, publish, delete old "
+        "runs of Dagster."
     ),
 )
 

@@ -105,10 +105,11 @@ _INFO_TYPES = {
 _LOAD_LEDGER = "load_ledger"
 _RETENTION_LEDGER = "retention_ledger"
 _SNAPSHOT_INFO = "snapshot_info"
+_FORECAST_BACKTEST = "forecast_backtest"
 # Its model leaves some columns to publication.
 _CUSTOMERS = "customers"
 # Written by publication itself, and whole each time.
-_CONTROL = (_RETENTION_LEDGER, _SNAPSHOT_INFO)
+_CONTROL = (_RETENTION_LEDGER, _FORECAST_BACKTEST, _SNAPSHOT_INFO)
 
 _RECOUNTED = RECONCILIATION.removeprefix("tag:")
 
@@ -170,6 +171,7 @@ def write(target: Path, settings: Settings, ledger: Ledger, info: Info) -> int:
         connection.execute("begin")
         _write_load_ledger(connection, ledger.loads(), ledger.touched_dates_by_load())
         _write_retention_ledger(connection, ledger.deletions())
+        _write_forecast_backtest(connection)
         _write_info(connection, info)
         prices.write_tables(connection, has_new_price_book=True)
         with _in_use(connection, "snapshot"):
@@ -219,6 +221,7 @@ def update(target: Path, settings: Settings, ledger: Ledger, info: Info, last: L
         for table in _CONTROL:
             connection.execute(f"drop table snapshot.marts.{table}")
         _write_retention_ledger(connection, ledger.deletions())
+        _write_forecast_backtest(connection)
         _write_info(connection, info)
         priced = prices.write_tables(connection, has_new_price_book=price_book != info.price_book)
         _describe(connection, descriptions, {*whole, *_CONTROL, *priced})
@@ -410,6 +413,13 @@ def _write_retention_ledger(
         f"create table snapshot.marts.{_RETENTION_LEDGER} as "
         "select unnest(from_json(?, ?), recursive := true)",
         [json.dumps(rows), json.dumps([_RETENTION_LEDGER_TYPES])],
+    )
+
+
+def _write_forecast_backtest(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        f"create table snapshot.marts.{_FORECAST_BACKTEST} as "
+        "select * from warehouse.raw.forecast_backtest order by metric, days_ahead"
     )
 
 

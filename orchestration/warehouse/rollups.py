@@ -64,6 +64,11 @@ create table if not exists raw.rolled_up (
 create table if not exists raw.marts_version (marts_version varchar);
 create table if not exists raw.recount (recounted_at timestamp);
 create table if not exists raw.rolled_up_on (cluster varchar);
+create table if not exists raw.forecast_backtest (
+    metric varchar, days_ahead integer, series_count bigint, forecast_count bigint,
+    covered_count bigint, low_bound double, high_bound double, median_error_percent double,
+    median_error_of_mean_percent double, measured_at timestamp
+);
 """
 _SCHEMA += published.SCHEMA + prices.SCHEMA
 

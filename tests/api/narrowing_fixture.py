@@ -44,7 +44,10 @@ NARROWABLE = (
     "explain?metric=total_messages&days=7&tz=Asia/Kathmandu&compare=week",
     "metrics",
 )
-OF_THE_WHOLE = ("data-quality", "retention", "account", "receipt?metric=total_tokens")
+OF_THE_WHOLE = (
+    *("data-quality", "retention", "account", "receipt?metric=total_tokens"),
+    *("forecast?metric=total_messages&until=day", "forecast?metric=cost_usd&until=week"),
+)
 WITH_AGENT = {"usage": 1, "errors": 1, "compliance": 8, "pii": 5, "feedback": 11}
 """Where each list of rows has the agent."""
 

@@ -185,6 +185,8 @@ class Marts:
     recounts: list[tuple[Any, ...]] = field(default_factory=list)
     """stream, customer, what does not add up, date"""
     deletions: list[tuple[Any, ...]] = field(default_factory=list)
+    backtests: list[tuple[Any, ...]] = field(default_factory=list)
+    """Of all customers: metric, days ahead, forecasts, those covered, and the two bounds."""
     """customer, table, cutoff, rows, oldest and newest deleted, deleted at"""
 
 
@@ -411,6 +413,13 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
             "customer_id bigint, table_name varchar, cutoff timestamp, rows_deleted bigint,"
             " oldest_deleted timestamp, newest_deleted timestamp, deleted_at timestamp",
             marts.deletions,
+        )
+        _table(
+            connection,
+            "forecast_backtest",
+            "metric varchar, days_ahead integer, forecast_count bigint, covered_count bigint,"
+            " low_bound double, high_bound double",
+            marts.backtests,
         )
         _table(
             connection,

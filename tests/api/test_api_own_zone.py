@@ -21,6 +21,7 @@ OTHERS = (
     "/api/stats/query?metrics=total_tokens",
     "/api/stats/receipt?metric=total_tokens",
     "/api/stats/explain?metric=total_tokens",
+    "/api/stats/forecast",
     "/api/stats/usage/by-agent-type",
     "/api/stats/compliance/timeline",
     "/api/stats/feedback/timeline",

@@ -76,7 +76,8 @@ def test_the_jobs_have_these_steps(defs: dg.Definitions) -> None:
         "hourly": {"land", "roll_up", "snapshot", "freshness"},
         "nightly": {
             *("retention", "roll_up", "reconcile", "warehouse_file"),
-            *("landing_archive", "snapshot", "dagster_history", "freshness"),
+            *("landing_archive", "forecast_backtest"),
+            *("snapshot", "dagster_history", "freshness"),
         },
     }
 

@@ -33,7 +33,7 @@ COMPARED_HEADERS = (
     *("X-Covered-From", "X-Data-As-Of", "X-Time-Zone", "X-Period-Start", "X-Period-End"),
     *("X-Total-Rows", "X-Truncated", "Content-Type", "Content-Disposition"),
 )
-CUSTOMER_AT = {"deliveries": 1, "recounts": 1, "tiers": None}
+CUSTOMER_AT = {"deliveries": 1, "recounts": 1, "tiers": None, "backtests": None}
 """Where lists of rows have the customer, if not first; None where a row is of no customer."""
 AGENTS: tuple[tuple[int, ...] | None, ...] = (None, (42,), (43,), (42, 44), (45,), (99,))
 SCOPES: tuple[str | None, ...] = (None, "usage", "usage feedback query", "account metrics", "")
