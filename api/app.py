@@ -31,6 +31,7 @@ from api.snapshots import Snapshots
 from api.stats import (
     account,
     agent_types,
+    budgets,
     compliance,
     cost,
     data_quality,
@@ -133,6 +134,7 @@ def create_app(
         explain,
         receipt,
         forecast,
+        budgets,
         timelines,
     )
     for family in families:

@@ -93,10 +93,10 @@ class ForecastAnswer(BaseModel):
     )
     high: Amount = Field(description="Upper end of the interval.", examples=[4420000])
     interval_percent: int = Field(
-        description="Share of the periods that the interval is made to hold.", examples=[80]
+        description="Share of the periods that the interval is made to cover.", examples=[80]
     )
     measured_coverage_percent: float | None = Field(
-        description="Share that it held: of the forecasts of the past over as many days ahead, "
+        description="Share that it covered: of the forecasts of the past over as many days ahead, "
         "over all series, by intervals that other series gave. Null before the first nightly run.",
         examples=[79.4],
     )
@@ -189,7 +189,7 @@ def _forecast(
     answer: Answering, asked: Period, metric: Forecasted, until: Until, so_far: Figures
 ) -> tuple[dict[str, Any], str | None]:
     """The figures that a forecast adds, and why some are null."""
-    known = _known(answer, asked)
+    known = known_until(answer, asked)
     data_from = answer.rows("account")[0]["data_from"]
     if known is None or data_from is None:
         return {}, "nothing is loaded yet"
@@ -199,7 +199,7 @@ def _forecast(
         return {}, (
             f"the newest data is of {known.day}, and a forecast reaches {MOST_DAYS_AHEAD} days"
         )
-    days = _whole_days(answer, known, max(data_from, answer.retention_from or data_from))
+    days = whole_days(answer, known, max(data_from, answer.retention_from or data_from))
     if days < LEAST_DAYS:
         return {}, f"there are {days} whole days of data, and a forecast takes {LEAST_DAYS}"
     both = _days_and_their_beginnings(answer, known, min(days, MOST_DAYS), metric)
@@ -232,7 +232,7 @@ def _forecast(
     }, None if coverage is not None else "forecasts are compared with what came by the nightly run"
 
 
-def _known(answer: Answering, asked: Period) -> Known | None:
+def known_until(answer: Answering, asked: Period) -> Known | None:
     """Up to when data is loaded, but not beyond today; None if there is none."""
     data_as_of = answer.data_as_of
     if data_as_of is None:
@@ -244,7 +244,7 @@ def _known(answer: Answering, asked: Period) -> Known | None:
     return Known(until, day)
 
 
-def _whole_days(answer: Answering, known: Known, covered_from: date) -> int:
+def whole_days(answer: Answering, known: Known, covered_from: date) -> int:
     """How many dates before that of `known` are whole inside what is kept and was ever sent."""
     rules = zone(answer.window.tz)
     first = covered_from - ONE_DAY
@@ -292,7 +292,7 @@ def _exact(metric: Forecasted, figures: Figures) -> int | None:
 
 
 def _measured(answer: Answering, metric: Forecasted, ahead: int) -> tuple[Bounds, float | None]:
-    """The bounds of the interval, and the share that such intervals held, by the nightly run."""
+    """The bounds of the interval, and the share that such intervals covered, by the nightly run."""
     for of_metric, days_ahead, forecasts, covered, low, high in answer.engine.reference(
         "forecast_backtest"
     ):

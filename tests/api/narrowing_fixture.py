@@ -47,6 +47,7 @@ NARROWABLE = (
 OF_THE_WHOLE = (
     *("data-quality", "retention", "account", "receipt?metric=total_tokens"),
     *("forecast?metric=total_messages&until=day", "forecast?metric=cost_usd&until=week"),
+    "budgets",
 )
 WITH_AGENT = {"usage": 1, "errors": 1, "compliance": 8, "pii": 5, "feedback": 11}
 """Where each list of rows has the agent."""
