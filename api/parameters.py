@@ -291,6 +291,29 @@ def period(
     return asked_period
 
 
+def of_today(parameters: tuple[str, ...]) -> Callable[..., Awaitable[Period]]:
+    """The dependency that reads tz alone, for what is asked about today; refuses what is not in
+    `parameters`."""
+
+    async def asked_today(
+        request: Request,
+        customer_id: AuthenticatedCustomer,  # first, so that no key means 401 and nothing else
+        tz: Tz = None,
+    ) -> Period:
+        _each_known_and_once(request, parameters)
+        zone_of_dates = await _own_zone(request, customer_id) if tz is None else tz
+        now = services_of(request).settings.clock()
+        return Period(
+            days=1,
+            tz=zone_of_dates,
+            end=today(now, zone_of_dates),
+            asked_at=now,
+            is_in_own_zone=tz is None,
+        )
+
+    return asked_today
+
+
 async def _own_zone(request: Request, customer_id: int) -> str:
     """The time zone of the customer, by the newest snapshot, which is opened first if need be."""
     snapshots = services_of(request).snapshots

@@ -21,7 +21,7 @@ from api.forecasts import (
 )
 from api.metrics.declared import declared
 from api.metrics.ratio import exact_ratio, exact_usd
-from api.parameters import AuthenticatedCustomer, Period, period
+from api.parameters import AuthenticatedCustomer, Period, of_today
 from api.questions.buckets import Granularity
 from api.questions.question import Figures, Question
 from api.stats.responses import ERRORS, Answering, answering, from_memory_or_in_a_thread
@@ -147,7 +147,7 @@ class Known:
 def forecast(
     request: Request,
     customer_id: AuthenticatedCustomer,
-    asked: Annotated[Period, Depends(period(default_days=1, parameters=FORECAST_PARAMETERS))],
+    asked: Annotated[Period, Depends(of_today(FORECAST_PARAMETERS))],
     metric: Annotated[Forecasted, Depends(forecasted)],
     until: Annotated[
         Until, Query(description="Up to the end of which period: that of today, in `tz`.")

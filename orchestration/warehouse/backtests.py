@@ -115,7 +115,7 @@ def backtest(settings: Settings, ledger: Ledger) -> int:
 def measured(warehouse: duckdb.DuckDBPyConnection, last: date) -> Mapping[tuple[str, int], Errors]:
     """The errors of forecasts of the past up to the UTC date `last`, by metric and days ahead."""
     found: dict[tuple[str, int], Errors] = defaultdict(Errors)
-    for number, (first, days) in enumerate(_customers(warehouse, last)):
+    for number, (first, days) in enumerate(series_of_customers(warehouse, last)):
         for position, metric in enumerate(MEASURES):
             _compare(metric, number % PARTS, first, [day[position] for day in days], found)
     return found
@@ -125,7 +125,7 @@ Day = Sequence[Sequence[float]]
 """By measure, the sums of the four quarters of a day."""
 
 
-def _customers(
+def series_of_customers(
     warehouse: duckdb.DuckDBPyConnection, last: date
 ) -> Iterator[tuple[date, list[Day]]]:
     """Of each customer, in the order of their ids, the first of its dates and the days from then

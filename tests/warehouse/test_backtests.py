@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import duckdb
@@ -13,39 +11,16 @@ import pytest
 from api.forecasts import NORMAL
 from installation import Installation, usage_event
 from orchestration.warehouse.backtests import MEASURES, measured
+from seasons import LAST, empty_warehouse, seasons, use
 
 FIRST = date(2026, 2, 9)
-LAST = date(2026, 3, 9)
-HOURS = (3, 9, 15, 21)
-"""One in each quarter of the day."""
 
 
 @pytest.fixture
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse without a row."""
-    with duckdb.connect() as connection:
-        connection.execute("create schema marts")
-        connection.execute(
-            "create table marts.usage_quarter_hourly (customer_id bigint, occurred_date date, "
-            "bucket_start timestamp, message_count bigint, total_tokens bigint, "
-            "cost_usd decimal(38, 12))"
-        )
+    with empty_warehouse() as connection:
         yield connection
-
-
-def use(warehouse: duckdb.DuckDBPyConnection, customer: int, days: Sequence[Sequence[int]]) -> None:
-    """A customer whose last days up to the last date had so many tokens in each quarter of the day,
-    a message for ten and 1 USD for a million; and one event on the day before them."""
-    first = LAST - timedelta(days=len(days))
-    rows = [(customer, first, f"{first} 12:00", 1, 10, "0.00001")]
-    for step, quarters in enumerate(days, start=1):
-        day = first + timedelta(days=step)
-        rows += [
-            (customer, day, f"{day} {hour:02}:45", tokens // 10, tokens, f"{tokens / 10**6:.6f}")
-            for hour, tokens in zip(HOURS, quarters, strict=True)
-            if tokens
-        ]
-    warehouse.executemany("insert into marts.usage_quarter_hourly values (?, ?, ?, ?, ?, ?)", rows)
 
 
 def test_forecasts_of_a_flat_series_are_certain(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -81,21 +56,6 @@ def test_a_short_or_empty_warehouse_gives_nothing(warehouse: duckdb.DuckDBPyConn
     assert measured(warehouse, LAST) == {}
     use(warehouse, 1, [[10, 20, 30, 40]] * 14)
     assert measured(warehouse, LAST) == {}
-
-
-def seasons(seed: int, days: int) -> list[list[int]]:
-    """A customer with weekdays or without, whose level moves and whose days scatter."""
-    chosen = random.Random(seed)
-    level: float = chosen.choice([300, 5_000, 80_000])
-    weekend = chosen.choice([0.2, 0.5, 1.0])
-    drift = chosen.choice([0.0, 0.0, 0.02])
-    found = []
-    for day in range(days):
-        level *= math.exp(chosen.gauss(0, drift))
-        of_day = level * (weekend if (day + seed) % 7 > 4 else 1) * math.exp(chosen.gauss(0, 0.25))
-        shares = [share * math.exp(chosen.gauss(0, 0.2)) for share in (0.1, 0.35, 0.4, 0.15)]
-        found.append([round(of_day * share) for share in shares])
-    return found
 
 
 def test_four_of_five_periods_are_inside_their_interval(
