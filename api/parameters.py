@@ -258,7 +258,8 @@ def period(
 ) -> Callable[..., Awaitable[Period]]:
     """The dependency that reads days or start, tz and end; refuses what is not in `parameters`.
 
-    Each may be given once, but for the `repeatable` ones, which are not among them.
+    Each may be given once, but for the `repeatable` ones, which are not among them; one of those
+    that ends with a point stands for all that begin with it.
     """
 
     async def asked_period(
@@ -346,7 +347,7 @@ def _each_known_and_once(
 ) -> None:
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
-        if name in repeatable:
+        if any(name == each or (each[-1] == "." and name.startswith(each)) for each in repeatable):
             continue
         if name not in parameters:
             allowed = f"only {', '.join(parameters)}" if parameters else "no parameter"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from orchestration.contract.streams import EVENT_STREAMS, STREAMS_BY_NAME
 from orchestration.errors import WRONG_SETTINGS, AgentstatsError
 
 PREFIX = "AGENTSTATS_"
+MOST_ATTRIBUTES = 8
+ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class SettingsError(AgentstatsError):
@@ -71,6 +74,11 @@ class Settings(ServingSettings):
         description="What becomes of columns that a stream does not have: keep their numbers, "
         "booleans and texts of at most 256 characters in the lake, or drop them.",
     )
+    attributes: str = Field(
+        default="",
+        description="Attributes that usage is also summed by, at most 8 names with commas between, "
+        "like environment,team. Another list rebuilds all marts from the lake.",
+    )
     landing_timeout_seconds: float = Field(
         default=1800,
         gt=0,
@@ -116,6 +124,23 @@ class Settings(ServingSettings):
     dagster_history_days: int = Field(
         default=30, ge=1, description="Days that Dagster keeps runs, ticks and checks."
     )
+
+    @field_validator("attributes")
+    @classmethod
+    def _names_of_attributes(cls, names: str) -> str:
+        listed = _listed(names)
+        if len(listed) > MOST_ATTRIBUTES:
+            raise ValueError(f"must be {MOST_ATTRIBUTES} names at most")
+        if wrong := [name for name in listed if not ATTRIBUTE_NAME.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]!r} must be 1 to 64 letters, digits and signs of _ . -")
+        if len(set(listed)) < len(listed):
+            raise ValueError("must have each name once")
+        return names
+
+    @property
+    def attribute_names(self) -> list[str]:
+        """Names of the attributes that usage is also summed by."""
+        return _listed(self.attributes)
 
     @field_validator("failure_webhook_url")
     @classmethod
@@ -297,6 +322,10 @@ class Settings(ServingSettings):
         """The URI of a file or folder below the home folder, for the machines of the cluster."""
         home = self.spark_home or f"file://{self.home.absolute()}"
         return "/".join((home, *path.relative_to(self.home).parts))
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")] if names.strip() else []
 
 
 def _refuse_unknown(given: Mapping[str, object], known: set[str], what: str) -> None:

@@ -14,6 +14,8 @@ Sums = Mapping[str, int]
 """Sums of measures over the rows that a figure is about, by the names of the measures."""
 
 
+ATTRIBUTE = "attribute"
+"""The dimension of the values of one attribute, which is asked for as `attribute.<name>`."""
 KINDS = {
     "sum": "sum",
     "ratio": "ratio",
@@ -76,6 +78,8 @@ class Dimension:
     is_integer: bool
     time: str | None = None
     """`hour` or `day`: it follows from the time and the zone, at that granularity."""
+    is_named: bool = False
+    """Whether there are several of it, each asked for by its own name: `attribute.<name>`."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,7 @@ def _dimension(name: str, source: dict[str, Any]) -> Dimension:
         description=source["description"],
         is_integer=source["type"] == "integer",
         time=source.get("time"),
+        is_named=source.get("named", False),
     )
 
 

@@ -28,7 +28,12 @@ from api.questions.statement import Statement
 from api.snapshots import Lease
 from api.windows import Window
 
-SHARED_REFERENCES = ("load_buckets", "names_of_agents", "names_of_agent_types")
+SHARED_REFERENCES = (
+    "load_buckets",
+    "names_of_agents",
+    "names_of_agent_types",
+    "names_of_attributes",
+)
 """Queries that may be read for some agents: of names, those of ids in the answer are shown."""
 MOST_COUNTED_AT_ONCE = 300_000
 """Rows of people, of a date each, whose buckets one statement counts: it takes up to 100 MB."""

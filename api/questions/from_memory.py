@@ -27,6 +27,8 @@ def cells_from_memory(rows: CustomerRows, plan: Plan) -> Cells:
     """
     if not plan.is_of_days or plan.percentiles or plan.counted_families():
         raise NotCached
+    if plan.question.attribute is not None:
+        raise NotCached
     found: Cells = defaultdict(dict)
     for family, measures in plan.families_of_sums():
         is_complete = len(measures) == len(plan.measures) and not plan.distincts

@@ -29,6 +29,8 @@ class Question:
     granularity: Granularity = Granularity.all
     filters: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Values allowed, by dimension."""
+    attribute: str | None = None
+    """The attribute that the dimension `attribute` is about."""
     order_by: str | None = None
     """A metric, measure or dimension that is asked for; None: the first metric or measure."""
     descending: bool = True

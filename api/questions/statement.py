@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from api.metrics.declared import Family, Metric
+from api.metrics.declared import ATTRIBUTE, Family, Metric
 from api.metrics.ratio import ratio_order_sql, usd_order_sql
 from api.questions.question import Plan
 from api.windows import without_offset
@@ -137,6 +137,10 @@ class Statement:
             f"{family.columns[name]} as {name}" if name in family.columns else name
             for name in dict.fromkeys([*dimensions, *measures, *first])
         )
+        of_attribute = ""
+        if ATTRIBUTE in family.dimensions:
+            self.parameters["attribute_name"] = self._plan.question.attribute
+            of_attribute = " and attribute = $attribute_name"
         daily = None
         if self._uses_dates and not set(measures) & set(family.lists):
             daily = family.daily_mart(dimensions)
@@ -153,7 +157,7 @@ class Statement:
                 )
             return (
                 f"select {columns}, bucket_start as instant from {family.quarter_hours}"
-                f" where customer_id = $customer_id and bucket_start >= ${name}_from"
+                f" where customer_id = $customer_id{of_attribute} and bucket_start >= ${name}_from"
                 f" and bucket_start < ${name}_to{of_dates}"
             )
 
@@ -163,7 +167,7 @@ class Statement:
         self.parameters["whole_days_to"] = window.whole_days.end.date()
         selects = [
             f"select {columns}, cast(occurred_date as timestamp) as instant from marts.{daily}"
-            " where customer_id = $customer_id and occurred_date >= $whole_days_from"
+            f" where customer_id = $customer_id{of_attribute} and occurred_date >= $whole_days_from"
             " and occurred_date < $whole_days_to"
         ]
         # Two edges, not one with `or`: each is a plain range that skips row groups.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from api.errors import InvalidParameter
-from api.metrics.declared import Dimension, Metric, declared
+from api.metrics.declared import ATTRIBUTE, Dimension, Metric, declared
 from api.parameters import PERIOD_PARAMETERS, ComparedWith, Limit, Offset
 from api.questions.buckets import Granularity
 from api.questions.question import Question
@@ -16,7 +16,10 @@ from api.windows import Comparing, Window
 MOST_METRICS = 12
 MOST_GROUPS = 3
 MOST_VALUES = 100
-DIMENSIONS = tuple(declared().dimensions)
+OFFERED = {name: each for name, each in declared().dimensions.items() if not each.is_named}
+"""Dimensions that are asked for by their own names."""
+OF_ATTRIBUTE = f"{ATTRIBUTE}."
+DIMENSIONS = (*OFFERED, OF_ATTRIBUTE)
 QUESTION_PARAMETERS = (
     "metrics",
     "group_by",
@@ -44,6 +47,8 @@ class Asked:
     offset: int
     compare: Comparing
     format: str
+    attribute: str | None = None
+    """The attribute that the dimension `attribute` is about."""
 
     def over(self, window: Window) -> Question:
         """The question about a window."""
@@ -53,10 +58,19 @@ class Asked:
             group_by=self.group_by,
             granularity=self.granularity,
             filters=dict(self.filters),
+            attribute=self.attribute,
             order_by=self.order_by,
             descending=self.descending,
             limit=self.limit,
             offset=self.offset,
+        )
+
+    @property
+    def shown_groups(self) -> tuple[str, ...]:
+        """The dimensions of the groups as they were asked for."""
+        return tuple(
+            f"{OF_ATTRIBUTE}{self.attribute}" if name == ATTRIBUTE else name
+            for name in self.group_by
         )
 
     @property
@@ -81,7 +95,7 @@ def filter_parameters() -> list[dict[str, Any]]:
             "style": "form",
             "explode": True,
         }
-        for dimension in declared().dimensions.values()
+        for dimension in OFFERED.values()
     ]
 
 
@@ -97,7 +111,9 @@ def asked_question(
     group_by: Annotated[
         str,
         Query(
-            description=f"Up to {MOST_GROUPS} dimensions, with commas between.", examples=["model"]
+            description=f"Up to {MOST_GROUPS} dimensions, with commas between; `attribute.<name>` "
+            "is one, and a filter too.",
+            examples=["model"],
         ),
     ] = "",
     granularity: Annotated[
@@ -126,20 +142,33 @@ def asked_question(
     """The question that the parameters put. Raises InvalidParameter, which says what goes."""
     known = declared()
     names = _names("metrics", metrics, known.metrics, MOST_METRICS)
-    groups = _names("group_by", group_by, known.dimensions, MOST_GROUPS)
+    filtered = [name for name in request.query_params if _is_of_attribute(name)]
+    asked_groups = group_by.split(",") if group_by else []
+    attributes = list(dict.fromkeys([*filter(_is_of_attribute, asked_groups), *filtered]))
+    if len(attributes) > 1:
+        raise InvalidParameter("group_by", "one attribute", problem="has, with filters, several")
+    shown = _names("group_by", group_by, [*OFFERED, *attributes], MOST_GROUPS)
+    groups = tuple(ATTRIBUTE if name in attributes else name for name in shown)
     if not names:
         raise InvalidParameter("metrics", _one_of(known.metrics))
     filters = tuple(
-        (name, _values(known.dimensions[name], request.query_params.getlist(name)))
-        for name in known.dimensions
+        (
+            ATTRIBUTE if name in attributes else name,
+            _values(
+                known.dimensions[ATTRIBUTE if name in attributes else name],
+                request.query_params.getlist(name),
+                name,
+            ),
+        )
+        for name in (*OFFERED, *filtered)
         if name in request.query_params
     )
     _go_together(names, (*groups, *(name for name, _ in filters)))
     descending = order_by.startswith("-") or not order_by
     ordered_by = order_by.removeprefix("-") or names[0]
-    if ordered_by not in (*names, *groups):
+    if ordered_by not in (*names, *shown):
         raise InvalidParameter(
-            "order_by", f"one of {', '.join((*names, *groups))}, with or without -"
+            "order_by", f"one of {', '.join((*names, *shown))}, with or without -"
         )
     if format not in ("json", "csv", "parquet"):
         raise InvalidParameter("format", "json, csv or parquet")
@@ -148,13 +177,22 @@ def asked_question(
         group_by=groups,
         granularity=granularity,
         filters=filters,
-        order_by=ordered_by,
+        order_by=ATTRIBUTE if ordered_by in attributes else ordered_by,
         descending=descending,
         limit=limit,
         offset=offset,
         compare=compare,
         format=format,
+        attribute=attributes[0].removeprefix(OF_ATTRIBUTE) if attributes else None,
     )
+
+
+def _as_asked(dimension: str) -> str:
+    return f"{OF_ATTRIBUTE}<name>" if dimension == ATTRIBUTE else dimension
+
+
+def _is_of_attribute(name: str) -> bool:
+    return name.startswith(OF_ATTRIBUTE)
 
 
 def _one_of(names: Any) -> str:
@@ -174,10 +212,10 @@ def _names(parameter: str, text: str, known: Any, most: int) -> tuple[str, ...]:
     return names
 
 
-def _values(dimension: Dimension, texts: list[str]) -> tuple[Any, ...]:
+def _values(dimension: Dimension, texts: list[str], name: str) -> tuple[Any, ...]:
     """Values of a filter. One that the dimension can't have stays out: nothing is like it."""
     if len(texts) > MOST_VALUES:
-        raise InvalidParameter(dimension.name, f"{MOST_VALUES} values at most")
+        raise InvalidParameter(name, f"{MOST_VALUES} values at most")
     if not dimension.is_integer:
         return tuple(dict.fromkeys(texts))
     numbers = [int(text) for text in texts if text.isascii() and text.isdecimal()]
@@ -191,11 +229,12 @@ def _go_together(names: Sequence[str], dimensions: Sequence[str]) -> None:
         metric = known.metrics[name]
         if known.goes_with(metric, dimensions):
             continue
-        fitting = known.dimensions_of(metric)
-        wrong = next((each for each in dimensions if each not in fitting), None)
+        fitting = [_as_asked(each) for each in known.dimensions_of(metric)]
+        asked = [_as_asked(each) for each in dimensions]
+        wrong = next((each for each in asked if each not in fitting), None)
         problem = (
             f"has {name}, which does not go with {wrong}"
             if wrong is not None
-            else f"has {name}, which does not go with {' and '.join(dimensions)} at once"
+            else f"has {name}, which does not go with {' and '.join(asked)} at once"
         )
         raise InvalidParameter("metrics", f"{name} with {', '.join(fitting)}", problem=problem)

@@ -52,6 +52,13 @@ def metrics(
     """Every metric and dimension that a question may have, and which go together."""
     known = declared()
     with answering(request, customer_id, asked) as answer:
+        attributes = [name for (name,) in answer.engine.reference("names_of_attributes")]
+
+        def names_of(dimension: str) -> list[str]:
+            if not known.dimensions[dimension].is_named:
+                return [dimension]
+            return [f"{dimension}.{name}" for name in attributes]
+
         return answer.json(
             Declarations(
                 metrics=[
@@ -60,13 +67,18 @@ def metrics(
                         unit=metric.unit,
                         additive=metric.is_additive,
                         definition=metric.definition,
-                        dimensions=known.dimensions_of(metric),
+                        dimensions=[
+                            name
+                            for dimension in known.dimensions_of(metric)
+                            for name in names_of(dimension)
+                        ],
                     )
                     for metric in known.metrics.values()
                 ],
                 dimensions=[
-                    DeclaredDimension(name=each.name, description=each.description)
+                    DeclaredDimension(name=name, description=each.description)
                     for each in known.dimensions.values()
+                    for name in names_of(each.name)
                 ],
             )
         )

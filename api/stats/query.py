@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from api.errors import MOST_ROWS, TooLarge
-from api.metrics.declared import Metric, declared
+from api.errors import MOST_ROWS, InvalidParameter, TooLarge
+from api.metrics.declared import ATTRIBUTE, Metric, declared
 from api.metrics.ratio import Ratio, Shown
 from api.parameters import AuthenticatedCustomer, Period, period
 from api.questions.buckets import Granularity
@@ -28,6 +28,7 @@ from api.questions.question import (
 )
 from api.stats.asked_question import (
     DIMENSIONS,
+    OF_ATTRIBUTE,
     QUESTION_PARAMETERS,
     Asked,
     asked_question,
@@ -75,6 +76,11 @@ class Cells(BaseModel):
         description="Whether the costs in it are complete; null if none was asked for.",
         examples=[None],
     )
+    attribute_truncated: bool = Field(
+        default=False,
+        description="Only with an attribute: whether some of its values are counted as `(other)`.",
+        examples=[False],
+    )
     change_reason: str | None = Field(
         default=None,
         description="Only with `compare`: why no figure can be compared; null if they can.",
@@ -105,6 +111,8 @@ def query(
     with answering(
         request, customer_id, asked, question=question.fingerprint, compared_with=question.compare
     ) as answer:
+        if question.attribute is not None:
+            _refuse_unknown_attribute(question.attribute, answer)
         answered = answer.engine.answer(question.over(answer.window))
         rows = list(_rows(question, answered))
         if question.format == "csv":
@@ -115,7 +123,7 @@ def query(
         first = asked.end - ONE_DAY * (asked.days - 1)
         body: dict[str, Any] = {
             "metrics": [metric.name for metric in question.metrics],
-            "group_by": list(question.group_by),
+            "group_by": list(question.shown_groups),
             "granularity": question.granularity,
             "tz": asked.tz,
             "start": first.isoformat(),
@@ -131,10 +139,38 @@ def query(
             and answered.group_count - question.offset > MOST_ROWS,
             "cost_complete": _is_cost_complete(question, answer),
         }
+        if question.attribute is not None:
+            body["attribute_truncated"] = _is_truncated(question, answer)
         if question.compare is not Comparing.none:
             body |= _compared(question, answer, body, answered)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return answer.written(text.encode(), "application/json")
+
+
+def _refuse_unknown_attribute(attribute: str, answer: Answering) -> None:
+    names = [name for (name,) in answer.engine.reference("names_of_attributes")]
+    if attribute not in names:
+        allowed = ", ".join(f"{OF_ATTRIBUTE}{name}" for name in names)
+        raise InvalidParameter(
+            "group_by",
+            f"of attributes {allowed}" if names else "no attribute: AGENTSTATS_ATTRIBUTES is empty",
+            problem=f"or a filter has {OF_ATTRIBUTE}{attribute[:64]}, which no usage is summed by",
+        )
+
+
+def _is_truncated(question: Asked, answer: Answering) -> bool:
+    """Whether some of the values that the question may be about are counted as `(other)`."""
+    filters = dict(question.filters)
+    if set(filters.get(ATTRIBUTE, ("any",))) <= {"(none)"}:
+        return False
+    others = Question(
+        answer.window,
+        measures=("event_count",),
+        filters={**filters, ATTRIBUTE: ("(other)",)},
+        attribute=question.attribute,
+        with_totals=False,
+    )
+    return any(answer.engine.answer(others).cells.get((), {}).get(0, {"": 0}).values())
 
 
 def _is_cost_complete(question: Asked, answer: Answering) -> bool | None:
@@ -150,13 +186,19 @@ def _is_cost_complete(question: Asked, answer: Answering) -> bool | None:
     if any(known.family_of(each, dimensions) is None for each in measures):
         filters = {}
     answered = answer.engine.answer(
-        Question(answer.window, measures=measures, filters=filters, with_totals=False)
+        Question(
+            answer.window,
+            measures=measures,
+            filters=filters,
+            attribute=question.attribute if ATTRIBUTE in filters else None,
+            with_totals=False,
+        )
     )
     return not any(answered.cells.get((), {}).get(0, answered.nothing).values())
 
 
 def _columns(question: Asked) -> list[str]:
-    return ["bucket", *question.group_by, *(metric.name for metric in question.metrics)]
+    return ["bucket", *question.shown_groups, *(metric.name for metric in question.metrics)]
 
 
 def _rows(question: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
@@ -167,7 +209,7 @@ def _rows(question: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
             of_buckets[bucket].append((group, figures))
     for label, cells in zip(answer.labels, of_buckets, strict=True):
         for group, figures in cells:
-            dimensions = dict(zip(question.group_by, group, strict=True))
+            dimensions = dict(zip(question.shown_groups, group, strict=True))
             yield {"bucket": label, **dimensions, **_shown(question, figures)}
 
 
@@ -215,7 +257,7 @@ def _compared(
         now, before = (_of_span(answer, every, window) for window in (current, previous))
         places = {label: bucket for bucket, label in enumerate(answered.labels)}
         for row in body["rows"]:
-            group = tuple(row[name] for name in question.group_by)
+            group = tuple(row[name] for name in question.shown_groups)
             bucket = places[row["bucket"]]
             row |= change(cell(now, group, bucket), cell(before, group, bucket))
     return {"totals": totals, "change_reason": reason}
@@ -251,8 +293,8 @@ def _parquet(question: Asked, rows: list[dict[str, Any]]) -> bytes:
     known = declared()
     types = {"bucket": "varchar"}
     types |= {
-        name: "bigint" if known.dimensions[name].is_integer else "varchar"
-        for name in question.group_by
+        shown: "bigint" if known.dimensions[name].is_integer else "varchar"
+        for name, shown in zip(question.group_by, question.shown_groups, strict=True)
     }
     for metric in question.metrics:
         types[metric.name] = "double" if metric.digits else "bigint"

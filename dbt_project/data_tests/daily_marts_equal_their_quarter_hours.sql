@@ -6,6 +6,8 @@
     ('usage_quarter_hourly', 'agent_usage_events', usage_measures(),
         ['customer_daily', 'agent_daily', 'model_daily', 'agent_type_model_daily',
          'provider_daily']),
+    ('usage_attribute_quarter_hourly', 'agent_usage_events', usage_measures(),
+        ['usage_attribute_daily']),
     ('errors_quarter_hourly', 'agent_usage_events', error_measures(), ['errors_daily']),
     ('compliance_quarter_hourly', 'audit_events', compliance_measures(), ['compliance_daily', 'compliance_agent_type_daily']),
     ('pii_quarter_hourly', 'audit_events', ['pii_redactions'], ['pii_daily', 'pii_agent_type_daily']),

@@ -1,5 +1,6 @@
 {# The additive measures of each family, by their names: what a daily mart sums over its quarter
-   hours, and what tests regroup. Their definitions are in the quarter-hourly models. #}
+   hours, and what tests regroup. Their definitions are in the quarter-hourly models, those of usage in
+   `usage_sums`. #}
 {% macro usage_measures() -%}
     {{ return([
         'event_count', 'message_count', 'error_count', 'input_tokens', 'output_tokens',
@@ -52,4 +53,39 @@
     {%- for measure in measures %}
     cast(sum({{ measure }}) as bigint) as {{ measure }}{{ ',' if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+{# Events, each with what of it is of messages: a failed attempt has tokens, and is no message. #}
+{% macro with_message_parts(events) -%}
+    select
+        *,
+        case when is_message then input_tokens + output_tokens else 0 end as message_tokens,
+        case when is_message then input_tokens else 0 end as message_input_tokens,
+        case when is_message then response_time_ms end as message_time_ms,
+        case when is_message then time_to_first_token_ms end as first_token_time_ms
+    from {{ events }}
+{%- endmacro %}
+
+{# What the measures of usage are, but for costs: select items over events with their parts. #}
+{% macro usage_sums() -%}
+    count(*) as event_count,
+    count(case when is_message then 1 end) as message_count,
+    count(error_type) as error_count,
+    {{ sum_of('input_tokens') }} as input_tokens,
+    {{ sum_of('output_tokens') }} as output_tokens,
+    {{ sum_of('input_tokens + output_tokens') }} as total_tokens,
+    {{ sum_of('message_tokens') }} as message_tokens,
+    {{ sum_of('message_input_tokens') }} as message_input_tokens,
+    {{ sum_of('message_time_ms') }} as response_time_ms_sum,
+    count(message_time_ms) as response_time_count,
+    {{ sum_of('case when message_time_ms > 0 then output_tokens end') }} as timed_output_tokens,
+    {{ sum_of('uncached_input_tokens') }} as uncached_input_tokens,
+    {{ summed_token_parts() }},
+    {{ sum_of('case when cache_read_input_tokens is not null then input_tokens end') }}
+        as cache_reported_input_tokens,
+    {{ sum_of('tool_calls') }} as tool_calls,
+    {{ summed_token_classes() }},
+    count(case when token_classes_exceed_total then 1 end) as token_classes_exceed_total,
+    {{ sum_of_usd('reported_cost_usd') }} as reported_cost_usd,
+    count(reported_cost_usd) as reported_cost_events
 {%- endmacro %}

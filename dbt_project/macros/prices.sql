@@ -169,6 +169,11 @@
     {{ return(['cost_usd', 'unpriced_tokens', 'assumed_price_tokens', 'left_out_fee_events']) }}
 {%- endmacro %}
 
+{# What senders say that it cost, and of how many events. #}
+{% macro reported_cost_measures() -%}
+    {{ return(['reported_cost_usd', 'reported_cost_events']) }}
+{%- endmacro %}
+
 {% macro summed_costs(measures) -%}
     {%- for measure in measures %}
     {{ sum_of_usd(measure) if measure.endswith('_usd') else 'cast(sum(' ~ measure ~ ') as bigint)' }} as {{ measure }}{{ ',' if not loop.last }}

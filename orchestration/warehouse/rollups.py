@@ -52,6 +52,7 @@ _SCHEMA = """
 create schema if not exists raw;
 create table if not exists raw.run_context (toxicity_threshold double);
 create table if not exists raw.identity_key (secret varchar);
+create table if not exists raw.attributes (name varchar);
 create table if not exists raw.touched_dates (stream varchar, occurred_date date);
 create table if not exists raw.repriced_dates (occurred_date date);
 create table if not exists raw.lake_files (stream varchar, path varchar);
@@ -174,6 +175,7 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
             "select touch_seq, toxicity_threshold, project_fingerprint, touch_id from raw.rolled_up"
         ).fetchall()
         clusters = warehouse.execute("select cluster from raw.rolled_up_on").fetchall()
+        attributes = warehouse.execute("select name from raw.attributes order by name").fetchall()
         identity_keys = warehouse.execute("select secret from raw.identity_key").fetchall()
     newest = ledger.newest_touch_seq()
     reason = ""
@@ -189,6 +191,8 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         reason = "the models changed"
     elif identity_keys != [(read_identity_key(settings.identity_key_path),)]:
         reason = "ids of end users and sessions are hashed with another key"
+    elif [name for (name,) in attributes] != sorted(settings.attribute_names):
+        reason = "AGENTSTATS_ATTRIBUTES names other attributes"
     elif settings.engine == "spark" and clusters != [(cluster_of(settings),)]:
         reason = f"{cluster_of(settings)} does not hold what was rolled up last"
     if reason:
@@ -327,6 +331,12 @@ def hand_over(
         warehouse.execute(
             "insert into raw.identity_key values (?)",
             [read_identity_key(settings.identity_key_path)],
+        )
+        _fill(
+            warehouse,
+            "raw.attributes",
+            {"name": "varchar"},
+            [{"name": name} for name in settings.attribute_names],
         )
         _fill(
             warehouse, "raw.touched_dates", {"stream": "varchar", "occurred_date": "date"}, touched

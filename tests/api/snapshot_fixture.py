@@ -82,6 +82,11 @@ QUARTER_HOURLY = {
         " response_time_buckets integer[], time_to_first_token_buckets integer[]",
         USAGE,
     ),
+    "usage_attribute_quarter_hourly": (
+        "customer_id bigint, attribute varchar, value varchar, agent_type_id bigint, model varchar,"
+        " provider varchar, processing varchar",
+        USAGE,
+    ),
     "errors_quarter_hourly": (
         "customer_id bigint, agent_id bigint, agent_type_id bigint, model varchar,"
         " provider varchar, processing varchar, error_type varchar",
@@ -110,6 +115,11 @@ DAILY = {
     "provider_daily": (
         "usage_quarter_hourly",
         "customer_id, agent_type_id, model, provider, processing",
+        USAGE,
+    ),
+    "usage_attribute_daily": (
+        "usage_attribute_quarter_hourly",
+        "customer_id, attribute, value, agent_type_id, model",
         USAGE,
     ),
     "errors_daily": (
@@ -166,6 +176,9 @@ class Marts:
     feedback: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent type, load bucket, 7 feedback measures, bucket_start; then agent and model,
     if any"""
+    attributes: list[tuple[Any, ...]] = field(default_factory=list)
+    """customer, attribute, value, agent type, model, provider, processing, measures of usage,
+    bucket_start: see `of_attribute`"""
     end_users: list[tuple[Any, ...]] = field(default_factory=list)
     """customer, agent, agent type, end user's key, quarter hours of the date, date"""
     sessions: list[tuple[Any, ...]] = field(default_factory=list)
@@ -232,6 +245,12 @@ def usage(
     keys = (customer, agent, agent_type, model, provider, processing)
     lists = (sorted(response_times), sorted(times_to_first_token))
     return (*keys, *lists, *(values[name] for name in USAGE), bucket)
+
+
+def of_attribute(attribute: str, value: str, usage_row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a row of `usage` is by the value of an attribute."""
+    customer, _agent, *dimensions = usage_row[:6]
+    return (customer, attribute, value, *dimensions, *usage_row[8:])
 
 
 def _costs(model: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -320,6 +339,7 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
         connection.execute("create schema marts")
         written = {
             "usage_quarter_hourly": marts.usage,
+            "usage_attribute_quarter_hourly": marts.attributes,
             "errors_quarter_hourly": marts.errors,
             "compliance_quarter_hourly": [_with_agent_and_model(r, 8) for r in marts.compliance],
             "pii_quarter_hourly": [_with_agent_and_model(r, 5) for r in marts.pii],
@@ -343,6 +363,8 @@ def _write(path: Path, marts: Marts, snapshot_id: str, data_as_of: datetime | No
                 " order by customer_id, occurred_date"
             )
         _write_costs_by_class(connection)
+        names = dict.fromkeys(attribute for _, attribute, *_ in marts.attributes)
+        _table(connection, "attributes", "name varchar", [(name,) for name in names])
         for name, counted in (("end_user", marts.end_users), ("session", marts.sessions)):
             _table(
                 connection,

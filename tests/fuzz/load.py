@@ -79,7 +79,7 @@ def publish_many(home: Path, *, customers: int, days: int) -> None:
     )
     with duckdb.connect(str(path)) as connection:
         for table in (*QUARTER_HOURLY, *DAILY):
-            if table != "errors_quarter_hourly":
+            if table not in ("errors_quarter_hourly", "usage_attribute_quarter_hourly"):
                 connection.execute(f"drop table marts.{table}")
         connection.execute(
             "create table marts.usage_quarter_hourly as"

@@ -27,6 +27,7 @@ def golden_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installatio
     with pytest.MonkeyPatch.context() as environment:
         home = tmp_path_factory.mktemp("golden") / "home"
         installation = Installation(home, environment, EXPECTED["now"])
+        environment.setenv("AGENTSTATS_ATTRIBUTES", ",".join(EXPECTED["attributes"]))
         shutil.copytree(FOLDER / "landing", home / "landing")
         installation.run()
         yield installation

@@ -73,6 +73,7 @@ class UsageEvent:
     reported_cost_usd: Fraction | None = None
     session_id: str | None = None
     end_user_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
     delivered: DeliveredPrices | None = None
     """The prices that hold beside the list's, and the aliases."""
@@ -603,6 +604,7 @@ def _event(row: Mapping[str, Any]) -> UsageEvent:
         reported_cost_usd=row["reported_cost_usd"],
         session_id=row["session_id"],
         end_user_id=row["end_user_id"],
+        attributes=dict(row["attributes"] or ()),
         parts={
             name.removesuffix("_tokens"): value
             for name, value in {**row, "cache_write_input_tokens": _written_to_cache(row)}.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -22,8 +22,9 @@ hash of an id."""
 _Item = TypeVar("_Item")
 
 
-def marts(truth: Truth) -> dict[str, list[Row]]:
-    """Rows of each additive mart, in no order; times as ISO 8601 text without zone, in UTC."""
+def marts(truth: Truth, attributes: Iterable[str] = ()) -> dict[str, list[Row]]:
+    """Rows of each additive mart, in no order; times as ISO 8601 text without zone, in UTC. Usage
+    is also summed by `attributes`."""
     scans = attributed(truth.scans)
     made: dict[str, list[Row]] = {}
     of_event = ("customer_id", "agent_id", "agent_type_id", "model", "provider", "processing")
@@ -59,6 +60,28 @@ def marts(truth: Truth) -> dict[str, list[Row]]:
         lambda event: _error(event) | _classes(event),
     )
     made["errors_daily"] = _summed(failed, of_failed, vars, _error)
+    by_value = [
+        (event, {"attribute": name, "value": value})
+        for name in attributes
+        for event, value in _labelled(truth.events, name)
+    ]
+    of_value = ("customer_id", "attribute", "value", "agent_type_id", "model")
+    made["usage_attribute_quarter_hourly"] = _summed(
+        by_value,
+        (
+            *of_value,
+            "provider",
+            "processing",
+            "context_over_tokens",
+            "is_context_assumed",
+            "bucket",
+        ),
+        lambda each: _in_context(each[0]) | each[1],
+        lambda each: _usage(each[0]),
+    )
+    made["usage_attribute_daily"] = _summed(
+        by_value, of_value, lambda each: vars(each[0]) | each[1], lambda each: _usage(each[0])
+    )
     for name in ("end_user", "session"):
         made[f"{name}_daily"] = _active_quarter_hours(truth.events, f"{name}_id")
     redactions = [
@@ -110,6 +133,29 @@ def _summed(
             if isinstance(value, list):
                 value.sort()
     return [dict(group) | sums for group, sums in groups.items()]
+
+
+def _labelled(events: Iterable[UsageEvent], name: str) -> list[tuple[UsageEvent, str]]:
+    """Each event with its value of an attribute as marts have it: beyond 200 values of a customer
+    and date the least used are one."""
+    tokens: dict[tuple[int, Any], Counter[str]] = defaultdict(Counter)
+    with_values = []
+    for event in events:
+        value = event.attributes.get(name)
+        if value and value.strip("()") in ("none", "other") and value[0] + value[-1] == "()":
+            value = f"({value})"
+        day = (event.customer_id, event.occurred_at.date())
+        if value is not None:
+            tokens[day][value] += event.input_tokens + event.output_tokens
+        with_values.append((event, day, value))
+    kept = {
+        day: set(sorted(counts, key=lambda each: (-counts[each], each.encode()))[:200])
+        for day, counts in tokens.items()
+    }
+    return [
+        (event, "(none)" if value is None else value if value in kept[day] else "(other)")
+        for event, day, value in with_values
+    ]
 
 
 def _active_quarter_hours(events: Iterable[UsageEvent], counted: str) -> list[Row]:

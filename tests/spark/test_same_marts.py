@@ -29,6 +29,7 @@ def pair(
         landing = TRACES / "landing"
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("AGENTSTATS_TRACES", raising=False)
+        environment.setenv("AGENTSTATS_ATTRIBUTES", ",".join(EXPECTED["attributes"]))
         pair = EnginePair(tmp_path_factory.mktemp("pair"), environment, now, cluster)
         pair.each(copy_landing(landing))
         pair.run()

@@ -49,13 +49,15 @@ renamed as (
         agent_id,
         agent_type_id,
 
-        -- strings
+        -- strings, and maps of them
         model_used as model,
         coalesce(provider, 'unknown') as provider,
         coalesce(processing, 'standard') as processing,
         error_type,
         session_id,
         end_user_id,
+        attributes,
+        extra,
 
         -- numerics
         input_tokens,

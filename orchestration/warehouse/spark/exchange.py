@@ -22,6 +22,7 @@ WHOLE = "whole"
 HANDED_OVER = (
     "run_context",
     "identity_key",
+    "attributes",
     "touched_dates",
     "repriced_dates",
     "lake_files",

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from snapshot_fixture import USD_PER_TOKEN, Marts, ratings, usage
+from snapshot_fixture import USD_PER_TOKEN, Marts, of_attribute, ratings, usage
 
 Key = tuple[Any, ...]
 QUARTER_HOUR = timedelta(minutes=15)
@@ -56,6 +56,7 @@ def random_events(seed: int, *, first: date, days: int, count: int) -> list[Even
             keys["provider"] = draw.choice(["unknown", "openai", "a b"])
             keys["processing"] = draw.choice(["standard", "standard", "batch"])
             keys["error_type"] = draw.choice(["(none)"] * 6 + ["timeout", "Ünïcode"])
+            keys["attribute"] = draw.choice(["blue", "(none)", "(other)", "((none))", "rosé"])
             keys["end_user"] = draw.choice([None, None, *range(1, 12)])
             keys["session"] = draw.choice([None, *range(1, 90)])
             numbers = {
@@ -81,62 +82,31 @@ def random_events(seed: int, *, first: date, days: int, count: int) -> list[Even
 def marts_of(events: list[Event]) -> Marts:
     """The quarter-hourly marts that these events make."""
     rows: dict[Key, list[Event]] = defaultdict(list)
+    of_values: dict[Key, list[Event]] = defaultdict(list)
     for event in events:
         bucket = event.at.replace(
             minute=event.at.minute // 15 * 15, second=0, microsecond=0, tzinfo=None
         )
         kept = {n: value for n, value in event.keys.items() if n not in ("rating", *COUNTED)}
-        rows[(event.kind, event.customer, str(bucket), *kept.items())].append(event)
+        value = kept.pop("attribute", None)
+        key = (event.kind, event.customer, str(bucket), *kept.items())
+        rows[key].append(event)
+        if value is not None:
+            of_values[(value, *key)].append(event)
     marts = Marts(
         customers=[(each, f"Customer {each}", "enterprise", None) for each in (1, 2, 3)],
         end_users=active_quarter_hours(events, "end_user"),
         sessions=active_quarter_hours(events, "session"),
     )
+    for (value, _, customer, bucket, *items), found in of_values.items():
+        row = usage_of(customer, bucket, dict(items), found)
+        marts.attributes += [of_attribute("team", value, row), of_attribute("region", "blue", row)]
     for (kind, customer, bucket, *items), found in rows.items():
         keys = dict(items)
         agent, agent_type, model = keys["agent_id"], keys["agent_type_id"], keys["model"]
         if kind == "usage":
+            marts.usage.append(usage_of(customer, bucket, keys, found))
             given = attempts(found) if failed(found) else []
-            parts = [classes(each) for each in found]
-            measures = {
-                "message_count": messages(found),
-                "error_count": failed(found),
-                "input_tokens": total(found, "input"),
-                "output_tokens": total(found, "output"),
-                "message_tokens": 0 if given else tokens(found),
-                "message_input_tokens": 0 if given else total(found, "input"),
-                "response_time_ms_sum": sum(times_of(found)),
-                "response_time_count": len(times_of(found)),
-                "timed_output_tokens": timed_output(found),
-                "cache_read_input_tokens": total(found, "read"),
-                "reasoning_output_tokens": total(found, "reasoning"),
-                "cache_reported_input_tokens": reported_input(found),
-                "uncached_input_tokens": uncached(found),
-                "tool_calls": total(found, "tools"),
-                "token_classes_exceed_total": misfits(found),
-                **{
-                    f"class_{name}_tokens": sum(each.get(name, 0) for each in parts)
-                    for name in ("cache_read_input", "input", "reasoning_output", "output")
-                },
-                **{
-                    f"unclassed_{side}_tokens": sum(each.get(f"no {side}", 0) for each in parts)
-                    for side in ("input", "output")
-                },
-            }
-            marts.usage.append(
-                usage(
-                    customer,
-                    agent,
-                    agent_type,
-                    model,
-                    bucket,
-                    times_of(found),
-                    provider=keys["provider"],
-                    processing=keys["processing"],
-                    times_to_first_token=first_times_of(found),
-                    **measures,
-                )
-            )
             if given:
                 of_provider = (keys["provider"], keys["processing"], keys["error_type"])
                 sums: Key = (total(found, "input"), total(found, "output"), tokens(found))
@@ -174,6 +144,49 @@ def marts_of(events: list[Event]) -> Marts:
                 (customer, agent_type, keys["load_bucket"], *counts, bucket, agent, model)
             )
     return marts
+
+
+def usage_of(customer: int, bucket: str, keys: Mapping[str, Any], found: list[Event]) -> Key:
+    """The row of a usage mart that these events make: messages, or failed attempts of one type."""
+    given = attempts(found) if failed(found) else []
+    parts = [classes(each) for each in found]
+    measures = {
+        "message_count": messages(found),
+        "error_count": failed(found),
+        "input_tokens": total(found, "input"),
+        "output_tokens": total(found, "output"),
+        "message_tokens": 0 if given else tokens(found),
+        "message_input_tokens": 0 if given else total(found, "input"),
+        "response_time_ms_sum": sum(times_of(found)),
+        "response_time_count": len(times_of(found)),
+        "timed_output_tokens": timed_output(found),
+        "cache_read_input_tokens": total(found, "read"),
+        "reasoning_output_tokens": total(found, "reasoning"),
+        "cache_reported_input_tokens": reported_input(found),
+        "uncached_input_tokens": uncached(found),
+        "tool_calls": total(found, "tools"),
+        "token_classes_exceed_total": misfits(found),
+        **{
+            f"class_{name}_tokens": sum(each.get(name, 0) for each in parts)
+            for name in ("cache_read_input", "input", "reasoning_output", "output")
+        },
+        **{
+            f"unclassed_{side}_tokens": sum(each.get(f"no {side}", 0) for each in parts)
+            for side in ("input", "output")
+        },
+    }
+    return usage(
+        customer,
+        keys["agent_id"],
+        keys["agent_type_id"],
+        keys["model"],
+        bucket,
+        times_of(found),
+        provider=keys["provider"],
+        processing=keys["processing"],
+        times_to_first_token=first_times_of(found),
+        **measures,
+    )
 
 
 def active_quarter_hours(events: list[Event], counted: str) -> list[Key]:

@@ -100,6 +100,7 @@ def random_question(draw: random.Random) -> dict[str, Any]:
         "entity_type": ["EMAIL", "iban", "x"],
         "load_bucket": ["low", "unknown"],
         "rating": [1, 4, 5, 9],
+        "attribute": ["blue", "(none)", "x"],
         "hour_of_day": [0, 1, 2, 3, 23],
         "day_of_week": [1, 6, 7],
     }
@@ -136,6 +137,7 @@ def question_of(asked: dict[str, Any]) -> Question:
         group_by=tuple(asked["group_by"]),
         granularity=Granularity(asked["granularity"]),
         filters={name: tuple(values) for name, values in asked["filters"].items()},
+        attribute="team" if "attribute" in (*asked["group_by"], *asked["filters"]) else None,
         order_by=asked["order_by"],
         descending=asked["descending"],
         limit=asked["limit"],

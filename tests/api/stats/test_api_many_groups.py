@@ -24,6 +24,8 @@ DIMENSIONS = {
     "model": "'m' || number",
     "provider": "'p'",
     "processing": "'standard'",
+    "attribute": "'team'",
+    "value": "'v' || number",
     "error_type": "'timeout'",
     "entity_type": "'E' || number",
     "load_bucket": "'low'",

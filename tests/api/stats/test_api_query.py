@@ -10,7 +10,7 @@ import pytest
 
 from api.metrics.declared import declared
 from service_fixture import Service, StartService
-from snapshot_fixture import ACME, BOREAL, Marts, publish, usage
+from snapshot_fixture import ACME, BOREAL, Marts, of_attribute, publish, usage
 
 QUERY = "/api/stats/query"
 
@@ -328,3 +328,76 @@ def test_days_and_weekdays_are_compared_with_their_own(start: StartService, tmp_
     assert [row["previous"] for row in by_model["rows"]] == [
         {"total_messages": 10}, {"total_messages": 20}
     ]  # fmt: skip
+
+
+@pytest.fixture
+def attributed(start: StartService, tmp_path: Path) -> Service:
+    """Usage of two models by team; on one date some teams are counted as others."""
+    rows = [
+        ("blue", usage(ACME, 11, 5, "gpt-4o", "2026-03-09 08:00:00", message_count=1,
+                       input_tokens=10)),
+        ("(none)", usage(ACME, 12, 5, "gpt-4o", "2026-03-09 08:00:00", message_count=1,
+                         input_tokens=4)),
+        ("blue", usage(ACME, 11, 5, "a", "2026-03-10 08:00:00", message_count=2,
+                       input_tokens=20, output_tokens=5)),
+        ("(other)", usage(ACME, 13, 6, "a", "2026-03-10 08:00:00", message_count=1,
+                          input_tokens=1)),
+    ]  # fmt: skip
+    marts = Marts(
+        customers=[(ACME, "Acme", "enterprise", None)],
+        usage=[row for _, row in rows],
+        attributes=[of_attribute("team", team, row) for team, row in rows]
+        + [of_attribute("prompt.version", "7", row) for _, row in rows],
+    )
+    publish(tmp_path, marts)
+    return start()
+
+
+def test_usage_and_cost_are_asked_for_by_an_attribute(attributed: Service) -> None:
+    """By value and day, as a filter, and whether a value may be among the others."""
+    body = asked(
+        attributed,
+        "metrics=total_tokens,cost_usd&group_by=attribute.team,model&granularity=day&days=2",
+    )
+    assert body["group_by"] == ["attribute.team", "model"]
+    assert [tuple(row.values()) for row in body["rows"]] == [
+        ("2026-03-09", "blue", "gpt-4o", 10, "0.000025"),
+        ("2026-03-09", "(none)", "gpt-4o", 4, "0.000010"),
+        ("2026-03-10", "blue", "a", 25, "0.000010"),
+        ("2026-03-10", "(other)", "a", 1, None),
+    ]
+    assert list(body["rows"][0])[1] == "attribute.team"
+    assert (body["totals"]["total_tokens"], body["cost_complete"]) == (40, False)
+    assert body["attribute_truncated"] is True
+    first_day = asked(attributed, "metrics=total_tokens&attribute.team=blue&days=1&end=2026-03-09")
+    assert (first_day["totals"], first_day["attribute_truncated"]) == ({"total_tokens": 10}, False)
+    versions = asked(
+        attributed, "metrics=total_tokens&group_by=attribute.prompt.version&order_by=-total_tokens"
+    )
+    assert versions["rows"] == [
+        {"bucket": None, "attribute.prompt.version": "7", "total_tokens": 40}
+    ]
+    assert versions["attribute_truncated"] is False
+
+
+def test_attributes_are_listed_and_others_refused(attributed: Service) -> None:
+    """In /metrics by their names; what does not go with one, a second one and an unknown one."""
+    listed = attributed.get("/api/stats/metrics", ACME).json()
+    names = {each["name"] for each in listed["dimensions"]}
+    assert {"attribute.team", "attribute.prompt.version"} <= names
+    assert not {"attribute", "attribute."} & names
+    metrics = {each["name"]: each["dimensions"] for each in listed["metrics"]}
+    assert "attribute.team" in metrics["cost_usd"]
+    assert "attribute.team" not in metrics["active_agents"]
+    for parameters, problem in {
+        "metrics=total_tokens&group_by=attribute.planet": "attribute.planet",
+        "metrics=total_tokens&attribute.planet=x": "attribute.planet",
+        "metrics=total_tokens&group_by=attribute.team,attribute.planet": "several",
+        "metrics=total_tokens&group_by=attribute.team,agent_id": "attribute.<name>",
+        "metrics=ratings&group_by=attribute.team": "does not go with attribute.<name>",
+        "metrics=total_tokens&group_by=attribute": "'attribute'",
+        "metrics=total_tokens&attribute=blue": "not known",
+    }.items():
+        answer = attributed.get(f"{QUERY}?{parameters}", ACME)
+        assert answer.status_code == 422, parameters
+        assert problem in answer.text, (parameters, answer.text)
