@@ -13,6 +13,7 @@ from benchmarks import (
     api_peers,
     api_repeated,
     api_tokens,
+    forecasts,
     growth,
     history,
     hourly_peers,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Path, float], Report]] = {
     "rebuild": rebuild.run,
     "storage": storage.run,
     "growth": growth.run,
+    "forecasts": forecasts.run,
 }
 
 

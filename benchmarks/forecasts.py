@@ -1,6 +1,5 @@
 """Forecasts of the past against what came, and against simpler ways to forecast."""
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,9 +16,7 @@ from orchestration.publication.publish import current_snapshot
 from orchestration.warehouse.backtests import MEASURES, Errors, measured, series_of_customers
 from seasons import LAST, empty_warehouse, seasons, use
 
-TRACES = Path(
-    os.environ.get("AGENTSTATS_TRACES", Path(__file__).resolve().parents[2] / "shared" / "data")
-)
+TRACES = Path(__file__).resolve().parents[2] / "shared" / "data"
 METRIC = "total_tokens"
 DAYS_AHEAD = (1, 7, 14, 28)
 GUIDE_DAYS = 30
