@@ -227,3 +227,17 @@ def test_end_users_and_sessions_are_those_worked_out_by_hand(
     assert figures(by_agent["other"][0]) == (None, None)
     assert figures(by_agent["totals"]) == (2, 2)
     assert figures(of_agent["totals"]) == (2, 1)
+
+
+def test_an_error_that_is_called_none_is_no_message(golden_day: Installation) -> None:
+    """p-6 of 504 stands apart from the six events that did not fail, and can be asked for."""
+    asked = {"metrics": "total_tokens", "group_by": "error_type", "days": "3"}
+    with golden_day.client() as client:
+        headers = {"X-API-Key": golden_day.key(504)}
+        answer = client.get("/api/stats/query", params=asked, headers=headers).json()
+        filtered = client.get(
+            "/api/stats/query", params=asked | {"error_type": "((none))"}, headers=headers
+        ).json()
+    rows = [tuple(row.values()) for row in answer["rows"]]
+    assert rows == [(None, "(none)", 12), (None, "((none))", 2)]
+    assert filtered["totals"] == {"total_tokens": 2}

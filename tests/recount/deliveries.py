@@ -590,6 +590,14 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "received_at"}
 
 
+def apart_from_labels(text: str | None) -> str | None:
+    """A text as marts have it beside the labels (none) and (other): one of those, or one of them in
+    more brackets, with a pair of brackets more."""
+    if text and text.strip("()") in ("none", "other") and text[0] + text[-1] == "()":
+        return f"({text})"
+    return text
+
+
 def _event(row: Mapping[str, Any]) -> UsageEvent:
     return UsageEvent(
         row["event_id"], row["customer_id"], row["agent_id"], row["agent_type_id"],
@@ -597,7 +605,7 @@ def _event(row: Mapping[str, Any]) -> UsageEvent:
         row["response_time_ms"], row["occurred_at"],
         provider=row["provider"] or "unknown",
         processing=row["processing"] or "standard",
-        error_type=row["error_type"],
+        error_type=apart_from_labels(row["error_type"]),
         time_to_first_token_ms=row["time_to_first_token_ms"],
         tool_calls=row["tool_calls"],
         model_requests=row["model_requests"],

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from .answers import Attributed, attributed, load_bucket
-from .deliveries import Rating, Truth, UsageEvent
+from .deliveries import Rating, Truth, UsageEvent, apart_from_labels
 from .latency import bucket_of
 from .prices import OfClass, cost
 from .token_classes import PARTS, token_classes
@@ -141,9 +141,7 @@ def _labelled(events: Iterable[UsageEvent], name: str) -> list[tuple[UsageEvent,
     tokens: dict[tuple[int, Any], Counter[str]] = defaultdict(Counter)
     with_values = []
     for event in events:
-        value = event.attributes.get(name)
-        if value and value.strip("()") in ("none", "other") and value[0] + value[-1] == "()":
-            value = f"({value})"
+        value = apart_from_labels(event.attributes.get(name))
         day = (event.customer_id, event.occurred_at.date())
         if value is not None:
             tokens[day][value] += event.input_tokens + event.output_tokens

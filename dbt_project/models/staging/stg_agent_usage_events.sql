@@ -53,7 +53,7 @@ renamed as (
         model_used as model,
         coalesce(provider, 'unknown') as provider,
         coalesce(processing, 'standard') as processing,
-        error_type,
+        {{ apart_from_labels('error_type') }} as error_type,
         session_id,
         end_user_id,
         attributes,
