@@ -25,7 +25,7 @@ without_ids as (
         agent_type_id,
         {{ keyed_number('session_id') }} as session_key,
         quarter_hours,
-        {{ length_of_list('quarter_hours') }} as active_quarter_hours,
+        cast({{ length_of_list('quarter_hours') }} as bigint) as active_quarter_hours,
         occurred_date
     from in_quarter_hours
 ),
