@@ -3,7 +3,7 @@
 import { isEmbedded } from "./embedding.js";
 
 export const PERIODS = [7, 30, 90];
-export const TABS = ["usage", "compliance", "feedback", "agent-types"];
+export const TABS = ["usage", "cost", "compliance", "feedback", "agent-types"];
 
 // Some browsers still know places by names that they no longer have.
 const PRESENT_NAMES = {

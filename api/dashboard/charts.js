@@ -1,5 +1,7 @@
 // Chart.js, fed with plain configurations in the colours of the page.
 
+import { axisDate, longDate } from "./format.js";
+
 const LIBRARY = "./vendor/chart.js-4.6.1/chart.umd.min.js";
 const FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", system-ui, sans-serif';
 // Controls and marks of direction: they would garble the labels beside them.
@@ -109,6 +111,64 @@ export function endTexts(at) {
       ctx.restore();
     },
   };
+}
+
+/** What the two looks of `dayBars` say. */
+export const LEGEND_OF_DAYS = [
+  { look: "series-1", text: "whole day" },
+  { look: "series-1-soft", text: "today so far" },
+];
+
+/** Bars over time, one for each date in `labels`, today's last: `write` is how values are written on
+ * their axis, `says(index)` the lines of a tooltip; counts have a `precision` of 0.
+ * @param {{labels: string[], values: number[], write: any, says: any, precision?: number}} what */
+export function dayBars({ labels, values, write, says, precision }) {
+  const last = labels.length - 1;
+  return (_, { first, firstSoft }) => ({
+    type: "bar",
+    data: {
+      labels,
+      datasets: [
+        {
+          data: values,
+          // Today is not over: a shorter bar there is no drop.
+          backgroundColor: labels.map((_, index) => (index === last ? firstSoft : first)),
+          borderColor: first,
+          borderWidth: labels.map((_, index) => (index === last ? 1.5 : 0)),
+          borderRadius: labels.length > 31 ? 2 : 5,
+          borderSkipped: "start",
+          maxBarThickness: 56,
+          categoryPercentage: 0.9,
+          barPercentage: 0.86,
+        },
+      ],
+    },
+    options: {
+      scales: {
+        x: {
+          grid: { display: false },
+          ticks: {
+            maxRotation: 0,
+            autoSkipPadding: 14,
+            callback: (_, index) => axisDate(labels[index], labels.length),
+          },
+        },
+        y: {
+          beginAtZero: true,
+          ticks: { precision, maxTicksLimit: 6, callback: (value) => write(value) },
+        },
+      },
+      plugins: {
+        tooltip: {
+          callbacks: {
+            title: ([{ dataIndex }]) =>
+              longDate(labels[dataIndex]) + (dataIndex === last ? ", so far" : ""),
+            label: ({ dataIndex }) => says(dataIndex),
+          },
+        },
+      },
+    },
+  });
 }
 
 /** Options of horizontal bars; `write` is how values are written on their axis. */

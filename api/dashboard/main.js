@@ -11,10 +11,11 @@ import { isStale, notice, noticesAbout, refusalNotice } from "./notices.js";
 import { markTab, offerTabs, offeredTab, onTab } from "./tabs.js";
 import { agentTypes } from "./views/agent_types.js";
 import { compliance } from "./views/compliance.js";
+import { cost } from "./views/cost.js";
 import { feedback } from "./views/feedback.js";
 import { usage } from "./views/usage.js";
 
-const VIEWS = { usage, compliance, feedback, "agent-types": agentTypes };
+const VIEWS = { usage, cost, compliance, feedback, "agent-types": agentTypes };
 const NEW_SNAPSHOT_TRIES = 3;
 const TICK_MS = 30_000;
 const RELOAD_AFTER_MS = 10 * 60_000;

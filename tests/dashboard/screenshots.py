@@ -23,6 +23,7 @@ PICTURES: list[tuple[str, tuple[int, int], float, Scheme, str]] = [
     ("dashboard-desktop-dark", DESK, 1.5, "dark", "usage"),
     ("dashboard-phone-light", PHONE, 2, "light", "usage"),
     ("dashboard-phone-dark", PHONE, 2, "dark", "feedback"),
+    ("dashboard-cost-light", DESK, 1.5, "light", "cost"),
     ("dashboard-compliance-light", DESK, 1.5, "light", "compliance"),
     ("dashboard-feedback-dark", DESK, 1.5, "dark", "feedback"),
     ("dashboard-agent-types-light", DESK, 1.5, "light", "agent-types"),

@@ -41,7 +41,7 @@ def test_axe_finds_nothing_grave(open_tab: OpenTab, demo: Server, key: str, sche
     assert grave_findings(tab) == []
     tab.type_key(key)
     tab.wait()
-    for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
         tab.choose_tab(name)
         assert grave_findings(tab) == [], name
         for panel in tab.panels():
@@ -101,8 +101,8 @@ def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) 
     expect(page.locator("#tab-usage")).to_be_focused()
     page.keyboard.press("ArrowRight")
     tab.wait()
-    expect(page.locator("#tab-compliance")).to_be_focused()
-    expect(page.locator("#view h2")).to_have_text("Compliance")
+    expect(page.locator("#tab-cost")).to_be_focused()
+    expect(page.locator("#view h2")).to_have_text("Cost")
     page.keyboard.press("End")
     tab.wait()
     expect(page.locator("#tab-agent-types")).to_be_focused()
@@ -136,7 +136,7 @@ def test_all_of_it_works_by_keyboard(open_tab: OpenTab, demo: Server, key: str) 
 
 def test_every_chart_has_a_name_a_description_and_a_table(tab: Tab) -> None:
     """Canvas and table carry title, dates and zone; the table is one press away."""
-    for name in ("Usage", "Compliance", "Feedback"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback"):
         tab.choose_tab(name)
         for panel in tab.panels():
             title = tab.panel(panel).locator("h3").inner_text()
@@ -166,7 +166,7 @@ def test_a_chart_taken_off_while_it_was_a_table_is_drawn_when_it_comes_back(tab:
 def test_it_fits_every_width(open_tab: OpenTab, demo: Server, key: str, width: int) -> None:
     """Only tables scroll sideways, inside their frame."""
     tab = open_tab(demo, size=(width, 800)).open(key, days=90)
-    for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
         tab.choose_tab(name)
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, name
 

@@ -29,7 +29,7 @@ def test_the_zone_starts_as_the_browser_s(
     expect(tab.page.locator("#zone")).to_have_value(zone)
     summary = demo.answer("usage/summary", key, tz=zone)
     assert tab.card("total_messages") == f"{summary['total_messages']:,}"
-    for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
         tab.choose_tab(name)
         for panel in tab.page.locator(".panel").all():
             expect(panel.locator(".subtitle")).to_contain_text(zone)

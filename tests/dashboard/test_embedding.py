@@ -215,7 +215,7 @@ def test_axe_finds_nothing_in_the_embedded_page(page: Page, themed: Server) -> N
             "{type: 'agentstats.token', token}, to)",
             [token_of(), themed.url],
         )
-        for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+        for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
             frame.get_by_role("tab", name=name).click()
             expect(frame.locator("#view:not([aria-busy]) h2")).to_have_text(name)
             page.wait_for_timeout(300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,29 @@ def test_more_than_tenfold_is_a_multiple_and_a_long_time_is_in_seconds(
     assert tab.change("total_tokens").startswith("▲ up 900%")
     assert tab.change("active_agents") == "n/a it was 0 before"
     assert tab.card("avg_response_time_ms") == "36.5 s"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
+def test_cost_is_the_api_s(open_tab: OpenTab, demo: Server, key: str, zone: str) -> None:
+    """Cards, cost by day, model and token class; the classes add up to the whole."""
+    tab = open_tab(demo).open(key, days=30, tab="cost", tz=zone)
+    summary = demo.answer("cost/summary", key, days=30, tz=zone)
+    cents = Decimal(summary["cost_usd"]).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    assert tab.card("cost_usd") == f"${cents:,}"
+    month = summary["month_to_date"]
+    assert number(tab.card("month_to_date")) == pytest.approx(float(month["cost_usd"]), abs=0.0051)
+    note = tab.page.inner_text('[data-metric="month_to_date"] .note')
+    assert note == "from Nov 1, 2026"
+    assert tab.card("unpriced_tokens") == whole(summary["unpriced_tokens"])
+    assert tab.card("reported_cost_usd") == "–"
+    costs = demo.answer("usage/timeline", key, days=30, tz=zone)["cost_usd"]
+    assert tab.drawn("cost-days") == [[float(each) for each in costs]]
+    for panel, rows in (("cost-models", "by_model"), ("cost-classes", "by_token_class")):
+        found = [float(row["cost_usd"]) for row in summary[rows] if row["cost_usd"] is not None]
+        assert tab.drawn(panel) == [found[:15]]
+        assert sum(found) == pytest.approx(float(summary["cost_usd"]), abs=1e-4)
+        shown = tab.table(panel)
+        assert [row["Tokens"] for row in shown] == [whole(row["tokens"]) for row in summary[rows]]
 
 
 def test_compliance_is_the_api_s(open_tab: OpenTab, demo: Server, key: str) -> None:

@@ -90,7 +90,7 @@ def test_without_data_every_panel_says_what_is_missing(open_tab: OpenTab, odd: S
     assert tab.card("total_messages") == "0"
     assert tab.card("avg_response_time_ms") == "–"
     assert tab.change("total_messages") == "n/a there was never any data"
-    for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
         tab.choose_tab(name)
         assert tab.page.locator("canvas").count() == 0
         for panel in tab.page.locator(".panel").all():
@@ -109,7 +109,7 @@ def test_one_day_of_data_is_a_day_not_a_trend(open_tab: OpenTab, odd: Server) ->
 def test_data_as_of_is_always_shown(open_tab: OpenTab, demo: Server, key: str) -> None:
     """With its zone and its age, on every tab."""
     tab = open_tab(demo, zone="Asia/Kathmandu").open(key)
-    for name in ("Usage", "Compliance", "Feedback", "Agent types"):
+    for name in ("Usage", "Cost", "Compliance", "Feedback", "Agent types"):
         tab.choose_tab(name)
         expect(tab.page.locator("#freshness")).to_contain_text("Nov 20, 2026, 8:45")
         expect(tab.page.locator("#freshness")).to_contain_text("Asia/Kathmandu · 20 minutes ago")

@@ -1,9 +1,9 @@
 // Messages, tokens, agents, response times, models.
 
 import { cards, changeOf } from "../cards.js";
-import { axisName, endTexts, horizontal } from "../charts.js";
+import { axisName, dayBars, endTexts, horizontal, LEGEND_OF_DAYS } from "../charts.js";
 import { element, unseen } from "../elements.js";
-import { axisDate, counted, duration, fixed, integer, longDate, money, short } from "../format.js";
+import { counted, duration, fixed, integer, longDate, money, short } from "../format.js";
 import { parametersOf } from "../frame.js";
 import { emptyPanel, notLoaded, panel } from "../panels.js";
 
@@ -115,57 +115,13 @@ function volumePanel(frame, measure) {
     chart: {
       height: 260,
       summary: `Bar for each day; ${counted(sum(values), noun)} in all, most on ${longDate(labels[most])}: ${integer(values[most])}. Today so far: ${integer(values[last])}.`,
-      legend: [
-        { look: "series-1", text: "whole day" },
-        { look: "series-1-soft", text: "today so far" },
-      ],
-      config: (_, theme) => ({
-        type: "bar",
-        data: {
-          labels,
-          datasets: [
-            {
-              data: values,
-              // Today is not over: a shorter bar there is no drop.
-              backgroundColor: labels.map((_, index) => (index === last ? theme.firstSoft : theme.first)),
-              borderColor: theme.first,
-              borderWidth: labels.map((_, index) => (index === last ? 1.5 : 0)),
-              borderRadius: labels.length > 31 ? 2 : 5,
-              borderSkipped: "start",
-              maxBarThickness: 56,
-              categoryPercentage: 0.9,
-              barPercentage: 0.86,
-            },
-          ],
-        },
-        options: {
-          scales: {
-            x: {
-              grid: { display: false },
-              ticks: {
-                maxRotation: 0,
-                autoSkipPadding: 14,
-                callback: (_, index) => axisDate(labels[index], labels.length),
-              },
-            },
-            y: {
-              beginAtZero: true,
-              ticks: { precision: 0, maxTicksLimit: 6, callback: (value) => short(value) },
-            },
-          },
-          plugins: {
-            tooltip: {
-              callbacks: {
-                title: ([{ dataIndex }]) =>
-                  longDate(labels[dataIndex]) + (dataIndex === last ? ", so far" : ""),
-                label: ({ dataIndex }) => [
-                  counted(messages[dataIndex], "message"),
-                  counted(tokens[dataIndex], "token"),
-                ],
-              },
-            },
-          },
-        },
+      legend: LEGEND_OF_DAYS,
+      config: dayBars({
+        labels,
+        values,
+        write: short,
+        precision: 0,
+        says: (index) => [counted(messages[index], "message"), counted(tokens[index], "token")],
       }),
     },
     table: {
