@@ -17,7 +17,7 @@ import duckdb
 import structlog
 
 from orchestration.contract.shown import inert_line
-from orchestration.contract.streams import STREAMS_BY_NAME
+from orchestration.contract.streams import REFERENCE_STREAMS, STREAMS_BY_NAME
 from orchestration.lake import policy
 from orchestration.lake.policy import Policies
 from orchestration.lake.verified import find_faults, verified_paths
@@ -40,11 +40,6 @@ from orchestration.warehouse.culprits import find_culprits
 from orchestration.warehouse.reconciliation import RECONCILIATION, build_recount
 from orchestration.warehouse.rollups import LakeRead, Scope
 
-# What dbt builds and tests where views, seeds and tables of constants stand from an earlier build:
-# they follow from the models alone, and changed models rebuild everything. …
-OF_DATES = ("config.materialized:incremental", "resource_type:test")
-# … and with it, once for all dates.
-OF_NAMES = ("config.materialized:table",)
 CONSTANT = f"tag:{dbt.CONSTANT}"
 
 log = structlog.get_logger()
@@ -200,6 +195,7 @@ def _roll_up(
     # A cluster has the memory for all of it; one machine takes what fits.
     parts = [scope] if settings.engine == "spark" else rollups.parts_of(scope, ledger)
     recounts_in_one = scope.is_full and len(parts) == 1
+    # Views, seeds and constants: they follow from the models alone, which rebuild all if changed.
     stands = not scope.is_full and rollups.has_what_is_built_once(settings)
     done = RollUp(scope, [], LakeRead())
     for number, part in enumerate(parts, start=1):
@@ -210,7 +206,7 @@ def _roll_up(
         results = rollups.build(
             settings,
             part,
-            select=["*"] if is_all else [*OF_DATES, *(OF_NAMES if number == 1 else ())],
+            select=["*"] if is_all else _marts_of(part),
             exclude=[
                 *([] if recounts_in_one else [RECONCILIATION]),
                 *([] if is_all else [CONSTANT]),
@@ -227,6 +223,20 @@ def _roll_up(
     if not done.failed and not without:
         rollups.mark_rolled_up(settings, scope, has_changed=True)
     return done
+
+
+def _marts_of(part: Scope) -> list[str]:
+    """What dbt builds of a part, with the tests of it: the marts of the streams that have dates in
+    it, and those of names. The dates of a mart are those of its stream, so that the others would
+    stay as they are."""
+    streams = [stream for stream, days in part.touched.items() if days]
+    names = [stream.name for stream in REFERENCE_STREAMS] if part.has_new_names else []
+    return [
+        *(f"config.meta.stream:{stream}" for stream in streams),
+        *(["config.materialized:table"] if names else []),
+        # Of a view its tests alone.
+        *(f"stg_{stream}+1,resource_type:test" for stream in (*streams, *names)),
+    ]
 
 
 def clear_archive(settings: Settings, ledger: Ledger) -> list[str]:

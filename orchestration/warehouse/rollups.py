@@ -199,9 +199,8 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
         return replace(whole_lake(ledger), has_new_names=True, is_full=True, reason=reason)
     since = rows[0][0]
     changed = ledger.touched_since(since)
-    touched = _together(
-        {stream: days for stream, days in changed.items() if stream not in _UNDATED}
-    )
+    dated = {stream: days for stream, days in changed.items() if stream not in _UNDATED}
+    touched = _together(ledger, dated)
     usage = AGENT_USAGE_EVENTS.name
     price_book = read_price_book(settings, ledger)
     with open_warehouse(settings) as warehouse:
@@ -223,10 +222,15 @@ def scope_of_run(settings: Settings, ledger: Ledger, *, full_refresh: bool = Fal
     )
 
 
-def _together(touched: Mapping[str, Sequence[date]]) -> dict[str, Sequence[date]]:
-    """Dates by stream, where those of streams that a model joins are the same."""
-    days = sorted({day for stream in _JOINED for day in touched.get(stream, [])})
-    return {**touched, **dict.fromkeys(_JOINED if days else (), days)}
+def _together(ledger: Ledger, touched: Mapping[str, Sequence[date]]) -> dict[str, Sequence[date]]:
+    """Dates by stream, where those of streams that a model joins are the same, as far as the lake
+    has rows of both."""
+    days = {day for stream in _JOINED for day in touched.get(stream, [])}
+    joined = {
+        stream: sorted({*touched.get(stream, []), *days.intersection(ledger.dates_in_lake(stream))})
+        for stream in _JOINED
+    }
+    return {**touched, **{stream: dates for stream, dates in joined.items() if dates}}
 
 
 def whole_lake(ledger: Ledger) -> Scope:

@@ -1,9 +1,10 @@
-"""Views, seeds and constants are left as they are from run to run, and made anew where one is
-missing, whatever took it."""
+"""A run builds what came has made another: no marts of other streams, and no views, seeds and
+constants, but where one is missing, whatever took it."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,52 @@ def test_whatever_is_missing_is_made_anew(installation: Installation) -> None:
     installation.run()
     assert rollups.has_what_is_built_once(settings)
     assert counted(installation) == {"usage": 2, "scans": 2, "ratings": 2}
+
+
+def built(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], str]:
+    """The tables that the next run builds, and the names of the tests that it runs."""
+    nodes: list[list[str]] = []
+    build = dbt.build
+
+    def watched(*arguments: Any, **options: Any) -> list[dbt.NodeResult]:
+        results = build(*arguments, **options)
+        nodes.extend(result.unique_id.split(".") for result in results)
+        return results
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dbt, "build", watched)
+        installation.run()
+    names = {kind: [name[2] for name in nodes if name[0] == kind] for kind in ("model", "test")}
+    return set(names["model"]), " ".join(names["test"])
+
+
+def test_a_run_builds_the_marts_of_what_came(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the tests of them and of their rows; a scan takes its model from a response, so that the
+    marts of both are built where there are both."""
+    installation.drop("feedback_events", "2.ndjson", [rating(2)])
+    tables, tests = built(installation, monkeypatch)
+    of_ratings = {"feedback_quarter_hourly", "feedback_daily", "load_bucket_daily"}
+    assert tables == {*of_ratings, "delivery_quarter_hourly"}
+    assert "stg_feedback_events" in tests
+    assert "stg_agent_usage_events" not in tests
+    assert "marts_count_every_event_once" in tests
+    installation.drop(
+        "agent_usage_events", "2.ndjson", [usage_event(2, occurred_at="2026-02-27T08:00:00Z")]
+    )
+    tables, tests = built(installation, monkeypatch)
+    assert "usage_quarter_hourly" in tables
+    assert not any(name.startswith(("compliance", "pii", "feedback")) for name in tables)
+    installation.drop(
+        "audit_events", "2.ndjson", [scan(2, occurred_at="2026-02-27T08:00:00Z", model=None)]
+    )
+    tables, tests = built(installation, monkeypatch)
+    assert {"compliance_quarter_hourly", "pii_daily", "usage_quarter_hourly"} <= tables
+    installation.drop("customers", "2.ndjson", [{"customer_id": 1, "tier": "pro"}])
+    tables, tests = built(installation, monkeypatch)
+    assert tables == {"agents", "agent_types", "customers", "tiers"}
+    assert "stg_customers" in tests
+    found = installation.fingerprints()
+    installation.run(full_refresh=True)
+    assert installation.fingerprints() == found
