@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
+# One pool of test processes, in which who has nothing left takes from the others.
+POOL = --numprocesses $(WORKERS) --dist worksteal
 
 # Where an environment has its packages, whichever of those Pythons made it.
 SITE_PACKAGES = lib/$(notdir $(wildcard .venv/lib/python3.*))/site-packages
@@ -27,15 +29,15 @@ demo: $(READY) ## Make a sample, run the hourly job on it, serve API and dashboa
 
 .PHONY: test
 test: $(READY) ## All tests that need nothing but this checkout
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) $(TEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(READY) ## Those of them that take no whole job, for the hands while coding
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow" $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m "not slow" $(TEST_ARGS)
 
 .PHONY: test-traces
 test-traces: $(READY) ## The published answers over real traces (../shared/data, or AGENTSTATS_TRACES)
-	$(BIN)/pytest -m traces $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m traces $(TEST_ARGS)
 
 .PHONY: test-prices
 test-prices: $(READY) ## 100,000 random events against the package that the price list is made from
@@ -44,7 +46,7 @@ test-prices: $(READY) ## 100,000 random events against the package that the pric
 .PHONY: test-dashboard
 test-dashboard: $(READY) ## The dashboard in Chromium, which is installed by apt-get if it is missing
 	tests/dashboard/install_chromium.sh
-	$(BIN)/pytest -m browser tests/dashboard $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m browser tests/dashboard $(TEST_ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## docs/images/, from the demo in Chromium
@@ -53,7 +55,7 @@ screenshots: $(READY) ## docs/images/, from the demo in Chromium
 
 .PHONY: test-versions
 test-versions: $(READY) ## The published file in DuckDB 1.4, 1.5 and 2.0, which it installs below build/
-	$(BIN)/pytest -m versions $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m versions $(TEST_ARGS)
 
 # The generators of clients need other versions of some of the product's own packages.
 CLIENTS := build/clients
@@ -79,7 +81,13 @@ wheel: $(READY) ## build/wheel/agentstats-….whl: the product in one file; need
 
 .PHONY: test-wheel
 test-wheel: wheel ## The wheel, installed apart from the checkout, and a checkout: both read-only
-	$(BIN)/pytest --numprocesses $(WORKERS) -m wheel tests/wheel $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m wheel tests/wheel $(TEST_ARGS)
+
+.PHONY: test-rest
+test-rest: $(READY) $(CLIENTS)/.ready wheel ## All tests that need more than the checkout, but those of Spark and of the benchmarks
+	tests/dashboard/install_chromium.sh
+	tests/source/install_postgres.sh
+	$(BIN)/pytest $(POOL) -m "traces or browser or versions or clients or daemon or postgres or wheel" $(TEST_ARGS)
 
 .PHONY: test-dagster
 test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: dead workers, sensors, alerts
@@ -88,7 +96,7 @@ test-dagster: $(READY) ## The jobs under a real dagster-daemon and webserver: de
 .PHONY: test-postgres
 test-postgres: $(READY) ## Reading from PostgreSQL, which is installed by apt-get if it is missing
 	tests/source/install_postgres.sh
-	$(BIN)/pytest -m postgres tests/source $(TEST_ARGS)
+	$(BIN)/pytest $(POOL) -m postgres tests/source $(TEST_ARGS)
 
 # Spark's extra and pyspark lie in an environment of their own, on top of what `.venv` has: the
 # default install stays as it is.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.installation import parsed_ahead
+from built_ahead import build_ahead
 from first_run import Drop, FirstRun, copy_first_run
 from installation import Installation
 from orchestration.warehouse import dbt
@@ -82,12 +83,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def project_parsed_ahead() -> None:
-    """The dbt project is parsed once, and not in the home folder of each test."""
-    dbt.parse_into(parsed_ahead())
-
-
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """An empty installation, at noon of 1 March 2026."""
@@ -101,6 +96,19 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Each of them has a folder of its own below the one that they share.
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def project_parsed_ahead() -> None:
+    """The dbt project is parsed once, and not in the home folder of each test."""
+    dbt.parse_into(parsed_ahead())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warehouse_built_ahead(shared_folder: Path, project_parsed_ahead: None) -> None:
+    """Installations begin with tables that are built, but for those that ask for none."""
+    folder = shared_folder / "built_ahead"
+    Installation.warehouse_built_ahead = staticmethod(lambda: build_ahead(folder, NOW))
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -33,12 +33,20 @@ Row = Mapping[str, Any]
 @dataclass
 class Installation:
     """An installation with a clock that stands still. Its settings are in the environment too,
-    because jobs read them there."""
+    because jobs read them there.
+
+    Where it is `built_ahead`, its first run finds every table, and nothing in them; otherwise it
+    builds and recounts all, as a new installation does.
+    """
 
     home: Path
     environment: pytest.MonkeyPatch
     now: str
     extra: dict[str, str] = field(default_factory=dict)
+    built_ahead: bool = True
+
+    warehouse_built_ahead: ClassVar[Callable[[], Path] | None] = None
+    """Makes or finds the folder of what they begin with; set by conftest.py."""
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -81,6 +89,11 @@ class Installation:
         self, job: str = "hourly", *, full_refresh: bool = False, in_dagster: bool = False
     ) -> JobOutcome:
         """Run a job that may fail; its steps alone, where Dagster is not what is tested."""
+        settings = self.settings
+        made = Installation.warehouse_built_ahead if self.built_ahead else None
+        if made and settings.engine == "duckdb" and not settings.ledger_path.exists():
+            for file in made().iterdir():
+                shutil.copy(file, settings.home)
         with self.environment.context() as environment:
             if not in_dagster:
                 environment.setattr(in_process, "_run_job", run_plainly)
