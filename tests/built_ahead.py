@@ -42,6 +42,6 @@ def build_ahead(folder: Path, now: str) -> Path:
 def _forget_the_run(settings: Settings) -> None:
     """Nothing was published of it, and nothing recounted."""
     with closing(duckdb.connect(str(settings.warehouse))) as warehouse:
-        for table in ("published", "rebuilt_dates", "recount", "marts_version"):
+        for table in ("published", "rebuilt_dates", "recount"):
             warehouse.execute(f"delete from raw.{table}")
         warehouse.execute("checkpoint")

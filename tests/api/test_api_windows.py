@@ -209,16 +209,18 @@ def test_each_day_of_a_timeline_equals_a_plain_sum(lease: Lease, asked: Window) 
     assert [row["messages"] for row in rows] == expected
 
 
-def test_queries_are_rendered_from_this_checkout() -> None:
-    """Every query is about one customer and has no Jinja left in it.
+EVERYBODYS = {"forecast_backtest", "load_buckets", "names_of_attributes", "snapshot"}
+"""Queries that give every customer the same."""
 
-    All but those of the load buckets and the snapshot, which are the same for everybody.
-    """
+
+def test_queries_are_rendered_from_this_checkout() -> None:
+    """Every other query is about one customer, and none has Jinja left in it."""
     assert set(QUERIES.names) == {path.stem for path in SQL_FOLDER.glob("*.sql")}
     for name in QUERIES.names:
         sql = QUERIES.sql(name)
         assert "{{" not in sql and "{%" not in sql and "{#" not in sql
-        assert "customer_id = $customer_id" in sql or name in ("load_buckets", "snapshot")
+        is_everybodys = name in EVERYBODYS
+        assert is_everybodys or "customer_id = $customer_id" in sql
         assert Path(name).name == name
 
 

@@ -126,7 +126,7 @@ def test_a_run_builds_the_marts_of_what_came(
     assert {"compliance_quarter_hourly", "pii_daily", "usage_quarter_hourly"} <= tables
     installation.drop("customers", "2.ndjson", [{"customer_id": 1, "tier": "pro"}])
     tables, tests = built(installation, monkeypatch)
-    assert tables == {"agents", "agent_types", "customers", "tiers"}
+    assert tables == {"agents", "agent_types", "attributes", "customers", "tiers"}
     assert "stg_customers" in tests
     found = installation.fingerprints()
     installation.run(full_refresh=True)

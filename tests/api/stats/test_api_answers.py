@@ -17,7 +17,7 @@ ZERO_USAGE = {
     "cost_usd": "0.000000",
     "unpriced_tokens": 0,
 }
-ASKED_FOR = set(Change.model_fields)
+ASKED_FOR = {*Change.model_fields, "attribute_truncated"}
 NO_RATINGS = {"1": 0, "2": 0, "3": 0, "4": 0, "5": 0}
 
 
