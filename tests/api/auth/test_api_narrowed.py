@@ -10,7 +10,7 @@ from api.auth.access import Access
 from api.errors import Forbidden
 from narrowing_fixture import NARROWABLE, OF_THE_WHOLE, STATS, more_than_the_sample, of_agents
 from service_fixture import Service, StartService
-from snapshot_fixture import ACME, BOREAL, publish, sample
+from snapshot_fixture import ACME, BOREAL, of_attribute, publish, sample
 from tokens_fixture import SECRET, bearer, token
 
 Ask = Callable[[str], tuple[int, bytes]]
@@ -64,6 +64,22 @@ def test_what_is_about_the_whole_customer_is_forbidden(start: StartService, tmp_
         )
         assert (answer.status_code, answer.json()["error_code"]) == (403, "FORBIDDEN")
         assert "customer as a whole" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("rows_cache_mb", [0, 128])
+def test_attributes_which_have_no_agent_are_forbidden(
+    start: StartService, tmp_path: Path, rows_cache_mb: int
+) -> None:
+    """As a dimension and as a filter, also right after a key was answered the same question."""
+    marts = sample()
+    marts.attributes = [of_attribute("team", "blue", row) for row in marts.usage]
+    publish(tmp_path, marts)
+    service = start(jwt_secret=SECRET, rows_cache_mb=rows_cache_mb)
+    for asked in ("group_by=attribute.team", "attribute.team=blue"):
+        path = f"query?metrics=total_tokens,cost_usd&{asked}"
+        assert asking(service, {"X-API-Key": service.key(ACME)})(path)[0] == 200
+        status, body = asking(service, bearer(token(agent_ids=[42])))(path)
+        assert (status, b"FORBIDDEN" in body) == (403, True)
 
 
 def test_every_endpoint_is_narrowed_or_forbidden(start: StartService, tmp_path: Path) -> None:
