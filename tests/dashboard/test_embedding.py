@@ -164,7 +164,7 @@ def test_tabs_outside_the_scope_are_not_shown(page: Page, themed: Server) -> Non
         "([token, to]) => frame.contentWindow.postMessage({type: 'agentstats.token', token}, to)",
         [token_of(), themed.url],
     )
-    expect(frame.get_by_role("tab")).to_have_count(4)
+    expect(frame.get_by_role("tab")).to_have_count(5)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
