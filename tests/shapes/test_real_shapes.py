@@ -109,7 +109,7 @@ def test_each_file_is_read_to_the_row(shapes: Shapes) -> None:
     assert all(file.accepted == file.read for file in found.values())
 
 
-NOTHING = {"provider": "unknown", "agent_id": 0}
+NOTHING = {"attributes": {}, "provider": "unknown", "agent_id": 0}
 """What the recount has where a row does not tell."""
 
 
